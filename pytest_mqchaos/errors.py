@@ -1,0 +1,21 @@
+"""The exceptions of the plugin, each one line that names the value and where it came from."""
+
+from __future__ import annotations
+
+__all__ = ["ChaosError", "ServerUnavailable", "UsageError"]
+
+
+class ChaosError(Exception):
+    """The test itself, or the ground under it, is at fault: no verdict could be given.
+
+    The text is one line that says what was awaited or found, and the way out. It is never raised for a
+    verdict: those are `DeliveryError`.
+    """
+
+
+class UsageError(ChaosError):
+    """A fault, trigger, option or call was written wrongly; the text names the value and where it stands."""
+
+
+class ServerUnavailable(ChaosError):
+    """No server of the kind asked for could be had; the text says what was tried and how to get each."""
