@@ -1,0 +1,54 @@
+"""The case a check judges: one run's events, the table of copies, and what was promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_mqchaos.model.events import Event
+from pytest_mqchaos.model.faults import Fault
+from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.ledger import Ledger
+from pytest_mqchaos.model.messages import Message
+
+__all__ = ["Case", "ConsumerFacts", "Evidence", "Poison"]
+
+Evidence = Literal["effects", "broker", "unknown"]
+Poison = Literal["auto", "dead-letter", "discard"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerFacts:
+    """What the run knows of one consumer's process (one a replica)."""
+
+    name: str
+    alive: bool
+    exit_code: int | None = None
+    restart: str = "on-fault"
+    queues: tuple[str, ...] = ()
+    """The queues that the test said it reads; empty if it said nothing."""
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything that a check may know. `events` ends with the end of a settle."""
+
+    events: Sequence[Event]
+    messages: Mapping[str, Message]
+    ledger: Ledger
+    faults: Sequence[Fault] = ()
+    """By the number that fault events carry."""
+    guarantee: Guarantee
+    evidence: Evidence = "effects"
+    """`effects`: no effect is no work. `broker`: an acked message counts as worked on. `unknown`: nobody can say."""
+    ordered_evidence: bool = True
+    """Whether effects are seen as they happen (a file): only then is a missing effect at the ack a proof."""
+    poison: Poison = "auto"
+    dead_letters: frozenset[str] = frozenset()
+    """Queues that the test named as dead-letter queues."""
+    consumers: tuple[ConsumerFacts, ...] = ()
+    settled: bool = True
+    final: bool = True
+    """Whether the consumers were ended and the effects read a last time."""

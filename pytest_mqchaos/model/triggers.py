@@ -1,0 +1,173 @@
+"""Triggers: the moments of a run at which a fault can strike.
+
+`n` counts from 1 over the run, over all replicas of a consumer's name, every event of this run's messages
+(redeliveries, `basic.get` and poison included; messages without an id not).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_mqchaos.errors import UsageError
+
+__all__ = ["Trigger", "TriggerKind", "ack", "confirm", "delivery", "effect", "nack", "publish", "seconds"]
+
+TriggerKind = Literal["publish", "confirm", "delivery", "ack", "nack", "effect", "seconds"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A moment: the n-th event of a kind, an event of one message, or a time."""
+
+    kind: TriggerKind
+    n: int | None = None
+    """None stands for a seeded number within the workload."""
+    queue: str | None = None
+    message: int | None = None
+    """The number of the published message that is meant, instead of a count."""
+    time: float = 0.0
+    delay: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The trigger as part of a test's id: `delivery-3`."""
+        parts: list[str] = [self.kind]
+        if self.kind == "seconds":
+            parts.append(f"{self.time:g}")
+        elif self.message is not None:
+            parts += ["message", str(self.message)]
+        elif self.n is not None:
+            parts.append(str(self.n))
+        if self.queue is not None:
+            parts.append(self.queue)
+        if self.delay:
+            parts += ["delay", f"{self.delay:g}"]
+        return "-".join(parts)
+
+    def __str__(self) -> str:
+        """The trigger as a user would write it: `delivery(3)`."""
+        if self.kind == "seconds":
+            arguments = [f"{self.time:g}"]
+        else:
+            arguments = [] if self.n is None else [str(self.n)]
+        if self.message is not None:
+            arguments.append(f"message={self.message}")
+        if self.queue is not None:
+            arguments.append(f"queue={self.queue!r}")
+        if self.delay:
+            arguments.append(f"delay={self.delay:g}")
+        return f"{self.kind}({', '.join(arguments)})"
+
+
+def _count(name: str, n: object, *, what: str = "n") -> int | None:
+    __tracebackhide__ = True
+    if n is None:
+        return None
+    if callable(n):
+        raise UsageError(f"{name} was used as a decorator: a trigger is written {name}(3)")
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise UsageError(f"{name}({what}={n!r}): {what} is a whole number, counted from 1")
+    if n < 1:
+        raise UsageError(f"{name}({what}={n!r}): events are counted from 1")
+    return n
+
+
+def _seconds(name: str, value: object, what: str) -> float:
+    __tracebackhide__ = True
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError(f"{name}({what}={value!r}): {what} is a number of seconds, 0 or more")
+    return float(value)
+
+
+def _event(
+    kind: TriggerKind, n: object, queue: object = None, message: object = None, delay: object = 0.0
+) -> Trigger:
+    __tracebackhide__ = True
+    if queue is not None and not isinstance(queue, str):
+        raise UsageError(f"{kind}(queue={queue!r}): queue is a name")
+    if n is not None and message is not None:
+        raise UsageError(f"{kind}({n!r}, message={message!r}): give a count or a message, not both")
+    return Trigger(
+        kind=kind,
+        n=_count(kind, n),
+        queue=queue,
+        message=_count(kind, message, what="message"),
+        delay=_seconds(kind, delay, "delay"),
+    )
+
+
+def publish(n: int | None = None, *, message: int | None = None, delay: float = 0.0) -> Trigger:
+    """Return the moment of the n-th `basic.publish` of the workload.
+
+    Args:
+        n: counted from 1; without it a seeded one within the workload.
+        message: instead of a count, the number of the message.
+        delay: seconds after it at which the fault strikes; the stream flows on meanwhile.
+
+    Raises:
+        UsageError: if a value is out of range.
+    """
+    __tracebackhide__ = True
+    return _event("publish", n, None, message, delay)
+
+
+def confirm(n: int | None = None, *, message: int | None = None, delay: float = 0.0) -> Trigger:
+    """Return the moment of the n-th publisher confirm of the workload. Arguments as of `publish`."""
+    __tracebackhide__ = True
+    return _event("confirm", n, None, message, delay)
+
+
+def delivery(
+    n: int | None = None, *, queue: str | None = None, message: int | None = None, delay: float = 0.0
+) -> Trigger:
+    """Return the moment of the n-th delivery to a consumer.
+
+    Args:
+        n: counted from 1; without it a seeded one within the workload.
+        queue: counts only deliveries from this queue.
+        message: instead of a count, the number of the published message (its first delivery).
+        delay: seconds after it at which the fault strikes; the stream flows on meanwhile.
+
+    Raises:
+        UsageError: if a value is out of range.
+    """
+    __tracebackhide__ = True
+    return _event("delivery", n, queue, message, delay)
+
+
+def ack(
+    n: int | None = None, *, queue: str | None = None, message: int | None = None, delay: float = 0.0
+) -> Trigger:
+    """Return the frame that brings the acknowledged deliveries to n, also under `multiple`.
+
+    Arguments as of `delivery`.
+    """
+    __tracebackhide__ = True
+    return _event("ack", n, queue, message, delay)
+
+
+def nack(
+    n: int | None = None, *, queue: str | None = None, message: int | None = None, delay: float = 0.0
+) -> Trigger:
+    """Return the moment of the n-th `basic.nack` or `basic.reject`. Arguments as of `delivery`."""
+    __tracebackhide__ = True
+    return _event("nack", n, queue, message, delay)
+
+
+def effect(n: int | None = None, *, message: int | None = None, delay: float = 0.0) -> Trigger:
+    """Return the moment of the n-th effect. Arguments as of `publish`."""
+    __tracebackhide__ = True
+    return _event("effect", n, None, message, delay)
+
+
+def seconds(time: float, *, delay: float = 0.0) -> Trigger:
+    """Return the moment `time` seconds after the first publish (by hand: after `inject`).
+
+    Raises:
+        UsageError: if `time` is negative or not a number.
+    """
+    __tracebackhide__ = True
+    if callable(time):
+        raise UsageError("seconds was used as a decorator: a trigger is written seconds(0.5)")
+    return Trigger(kind="seconds", time=_seconds("seconds", time, "time"), delay=_seconds("seconds", delay, "delay"))
