@@ -1,0 +1,101 @@
+"""The private thread on which all links live: one asyncio loop, not the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pytest_mqchaos.errors import ChaosError
+
+__all__ = ["LoopThread"]
+
+_T = TypeVar("_T")
+
+
+class LoopThread:
+    """An asyncio loop on a thread of its own; other threads hand it coroutines and wait, bounded."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._thread = threading.Thread(target=self._run, name="mqchaos-link", daemon=True)
+        self._thread.start()
+
+    def call(self, work: Coroutine[Any, Any, _T], *, timeout: float, what: str) -> _T:
+        """Run `work` on the loop and return its result.
+
+        Args:
+            work: the coroutine.
+            timeout: seconds after which it is cancelled.
+            what: what is awaited, for the error's text.
+
+        Raises:
+            ChaosError: if it takes longer than `timeout`.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("the link's thread cannot wait for itself")
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(timeout)
+        except (concurrent.futures.TimeoutError, TimeoutError):
+            if future.done():
+                raise
+            future.cancel()
+            raise ChaosError(f"{what} took longer than {timeout:g} s") from None
+
+    def soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call `function` on the loop, without waiting."""
+        self.loop.call_soon_threadsafe(function, *arguments)
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+        """Start a task; called on the loop only. The loop keeps it alive."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def blocking(self, function: Callable[..., _T], *arguments: object) -> Awaitable[_T]:
+        """Run a blocking call on a helper thread and return what to await; called on the loop only."""
+        return self.loop.run_in_executor(None, function, *arguments)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold the loop between two callbacks: a fork in the meantime copies no lock that it holds."""
+        standing, go = threading.Event(), threading.Event()
+
+        def stand() -> None:
+            standing.set()
+            go.wait(10)
+
+        self.loop.call_soon_threadsafe(stand)
+        if not standing.wait(10):
+            raise ChaosError("the link's thread did not stand still within 10 s for a fork")
+        try:
+            yield
+        finally:
+            go.set()
+
+    def close(self) -> None:
+        """Cancel what runs, end the thread, close the loop."""
+        if self.loop.is_closed():
+            return
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            pending = asyncio.all_tasks(self.loop)
+            for task in pending:
+                task.cancel()
+            if pending:
+                self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self.loop.close()

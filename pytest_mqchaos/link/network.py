@@ -1,0 +1,48 @@
+"""Networks: what lies between a wire and the broker, and who breaks it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Network", "Route"]
+
+
+class Route(Protocol):
+    """The way of one link to the broker. Its methods block, and are bounded."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the wire connects to; it does not change."""
+
+    def down(self) -> bool:
+        """Cut every connection with a FIN and take no new ones.
+
+        Returns whether the route did that by itself; if not, the wire is to close its sockets.
+
+        Raises:
+            ChaosError: if whoever is to do it does not answer.
+        """
+
+    def up(self) -> None:
+        """Take connections again.
+
+        Raises:
+            ChaosError: if whoever is to do it does not answer.
+        """
+
+    def close(self) -> None:
+        """Give the route up; never raises."""
+
+
+class Network(Protocol):
+    """Makes routes."""
+
+    @property
+    def actor(self) -> str:
+        """Who breaks the network: `toxiproxy` or `wire`."""
+
+    def route(self, name: str) -> Route:
+        """Return a new way to the broker."""
+
+    def alive(self) -> bool:
+        """Whether it works still."""

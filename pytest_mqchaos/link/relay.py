@@ -1,0 +1,373 @@
+"""One connection through the wire: two pipes between a client's socket and a socket towards the broker.
+
+```
+            ┌────────────── Relay ──────────────┐
+ client ◄──►│ _Side   Pipe "client" ──►   _Side │◄──► Toxiproxy ◄──► broker
+            │         ◄── Pipe "server"         │
+            └──────────────┬────────────────────┘
+                           tap: every event, before it is passed on
+```
+
+Bytes pass unchanged and in order. At an event the tap may answer with a strike: then both pipes stand still, the
+strike decides whether that event's bytes are passed on (`Held.pass_on`) or die (`Held.take`), and the stream goes
+on or the connection ends. An end is mirrored: a FIN as a FIN once all before it was passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fcntl
+import socket
+import struct
+import termios
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Literal, Protocol, cast
+
+from pytest_mqchaos.link.observer import Observer
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.events import LinkEvent
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.wire.amqp import ConnectionScanner, Segment
+from pytest_mqchaos.wire.amqp.events import BarrierAnswered, NotAmqp, Settled, WireEvent
+
+__all__ = ["Held", "Pipe", "Relay", "Strike", "Tap"]
+
+_HIGH_WATER = 1 << 20
+
+Strike = Callable[["Held"], Coroutine[Any, Any, None]]
+End = Literal["client", "broker", "fault"]
+
+
+class Tap(Protocol):
+    """Who is asked about every event before it is passed on."""
+
+    def match(self, relay: Relay, found: Sequence[LinkEvent]) -> Strike | None:
+        """Return what strikes at these facts, or None to let them pass."""
+
+    def before_settlement(self, relay: Relay) -> Strike | None:
+        """Look at the effects before a settlement goes on; return what strikes before it."""
+
+
+class Pipe:
+    """One direction of a connection."""
+
+    def __init__(self, relay: Relay, side: Literal["client", "server"]) -> None:
+        self.relay = relay
+        self.side = side
+        self.waiting: deque[Segment] = deque()
+        self.held = False
+        self.ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Scan what arrived and pass on what may pass."""
+        scanner = self.relay.scanner
+        found = scanner.from_client(data) if self.side == "client" else scanner.from_server(data)
+        for segment in found:
+            if type(segment.event) is BarrierAnswered:
+                self.relay.answered(segment.event.channel)
+            else:
+                self.waiting.append(segment)
+        self.run()
+
+    def run(self) -> None:
+        """Pass on what waits, up to the next event that a fault strikes at."""
+        ready: list[bytes] = []
+        waiting = self.waiting
+        while waiting and not self.held and not self.relay.closed:
+            segment = waiting.popleft()
+            if segment.event is None or self.relay.judge(self, segment):
+                ready.append(segment.data)
+            else:
+                break
+        if ready:
+            self.write(b"".join(ready))
+        self.relay.breathe(self)
+        if self.ended and not self.held and not waiting:
+            self.relay.source_ended(self)
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the receiver's socket."""
+        target = self.relay.target_of(self)
+        if target is not None and not target.is_closing():
+            target.write(data)
+
+
+class Held:
+    """A segment at which a fault strikes, and the connection that stands still for it."""
+
+    def __init__(self, relay: Relay, pipe: Pipe, segment: Segment, found: list[LinkEvent]) -> None:
+        self.relay = relay
+        self.pipe = pipe
+        self.segment = segment
+        self.found = found
+        self.at = now()
+        self._done = False
+
+    async def pass_on(self, *, timeout: float = 2.0) -> bool:
+        """Pass X on and wait until it reached its receiver; return whether that is a fact within `timeout`."""
+        if self._done or self.relay.closed:
+            return False
+        self._done = True
+        self.relay.record(self.found)
+        self.pipe.write(self.segment.data)
+        if self.pipe.side == "server":
+            return await self.relay.drained(timeout)
+        channel = self.found[0].channel if self.found else 0
+        return await self.relay.barrier(channel, self.segment, timeout)
+
+    def take(self) -> None:
+        """Let X die here: it was sent and never passed on."""
+        if not self._done:
+            self._done = True
+            self.relay.record(self.found, passed=False)
+
+    def release(self) -> None:
+        """Let the stream go on; an X that nothing took is passed on."""
+        if not self._done:
+            if self.relay.closed:
+                self.take()
+            else:
+                self._done = True
+                self.relay.record(self.found)
+                self.pipe.write(self.segment.data)
+        self.relay.release()
+
+
+class Relay:
+    """One client connection and its counterpart towards the broker."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        observer: Observer,
+        history: History,
+        tap: Tap,
+        on_closed: Callable[[Relay], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.number = number
+        self.observer = observer
+        self.scanner = ConnectionScanner()
+        self.closed = False
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.client: asyncio.Transport | None = None
+        self.upstream: asyncio.Transport | None = None
+        self.from_client = Pipe(self, "client")
+        self.from_server = Pipe(self, "server")
+        self.not_amqp = ""
+        self.cause: End | None = None
+        """Who ends this connection, if a fault is about to."""
+        self.upstream_gone = asyncio.Event()
+        self._history = history
+        self._tap = tap
+        self._on_closed = on_closed
+        self._loop = loop
+        self._early: list[bytes] = []
+        self._barriers: dict[int, asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- sockets ---
+
+    def upstream_ready(self, transport: asyncio.Transport) -> None:
+        """Take the socket towards the broker, and send what the client said meanwhile."""
+        self.upstream = transport
+        early, self._early = self._early, []
+        for data in early:
+            self.from_client.feed(data)
+
+    def client_data(self, data: bytes) -> None:
+        """Take bytes of the client; they wait until the broker's side is connected."""
+        if self.upstream is None:
+            self._early.append(data)
+        else:
+            self.from_client.feed(data)
+
+    def target_of(self, pipe: Pipe) -> asyncio.Transport | None:
+        """The socket that a pipe writes to."""
+        return self.upstream if pipe.side == "client" else self.client
+
+    def breathe(self, pipe: Pipe) -> None:
+        """Stop reading a sender while much of what it sent waits for a strike."""
+        source = self.client if pipe.side == "client" else self.upstream
+        if source is None or source.is_closing():
+            return
+        if pipe.held and sum(len(s.data) for s in pipe.waiting) > _HIGH_WATER:
+            source.pause_reading()
+        elif not source.is_reading() and not pipe.held and not self._paused(pipe):
+            source.resume_reading()
+
+    def _paused(self, pipe: Pipe) -> bool:
+        target = self.target_of(pipe)
+        return target is not None and target.get_write_buffer_size() > _HIGH_WATER
+
+    def writing(self, receiver: Literal["client", "server"], *, paused: bool) -> None:
+        """Pass the receiver's back-pressure on to the sender."""
+        source = self.upstream if receiver == "client" else self.client
+        if source is None or source.is_closing():
+            return
+        if paused:
+            source.pause_reading()
+        else:
+            source.resume_reading()
+
+    # --- events ---
+
+    def judge(self, pipe: Pipe, segment: Segment) -> bool:
+        """Whether a segment passes now; otherwise a strike has taken it over."""
+        event = cast(WireEvent, segment.event)
+        if type(event) is NotAmqp:
+            self.not_amqp = event.reason
+            return True
+        strike = self._tap.before_settlement(self) if type(event) is Settled else None
+        found = self.observer.describe(event)
+        if strike is None:
+            strike = self._tap.match(self, found) if found else None
+        if strike is None:
+            self.record(found)
+            return True
+        held = Held(self, pipe, segment, found)
+        self.from_client.held = self.from_server.held = True
+        task = self._loop.create_task(self._strike(strike, held))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return False
+
+    async def _strike(self, strike: Strike, held: Held) -> None:
+        try:
+            await strike(held)
+        finally:
+            held.release()
+
+    def record(self, found: Sequence[LinkEvent], *, passed: bool = True) -> None:
+        """Write facts into the history; `passed` is False for what never reached its receiver."""
+        for fact in found:
+            self._history.append(fact if passed else _withheld(fact))
+
+    def release(self) -> None:
+        """Let both pipes run again."""
+        self.from_client.held = self.from_server.held = False
+        if self.closed:
+            return
+        self.from_client.run()
+        self.from_server.run()
+
+    # --- facts about what was passed on ---
+
+    async def barrier(self, channel: int, behind: Segment | None, timeout: float) -> bool:
+        """Place a barrier behind what was passed on, and return whether it was answered within `timeout`.
+
+        Then the broker has processed every settlement that was passed on before on this channel.
+        """
+        frame = None if self.closed or channel == 0 else self.scanner.barrier(channel, behind=behind)
+        if frame is None:
+            return False
+        waiter = self._barriers[channel] = self._loop.create_future()
+        self.from_client.write(frame)
+        try:
+            await asyncio.wait_for(waiter, timeout)
+        except (TimeoutError, asyncio.TimeoutError, asyncio.CancelledError):
+            return False
+        self._history.append(
+            facts.Processed(at=now(), link=self.observer.link, connection=self.number, channel=channel)
+        )
+        return True
+
+    def answered(self, channel: int) -> None:
+        """Take the answer of a barrier."""
+        waiter = self._barriers.pop(channel, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def drained(self, timeout: float) -> bool:
+        """Wait until the client's kernel holds all that was written to it; return whether it does."""
+        deadline = self._loop.time() + timeout
+        while self.client is not None and not self.client.is_closing():
+            own = self.client.get_extra_info("socket")
+            if self.client.get_write_buffer_size() == 0 and _unsent(own) == 0:
+                return True
+            if self._loop.time() > deadline:
+                return False
+            await asyncio.sleep(0.0002)  # a bounded poll of the kernel: nothing tells when a queue is empty
+        return False
+
+    # --- ends ---
+
+    def source_ended(self, pipe: Pipe) -> None:
+        """A sender's FIN has arrived and all before it was passed on: mirror it."""
+        self.close("client" if pipe.side == "client" else "broker")
+
+    def sender_closed(self, side: Literal["client", "server"]) -> None:
+        """A socket is gone; what its sender had said is passed on first, unless a strike holds it."""
+        pipe = self.from_client if side == "client" else self.from_server
+        pipe.ended = True
+        if side == "server":
+            self.upstream_gone.set()
+        if not pipe.held:
+            pipe.run()
+
+    def close(self, by: End, *, reset: bool = False) -> None:
+        """End both sides, with a FIN or (`reset`) with an RST; what waits dies and is recorded as not passed."""
+        if self.closed:
+            return
+        self.closed = True
+        for transport in (self.client, self.upstream):
+            if transport is not None:
+                _end(transport, reset=reset)
+        self._withhold()
+        self._barriers_fail()
+        self._record_end(self.cause or by)
+        if not self.done.done():
+            self.done.set_result(None)
+        self._on_closed(self)
+
+    def _withhold(self) -> None:
+        for pipe in (self.from_client, self.from_server):
+            while pipe.waiting:
+                segment = pipe.waiting.popleft()
+                if segment.event is not None and not isinstance(segment.event, NotAmqp):
+                    self.record([f for f in self.observer.describe(segment.event) if hasattr(f, "passed")], passed=False)
+
+    def _barriers_fail(self) -> None:
+        for waiter in self._barriers.values():
+            if not waiter.done():
+                waiter.cancel()
+
+    def _record_end(self, by: End) -> None:
+        if not self.observer.opened:
+            return
+        closing = self.observer.closing
+        self._history.append(
+            facts.LinkLost(
+                at=now(),
+                link=self.observer.link,
+                connection=self.number,
+                by=by if closing is None else ("client" if closing.by == "client" else "broker"),
+                clean=closing is not None,
+                code=0 if closing is None else closing.code,
+                text="" if closing is None else closing.text,
+            )
+        )
+
+
+def _withheld(fact: LinkEvent) -> LinkEvent:
+    return dataclasses.replace(fact, passed=False) if hasattr(fact, "passed") else fact  # type: ignore[call-arg]
+
+
+def _end(transport: asyncio.Transport, *, reset: bool) -> None:
+    if not reset:
+        transport.close()
+        return
+    own = transport.get_extra_info("socket")
+    if own is not None:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _unsent(own: socket.socket | None) -> int:
+    """Bytes in the kernel's send queue that the receiver's kernel has not acknowledged (SIOCOUTQ)."""
+    if own is None or own.fileno() < 0:
+        return 0
+    return int(struct.unpack("i", fcntl.ioctl(own.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])

@@ -1,0 +1,231 @@
+"""A link: an address of its own for one consumer (or our publisher), and all connections that come in on it.
+
+The address never changes. Connections are relayed to a route (Toxiproxy's proxy, or the broker itself). While the
+broker is about to be down the link looks refused: the listener is closed, the port kept by a bound socket that
+does not listen, until the route answers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.observer import Look, Observer
+from pytest_mqchaos.link.relay import Relay, Tap
+from pytest_mqchaos.model.history import History
+
+__all__ = ["Wire"]
+
+_GREETING = b"AMQP\x00\x00\x09\x01"
+
+
+class Wire:
+    """One link's listener and its connections. Its methods run on the link's thread.
+
+    Args:
+        name: the link's name in the history.
+        route: where connections are relayed to, asked anew for each.
+        numbers: gives each connection its number in the run.
+        publisher: whether our own publisher connects here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        route: Callable[[], tuple[str, int]],
+        thread: LoopThread,
+        history: History,
+        identity: Identity,
+        look: Look,
+        tap: Tap,
+        numbers: Callable[[], int],
+        publisher: bool = False,
+    ) -> None:
+        self.name = name
+        self.relays: set[Relay] = set()
+        self.host = "127.0.0.1"
+        self._route = route
+        self._thread = thread
+        self._history = history
+        self._identity = identity
+        self._look = look
+        self._tap = tap
+        self._numbers = numbers
+        self._publisher = publisher
+        self._server: asyncio.Server | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+        self._refusals = 0
+        self.upstream_error = ""
+        # The port is ours from now on: this socket is bound and never listens.
+        self._reserve = _bound(0)
+        self.port: int = self._reserve.getsockname()[1]
+
+    async def listen(self) -> None:
+        """Accept connections (again)."""
+        if self._server is None:
+            own = _bound(self.port)
+            self._server = await self._thread.loop.create_server(lambda: _ClientSide(self), sock=own, backlog=128)
+
+    def refuse(self) -> None:
+        """Refuse new connections from now on; those that are open stay. Each call wants a `welcome`."""
+        self._refusals += 1
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def welcome(self) -> None:
+        """Accept connections again once every `refuse` has had its `welcome`."""
+        self._refusals = max(0, self._refusals - 1)
+        if self._refusals == 0:
+            await self.listen()
+
+    def hold_new(self) -> None:
+        """Let new connections wait instead of reaching a route that is being cut."""
+        self._open.clear()
+
+    def let_new(self) -> None:
+        """Let the connections that wait go on."""
+        self._open.set()
+
+    def connected(self) -> list[Relay]:
+        """The connections that are open."""
+        return [relay for relay in self.relays if not relay.closed]
+
+    async def reachable(self, *, timeout: float, what: str) -> None:
+        """Wait until the broker greets through the route (`connection.start`).
+
+        Raises:
+            ChaosError: if it does not within `timeout` seconds.
+        """
+        loop = self._thread.loop
+        deadline = loop.time() + timeout
+        last = "no answer"
+        while loop.time() < deadline:
+            try:
+                async with asyncio.timeout(2.0):
+                    reader, writer = await asyncio.open_connection(*self._route())
+                    try:
+                        writer.write(_GREETING)
+                        if await reader.read(1) == b"\x01":
+                            return
+                        last = "closed without a greeting"
+                    finally:
+                        writer.close()
+                        with suppress(OSError):
+                            await writer.wait_closed()
+            except (OSError, TimeoutError) as error:
+                last = str(error) or "no greeting within 2 s"
+            await asyncio.sleep(0.01)  # between two bounded tries: refusal answers at once
+        raise ChaosError(f"{what}: the broker did not greet within {timeout:g} s ({last})")
+
+    def close(self) -> None:
+        """End the listener and every connection; give the port back."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for relay in list(self.relays):
+            relay.close("fault", reset=False)
+        self._reserve.close()
+
+    def accept(self, side: _ClientSide) -> Relay:
+        """Make the relay of a new client connection."""
+        number = self._numbers()
+        observer = Observer(self.name, number, self._identity, self._look, publisher=self._publisher)
+        relay = Relay(
+            number=number,
+            observer=observer,
+            history=self._history,
+            tap=self._tap,
+            on_closed=self.relays.discard,
+            loop=self._thread.loop,
+        )
+        relay.client = side.transport
+        self.relays.add(relay)
+        self._thread.spawn(self._connect(relay))
+        return relay
+
+    async def _connect(self, relay: Relay) -> None:
+        await self._open.wait()
+        try:
+            async with asyncio.timeout(10.0):
+                await self._thread.loop.create_connection(lambda: _BrokerSide(relay), *self._route())
+        except (OSError, TimeoutError) as error:
+            self.upstream_error = str(error) or type(error).__name__
+            relay.close("broker", reset=True)
+
+
+class _Side(asyncio.Protocol):
+    """One socket of a relay."""
+
+    side: Literal["client", "server"]
+    relay: Relay
+
+    def data_received(self, data: bytes) -> None:
+        if self.side == "client":
+            self.relay.client_data(data)
+        else:
+            self.relay.from_server.feed(data)
+
+    def eof_received(self) -> bool:
+        self.relay.sender_closed(self.side)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.relay.sender_closed(self.side)
+
+    def pause_writing(self) -> None:
+        self.relay.writing(self.side, paused=True)
+
+    def resume_writing(self) -> None:
+        self.relay.writing(self.side, paused=False)
+
+
+class _ClientSide(_Side):
+    side = "client"
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        _at_once(transport)
+        self.relay = self._wire.accept(self)
+
+
+class _BrokerSide(_Side):
+    side = "server"
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        _at_once(transport)
+        if self.relay.closed:
+            transport.close()
+            return
+        self.relay.upstream_ready(transport)
+
+
+def _at_once(transport: asyncio.Transport) -> None:
+    own = transport.get_extra_info("socket")
+    if own is not None:
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _bound(port: int) -> socket.socket:
+    own = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    own.bind(("127.0.0.1", port))
+    own.setblocking(False)
+    return own
