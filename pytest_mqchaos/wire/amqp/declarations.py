@@ -1,0 +1,100 @@
+"""What the client says to declare, bind, purge and delete; each becomes an event with the server's answer."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.wire.amqp.calls import Call
+from pytest_mqchaos.wire.amqp.channels import Connection, QueueName
+from pytest_mqchaos.wire.amqp.events import (
+    ExchangeDeclared,
+    QueueBound,
+    QueueDeclared,
+    QueueDeleted,
+    QueuePurged,
+    WireEvent,
+)
+from pytest_mqchaos.wire.amqp.protocol import Method
+
+__all__ = ["exchange_declare", "queue_bind", "queue_declare", "queue_delete", "queue_purge"]
+
+
+def exchange_declare(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect an exchange."""
+    call.short()
+    name, kind, bits, arguments = call.short_text(), call.short_text(), call.octet(), call.table()
+
+    def declared(_: Call | None) -> ExchangeDeclared:
+        return ExchangeDeclared(
+            channel=call.channel,
+            exchange=name,
+            type=kind,
+            durable=bool(bits & 2),
+            auto_delete=bool(bits & 4),
+            internal=bool(bits & 8),
+            passive=bool(bits & 1),
+            arguments=arguments,
+        )
+
+    channel = connection.channel(call.channel)
+    return channel.ask(Method.EXCHANGE_DECLARE_OK, call, declared, silent=bool(bits & 16))
+
+
+def queue_declare(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a queue; the answer names it where the client did not."""
+    call.short()
+    queue, bits, arguments = QueueName(call.short_text()), call.octet(), call.table()
+
+    def declared(reply: Call | None) -> QueueDeclared:
+        if reply is not None:
+            queue.text = reply.short_text()
+        return QueueDeclared(
+            channel=call.channel,
+            queue=queue.text,
+            durable=bool(bits & 2),
+            exclusive=bool(bits & 4),
+            auto_delete=bool(bits & 8),
+            passive=bool(bits & 1),
+            arguments=arguments,
+        )
+
+    channel = connection.channel(call.channel)
+    channel.last_queue = queue
+    return channel.ask(Method.QUEUE_DECLARE_OK, call, declared, silent=bool(bits & 16))
+
+
+def queue_bind(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a binding; without queue and key, the key is the name of the last queue declared."""
+    call.short()
+    channel = connection.channel(call.channel)
+    name, exchange, key = call.short_text(), call.short_text(), call.short_text()
+    silent, arguments = call.octet() & 1, call.table()
+    queue = channel.queue(name)
+
+    def bound(_: Call | None) -> QueueBound:
+        routing_key = key if name or key else queue.text
+        return QueueBound(call.channel, queue.text, exchange, routing_key, arguments)
+
+    return channel.ask(Method.QUEUE_BIND_OK, call, bound, silent=bool(silent))
+
+
+def queue_purge(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a queue to be emptied of its ready messages."""
+    call.short()
+    channel = connection.channel(call.channel)
+    queue, silent = channel.queue(call.short_text()), call.octet() & 1
+
+    def purged(reply: Call | None) -> QueuePurged:
+        return QueuePurged(call.channel, queue.text, None if reply is None else reply.long())
+
+    return channel.ask(Method.QUEUE_PURGE_OK, call, purged, silent=bool(silent))
+
+
+def queue_delete(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a queue to end."""
+    call.short()
+    channel = connection.channel(call.channel)
+    queue, bits = channel.queue(call.short_text()), call.octet()
+
+    def deleted(reply: Call | None) -> QueueDeleted:
+        return QueueDeleted(call.channel, queue.text, None if reply is None else reply.long())
+
+    return channel.ask(Method.QUEUE_DELETE_OK, call, deleted, silent=bool(bits & 4))

@@ -1,0 +1,223 @@
+"""The properties of a content, decoded only as far as somebody asks.
+
+A scanner passes thousands of messages per second and most readers want one id. So `Properties` keeps the
+bytes as they stood on the wire, reads the fixed properties when the first is asked for, and looks for a
+single header by its bytes before it walks the table. MalformedError or hostile bytes never raise: what
+cannot be read is None.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from struct import Struct
+from typing import Final
+
+from pytest_mqchaos.wire.amqp.tables import (
+    MALFORMED,
+    MalformedError,
+    decode_table,
+    decode_value,
+    find_field,
+    text,
+)
+
+__all__ = ["Properties", "digest"]
+
+_FLAGS: Final = Struct(">H")
+_LENGTH: Final = Struct(">I")
+_LAYOUT: Final = (
+    ("content_type", "text"),
+    ("content_encoding", "text"),
+    ("headers", "table"),
+    ("delivery_mode", "octet"),
+    ("priority", "octet"),
+    ("correlation_id", "text"),
+    ("reply_to", "text"),
+    ("expiration", "text"),
+    ("message_id", "text"),
+    ("timestamp", "moment"),
+    ("type", "text"),
+    ("user_id", "text"),
+    ("app_id", "text"),
+    ("cluster_id", "text"),
+)
+"""The properties in the order of their flags, highest bit first (AMQP 0-9-1, class basic)."""
+
+
+def digest(body: bytes) -> str:
+    """Return the short digest by which bodies are compared: 16 hexadecimal digits of BLAKE2b."""
+    return blake2b(body, digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=512)
+def _present(flags: int) -> tuple[tuple[str, str], ...]:
+    return tuple(field for bit, field in enumerate(_LAYOUT) if flags & 0x8000 >> bit)
+
+
+class Properties:
+    """The properties of one message; `raw` are their bytes, from the flags to the end of the header frame."""
+
+    __slots__ = ("_known", "_table", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self._known: dict[str, object] | None = None
+        self._table = (0, 0)
+
+    def __eq__(self, other: object) -> bool:
+        return self.raw == other.raw if isinstance(other, Properties) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Properties({self.raw!r})"
+
+    @property
+    def message_id(self) -> str | None:
+        """The publisher's id of the message."""
+        return self._text("message_id")
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The id of the request that this message answers."""
+        return self._text("correlation_id")
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body."""
+        return self._text("content_type")
+
+    @property
+    def expiration(self) -> str | None:
+        """The message's own time to live: milliseconds, as text."""
+        return self._text("expiration")
+
+    @property
+    def delivery_mode(self) -> int | None:
+        """How durable the message is: 2 is persistent, 1 transient."""
+        mode = self._fixed().get("delivery_mode")
+        return mode if isinstance(mode, int) else None
+
+    @property
+    def mqchaos_id(self) -> str | None:
+        """The plugin's id of the message: the header `x-mqchaos-id`."""
+        return self._header_text("x-mqchaos-id")
+
+    @property
+    def deaths(self) -> str | None:
+        """A digest of the header `x-death` as it is encoded: equal for equal histories of dead-lettering."""
+        place = self._find("x-death")
+        return None if place is None else digest(self.raw[place[0] : place[1]])
+
+    @property
+    def death_count(self) -> int | None:
+        """How often the message was dead-lettered: the sum of the counts in `x-death`."""
+        entries = self._header("x-death")
+        if not isinstance(entries, list):
+            return None
+        counts = [entry.get("count") for entry in entries if isinstance(entry, dict)]
+        return sum(count for count in counts if isinstance(count, int))
+
+    @property
+    def first_death_reason(self) -> str | None:
+        """Why the message was dead-lettered first."""
+        return self._header_text("x-first-death-reason")
+
+    @property
+    def last_death_reason(self) -> str | None:
+        """Why the message was dead-lettered last (RabbitMQ 3.13 and later)."""
+        return self._header_text("x-last-death-reason")
+
+    @property
+    def first_death_queue(self) -> str | None:
+        """The queue from which the message was dead-lettered first."""
+        return self._header_text("x-first-death-queue")
+
+    @property
+    def delivery_count(self) -> int | None:
+        """The broker's count of failed deliveries: the header `x-delivery-count`."""
+        return self._header_number("x-delivery-count")
+
+    @property
+    def acquired_count(self) -> int | None:
+        """The broker's count of consumers that held the message: the header `x-acquired-count`."""
+        return self._header_number("x-acquired-count")
+
+    def headers(self) -> dict[str, object]:
+        """Return all headers, decoded anew at each call; none if the table is malformed."""
+        self._fixed()
+        try:
+            return decode_table(self.raw, *self._table)
+        except MALFORMED:
+            return {}
+
+    def _fixed(self) -> dict[str, object]:
+        known = self._known
+        if known is None:
+            known = self._known = {}
+            try:
+                self._read(known)
+            except MALFORMED:
+                self._table = self._table if "headers" in known else (0, 0)
+        return known
+
+    def _read(self, known: dict[str, object]) -> None:
+        """Read the fixed properties up to the first that is malformed."""
+        raw = self.raw
+        flags = _FLAGS.unpack_from(raw)[0]
+        pos = 2
+        more = flags
+        while more & 1:  # a last bit that is set announces another word of flags
+            more = _FLAGS.unpack_from(raw, pos)[0]
+            pos += 2
+        for name, kind in _present(flags):
+            if kind == "text":
+                end = pos + 1 + raw[pos]
+                value: object = text(raw[pos + 1 : end])
+            elif kind == "octet":
+                end, value = pos + 1, raw[pos]
+            elif kind == "moment":
+                end, value = pos + 8, None
+            else:
+                end = pos + 4 + _LENGTH.unpack_from(raw, pos)[0]
+                value = self._table = (pos + 4, end)
+            if end > len(raw):
+                raise MalformedError("a property ends behind its frame")
+            known[name] = value
+            pos = end
+
+    def _find(self, name: str) -> tuple[int, int] | None:
+        """Find the value of a header in `raw`; the table is not walked if the name is nowhere."""
+        encoded = name.encode()
+        if encoded not in self.raw:
+            return None
+        self._fixed()
+        try:
+            return find_field(self.raw, *self._table, encoded)
+        except MALFORMED:
+            return None
+
+    def _header(self, name: str) -> object:
+        place = self._find(name)
+        if place is None:
+            return None
+        try:
+            return decode_value(self.raw, place[0])[0]
+        except MALFORMED:
+            return None
+
+    def _text(self, name: str) -> str | None:
+        value = self._fixed().get(name)
+        return value if isinstance(value, str) else None
+
+    def _header_text(self, name: str) -> str | None:
+        value = self._header(name)
+        if isinstance(value, bytes):
+            return text(value)
+        return value if isinstance(value, str) else None
+
+    def _header_number(self, name: str) -> int | None:
+        value = self._header(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
