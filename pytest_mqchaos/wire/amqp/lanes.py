@@ -88,6 +88,7 @@ class Lane:
         """Scan what was read next; return what may be passed on (nothing while all has to wait)."""
         if self.unscanned:
             data = self.flush() + data
+            self.line.passed += len(data)
             return [Segment(data, None, self.line.passed)] if data else []
         self._chunks.append(data)
         self._have += len(data)
@@ -120,7 +121,12 @@ class Lane:
 
     def _scan(self, data: bytes) -> int:
         """Pass on what can be of one read; return how far that is."""
-        pos = self._resume(data)
+        if self._greeting_due:
+            pos = self._greet(data)
+            if not pos:
+                return 0
+        else:
+            pos = self._resume(data)
         while pos < len(data):
             pos = self._walk(data, pos)
             if pos < len(data):
@@ -164,18 +170,20 @@ class Lane:
             emit(data[plain:pos])
         return pos
 
+    def _greet(self, data: bytes) -> int:
+        """Pass the protocol header; return where frames begin, or 0 if it is not complete."""
+        reason = wrong_greeting(data)
+        if reason is not None:
+            raise _GaveUp(reason, 0)
+        if len(data) < len(GREETING):
+            self._need = len(data) + 1
+            return 0
+        self._greeting_due = False
+        self.line.put(GREETING)
+        return len(GREETING)
+
     def _resume(self, data: bytes) -> int:
-        """Pass the greeting, or the rest of a body frame that streams; return where frames begin."""
-        if self._greeting_due:
-            reason = wrong_greeting(data)
-            if reason is not None:
-                raise _GaveUp(reason, 0)
-            if len(data) < len(GREETING):
-                self._need = len(data) + 1
-                return 0
-            self._greeting_due = False
-            self.line.put(GREETING)
-            return len(GREETING)
+        """Pass the rest of a body frame that streams; return where frames begin."""
         if not self._skip:
             return 0
         taken = min(self._skip, len(data))
