@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 
 # make test ARGS="-k reset -x" TESTS=tests/unit
-TESTS ?= tests examples
+TESTS ?= $(wildcard tests examples)
 ARGS ?=
 
 help:  ## this list
