@@ -1,0 +1,165 @@
+"""The sentences of a message's own events: published, delivered, settled, effected, at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from pytest_mqchaos.model.events import (
+    Acked,
+    Confirmed,
+    Delivered,
+    Effected,
+    Event,
+    Nacked,
+    Published,
+    PublishFailed,
+    PublishNacked,
+    Rejected,
+    Republished,
+    Rested,
+    Returned,
+)
+from pytest_mqchaos.model.story.walk import Holding, Teller, Walk
+
+__all__ = ["SENTENCES"]
+
+
+def _published(walk: Walk, event: Published) -> None:
+    if not event.passed:
+        fault = walk.fault_at(event.at, event.link, "connection", "refuse")
+        walk.say(event, "published, it never reached the broker", fault=fault)
+        return
+    again = any(step.text.startswith("published") for step in walk.steps)
+    walk.say(event, "published again" if again else "published")
+    walk.at_broker = True
+    if walk.message is None or walk.message.confirm:
+        walk.unconfirmed_on = event.connection
+
+
+def _confirmed(walk: Walk, event: Confirmed) -> None:
+    walk.unconfirmed_on = None
+    if event.passed:
+        walk.say(event, "confirmed")
+    else:
+        walk.say(
+            event,
+            "confirmed, the publisher was not told",
+            fault=walk.fault_at(event.at, event.link, "lost_confirm"),
+        )
+
+
+def _publish_nacked(walk: Walk, event: PublishNacked) -> None:
+    walk.unconfirmed_on = None
+    walk.say(event, "refused by the broker (nack to the publisher)")
+
+
+def _returned(walk: Walk, event: Returned) -> None:
+    walk.at_broker = False
+    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
+    walk.say(event, f"returned, no queue took it ({why})" if why else "returned, no queue took it")
+
+
+def _publish_failed(walk: Walk, event: PublishFailed) -> None:
+    walk.say(event, f"never written ({event.reason})" if event.reason else "never written")
+
+
+# --- deliveries and settlements --------------------------------------------------------------------------
+
+
+def _delivered(walk: Walk, event: Delivered) -> None:
+    walk.deliveries_ahead -= 1
+    walk.returns_ahead -= 1
+    again = any(each.delivered.queue == event.queue for each in walk.holdings)
+    facts = ["automatic ack"] if event.auto_ack else [f"tag {event.tag}"]
+    if event.get:
+        facts.insert(0, "basic.get")
+    home = walk.message.queue if walk.message is not None else ""
+    place = f" from {event.queue}" if event.queue != home else ""
+    walk.holdings.append(Holding(event, "acked" if event.auto_ack else "open"))
+    if event.passed:
+        walk.say(event, f"delivered {'again ' if again else ''}to {event.link}{place} ({', '.join(facts)})")
+    else:
+        fault = walk.fault_at(event.at, event.link)
+        walk.say(event, f"sent to {event.link}{place}, it never arrived ({', '.join(facts)})", fault=fault)
+    walk.at_broker = not event.auto_ack
+
+
+def _settle(walk: Walk, event: Acked | Nacked | Rejected, state: str) -> None:
+    for each in walk.holdings:
+        of = each.delivered
+        if (of.connection, of.channel, of.tag) == (
+            event.connection,
+            event.channel,
+            event.tag,
+        ) and event.passed:
+            each.state = state
+    if event.passed:
+        walk.at_broker = state == "requeued"
+
+
+def _acked(walk: Walk, event: Acked) -> None:
+    _settle(walk, event, "acked")
+    early = event.effect_seen is False and not walk.effects and walk.expected
+    note = "before its effect" if early else ""
+    if not event.passed:
+        fault = walk.fault_at(event.at, event.link, "lost_ack", "connection", "refuse")
+        walk.say(event, f"{event.link}'s ack never reached the broker", note, fault)
+        return
+    how = ", ".join(["multiple"] * event.multiple + ["transaction"] * event.transactional)
+    walk.say(event, f"acknowledged by {event.link}" + (f" ({how})" if how else ""), note)
+
+
+def _given_back(walk: Walk, event: Nacked | Rejected) -> None:
+    _settle(walk, event, "requeued" if event.requeue else "gone")
+    word = "nack" if isinstance(event, Nacked) else "reject"
+    if not event.passed:
+        fault = walk.fault_at(event.at, event.link, "connection", "refuse")
+        walk.say(event, f"{event.link}'s {word} never reached the broker", fault=fault)
+    elif event.requeue:
+        walk.say(event, f"requeued by {event.link}")
+    else:
+        walk.say(event, f"rejected by {event.link} ({word} without requeue)")
+
+
+def _effected(walk: Walk, event: Effected) -> None:
+    walk.effects += event.count
+    source = PurePath(event.source).name or event.source
+    last = walk.holdings[-1].delivered.link if walk.holdings else None
+    by = f", {event.consumer}" if event.consumer not in (None, last) else ""
+    often = f" {event.count} times" if event.count > 1 else ""
+    note = "" if walk.effects <= max(walk.expected, 1) else f"{walk.effects} of {walk.expected} expected"
+    if walk.message is not None and walk.message.poison:
+        note = "though it cannot be processed"
+    walk.say(event, f"effect seen{often} ({source}{by})", note)
+
+
+def _republished(walk: Walk, event: Republished) -> None:
+    where = " ".join(part for part in (event.exchange, event.routing_key) if part)
+    walk.say(
+        event,
+        f"published by {event.link} to {where}" + ("" if event.passed else ", it never reached the broker"),
+    )
+    walk.at_broker = walk.at_broker or event.passed
+
+
+def _rested(walk: Walk, event: Rested) -> None:
+    walk.returns_ahead -= 1
+    walk.say(event, f"rests in {event.queue}" + (f" ({event.death_reason})" if event.death_reason else ""))
+
+
+SENTENCES: Mapping[type[Event], Teller] = {
+    Published: _published,
+    Confirmed: _confirmed,
+    PublishNacked: _publish_nacked,
+    Returned: _returned,
+    PublishFailed: _publish_failed,
+    Delivered: _delivered,
+    Acked: _acked,
+    Nacked: _given_back,
+    Rejected: _given_back,
+    Effected: _effected,
+    Republished: _republished,
+    Rested: _rested,
+}
+"""The teller of each kind of event that carries the message's id."""

@@ -1,0 +1,207 @@
+"""The sentences of what happened around a message: to the link, process or broker that held it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_mqchaos.model.events import (
+    BrokerStarted,
+    BrokerStopped,
+    ChannelClosed,
+    ConsumerCancelled,
+    ConsumerEnded,
+    ConsumerFrozen,
+    ConsumerStarted,
+    ConsumerThawed,
+    Event,
+    FaultFired,
+    LinkLost,
+    QueueDeleted,
+    QueuePurged,
+    Recovered,
+    RolledBack,
+    SettleEnded,
+)
+from pytest_mqchaos.model.story.walk import Holding, Teller, Walk, names_in
+
+__all__ = ["SURROUNDINGS"]
+
+
+def _back(walk: Walk, holdings: Sequence[Holding]) -> None:
+    for each in holdings:
+        each.state = "gone"
+    walk.at_broker = True
+
+
+def _link_lost(walk: Walk, event: LinkLost) -> None:
+    fault = (
+        walk.fault_at(event.at, event.link, "connection", "refuse", "lost", "broker")
+        if event.by == "fault"
+        else None
+    )
+    if walk.unconfirmed_on == event.connection:
+        walk.unconfirmed_on = None
+        walk.say(event, f"{event.link}'s link was lost before the confirm", fault=fault)
+        return
+    how = (
+        f"{event.link} closed its link"
+        if event.clean and event.by == "client"
+        else f"{event.link}'s link was lost"
+    )
+    held = walk.open_on(event.connection)
+    settled = [
+        each
+        for each in walk.holdings
+        if each.delivered.connection == event.connection and each.state == "acked"
+    ]
+    if held:
+        _back(walk, held)
+        walk.say(event, f"came back: {how}", fault=fault)
+    elif settled and (
+        walk.deliveries_ahead or (settled[-1].delivered.auto_ack and walk.effects < walk.expected)
+    ):
+        walk.say(event, how, fault=fault)
+
+
+def _channel_closed(walk: Walk, event: ChannelClosed) -> None:
+    held = walk.open_on(event.connection, event.channel)
+    if not held:
+        return
+    _back(walk, held)
+    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
+    if event.by == "client":
+        walk.say(event, f"came back: {event.link} closed its channel")
+    else:
+        walk.say(event, f"came back: the broker closed {event.link}'s channel{f' ({why})' if why else ''}")
+
+
+def _recovered(walk: Walk, event: Recovered) -> None:
+    if held := walk.open_on(event.connection, event.channel):
+        _back(walk, held)
+        walk.say(event, f"came back: {event.link} asked for its deliveries again (recover)")
+
+
+def _rolled_back(walk: Walk, event: RolledBack) -> None:
+    here = (event.connection, event.channel)
+    back = [
+        each
+        for each in walk.holdings
+        if each.state == "acked"
+        and not each.delivered.auto_ack
+        and (each.delivered.connection, each.delivered.channel) == here
+    ]
+    for each in back:
+        each.state = "open"
+    if back:
+        walk.at_broker = True
+        walk.say(event, f"{event.link} rolled its settlement back")
+
+
+def _cancelled(walk: Walk, event: ConsumerCancelled) -> None:
+    held = walk.open_on(event.connection, event.channel)
+    if any(each.delivered.consumer_tag == event.consumer_tag for each in held):
+        walk.say(event, f"the broker cancelled {event.link}'s subscription")
+
+
+def _ended(walk: Walk, event: ConsumerEnded) -> None:
+    fault = walk.fault_at(event.at, event.consumer, "consumer_") if event.by == "fault" else None
+    if not walk.in_hand(event.consumer) and (fault is None or fault.message != walk.name):
+        return
+    code = event.exit_code
+    how = "" if code is None else f" (exit code {code})" if code >= 0 else f" (signal {-code})"
+    if event.by == "plugin":
+        walk.say(event, f"{event.consumer} ended with the run")
+    elif event.by == "itself":
+        walk.say(event, f"{event.consumer} ended by itself{how}")
+    else:
+        walk.say(
+            event,
+            f"{event.consumer} killed" if code == -9 else f"{event.consumer} terminated{how}",
+            fault=fault,
+        )
+    if any(each.state == "open" for each in walk.holdings):
+        walk.down.add(event.consumer)
+    for each in walk.holdings:
+        if each.delivered.link == event.consumer and each.state == "acked":
+            each.state = "gone"
+
+
+def _started(walk: Walk, event: ConsumerStarted) -> None:
+    if event.consumer in walk.down:
+        walk.down.discard(event.consumer)
+        walk.say(event, f"{event.consumer} started again")
+
+
+def _frozen(walk: Walk, event: ConsumerFrozen) -> None:
+    if walk.in_hand(event.consumer):
+        walk.down.add(f"frozen {event.consumer}")
+        walk.say(
+            event, f"{event.consumer} frozen", fault=walk.fault_at(event.at, event.consumer, "consumer_")
+        )
+
+
+def _thawed(walk: Walk, event: ConsumerThawed) -> None:
+    if f"frozen {event.consumer}" in walk.down:
+        walk.down.discard(f"frozen {event.consumer}")
+        walk.say(event, f"{event.consumer} goes on")
+
+
+_STOPPED = {
+    "crash": "broker killed",
+    "freeze": "broker frozen",
+    "restart": "broker stopped",
+    "itself": "broker ended by itself",
+}
+
+
+def _broker_stopped(walk: Walk, event: BrokerStopped) -> None:
+    if walk.steps and (walk.at_broker or walk.returns_ahead):
+        walk.down.add("broker")
+        walk.say(event, _STOPPED[event.how], fault=walk.fault_at(event.at, "broker", "broker_"))
+
+
+def _broker_started(walk: Walk, event: BrokerStarted) -> None:
+    if "broker" in walk.down:
+        walk.down.discard("broker")
+        walk.say(event, "broker goes on" if event.how == "freeze" else "broker started again")
+
+
+def _fired(walk: Walk, event: FaultFired) -> None:
+    held = any(walk.in_hand(name) for name in names_in(event.target))
+    if event.message == walk.name or (held and event.changed):
+        walk.struck.append((len(walk.steps), event))
+
+
+def _emptied(walk: Walk, event: QueuePurged | QueueDeleted) -> None:
+    home = walk.message.queue if walk.message is not None else ""
+    if walk.at_broker and event.queue == home and not any(each.state == "open" for each in walk.holdings):
+        walk.say(
+            event, f"{event.link} {'purged' if isinstance(event, QueuePurged) else 'deleted'} {event.queue}"
+        )
+
+
+def _settle_ended(walk: Walk, event: SettleEnded) -> None:
+    for each in walk.holdings:
+        if each.state == "open":
+            walk.say(event, f"still open at {each.delivered.link} when the run was judged")
+            return
+
+
+SURROUNDINGS: Mapping[type[Event], Teller] = {
+    LinkLost: _link_lost,
+    ChannelClosed: _channel_closed,
+    Recovered: _recovered,
+    RolledBack: _rolled_back,
+    ConsumerCancelled: _cancelled,
+    ConsumerEnded: _ended,
+    ConsumerStarted: _started,
+    ConsumerFrozen: _frozen,
+    ConsumerThawed: _thawed,
+    BrokerStopped: _broker_stopped,
+    BrokerStarted: _broker_started,
+    FaultFired: _fired,
+    QueuePurged: _emptied,
+    QueueDeleted: _emptied,
+    SettleEnded: _settle_ended,
+}
+"""The teller of each kind of event around the message."""

@@ -1,0 +1,118 @@
+"""What the teller of a life keeps in mind: who holds the message, and what was said already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_mqchaos.model.events import (
+    Delivered,
+    Event,
+    FaultFired,
+)
+from pytest_mqchaos.model.messages import Message
+from pytest_mqchaos.model.printable import printable
+
+__all__ = ["Holding", "Step", "Teller", "Walk", "names_in"]
+
+_SLACK = 250_000_000
+"""Nanoseconds by which a fault's effect may be seen before the fault is written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a life: seconds since the first publish, a sentence, and perhaps a note in the margin."""
+
+    seconds: float
+    text: str
+    note: str = ""
+
+    @property
+    def margin(self) -> str:
+        """The note as it stands in the margin: `<- before its effect`."""
+        return f"<- {self.note}" if self.note else ""
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.3f}  {self.text}{'   ' if self.note else ''}{self.margin}"
+
+
+@dataclass(slots=True)
+class Holding:
+    """One delivery and what became of it."""
+
+    delivered: Delivered
+    state: str = "open"
+    """`open`, `acked` (passed on, or automatic), `gone` (given up, or back in the queue)."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """The state of the story so far."""
+
+    name: str
+    message: Message | None
+    faults: Sequence[FaultFired]
+    start: int
+    steps: list[Step] = field(default_factory=list)
+    holdings: list[Holding] = field(default_factory=list)
+    effects: int = 0
+    deliveries_ahead: int = 0
+    returns_ahead: int = 0
+    """Events still to come that show the message in a queue again."""
+    at_broker: bool = False
+    unconfirmed_on: int | None = None
+    told: set[int] = field(default_factory=set)
+    """Numbers of the faults that a step's note names already."""
+    struck: list[tuple[int, FaultFired]] = field(default_factory=list)
+    down: set[str] = field(default_factory=set)
+
+    @property
+    def expected(self) -> int:
+        """How many effects the message should have; none for poison."""
+        return 0 if self.message is None or self.message.poison else self.message.expect
+
+    def say(self, event: Event, text: str, note: str = "", fault: FaultFired | None = None) -> None:
+        """Add a sentence, with a note and the fault behind it unless that was named already."""
+        notes = [note] if note else []
+        if fault is not None and fault.fault not in self.told:
+            self.told.add(fault.fault)
+            notes.append(printable(fault.description, 120))
+        self.steps.append(Step((event.at - self.start) / 1e9, printable(text, 160), ", ".join(notes)))
+
+    def open_on(self, connection: int, channel: int | None = None) -> list[Holding]:
+        """Return the open deliveries on a connection, or on one of its channels."""
+        return [
+            each
+            for each in self.holdings
+            if each.state == "open"
+            and each.delivered.connection == connection
+            and (channel is None or each.delivered.channel == channel)
+        ]
+
+    def in_hand(self, link: str) -> bool:
+        """Whether a process on this link holds the message, or has settled it with its work still to do."""
+        return any(
+            each.state == "open" or (each.state == "acked" and self.effects < self.expected)
+            for each in self.holdings
+            if each.delivered.link == link and each.delivered.passed
+        )
+
+    def fault_at(self, at: int, name: str, *families: str) -> FaultFired | None:
+        """Return the fault behind what was seen on `name`: the last that struck it."""
+        near = [
+            each
+            for each in self.faults
+            if each.changed and each.at <= at + _SLACK and {name, "*"} & set(names_in(each.target))
+        ]
+        fitting = [each for each in near if each.description.startswith(families)] or near
+        return max(fitting, key=lambda each: each.at, default=None)
+
+
+Teller = Callable[[Walk, Any], None]
+"""Says one kind of event in the walk, or stays silent where the message was not concerned."""
+
+
+def names_in(target: str) -> list[str]:
+    """Return the single names of a fault's target."""
+    return [each.strip() for each in target.split(",")]
