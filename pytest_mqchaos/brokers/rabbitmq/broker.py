@@ -1,0 +1,189 @@
+"""One running RabbitMQ: its namespaces, its census, its stops and starts, wherever its VM runs.
+
+```
+ RabbitMQ ── Shell (erl, stays open) ──► the broker's VM     namespaces, census, topology, stop, start
+     └────── Ground (process, container) ──► the VM itself   kill, freeze, start again, log, end
+```
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
+from pytest_mqchaos.brokers.rabbitmq.census import queue_state, topology
+from pytest_mqchaos.brokers.rabbitmq.shell import Shell
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.model.topology import QueueState, Topology
+from pytest_mqchaos.servers.waiting import wait_for
+
+__all__ = ["Ground", "RabbitMQ"]
+
+BOOT_TIMEOUT = 120.0
+CALL_TIMEOUT = 5.0
+
+
+class Ground(Protocol):
+    """Where the broker's VM runs: a process of this host or a container."""
+
+    @property
+    def kind(self) -> str:
+        """`process` or `docker`."""
+
+    @property
+    def place(self) -> str:
+        """The process or container in words, for the description."""
+
+    @property
+    def host(self) -> str:
+        """Where clients of this host reach it."""
+
+    @property
+    def port(self) -> int:
+        """The port for clients."""
+
+    def open_shell(self) -> Shell:
+        """A new Erlang shell beside the VM."""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the VM's process."""
+
+    def alive(self) -> bool:
+        """Whether the VM's process runs."""
+
+    def launch(self) -> None:
+        """Start the VM that was killed, at the same address; does not wait for it."""
+
+    def log_tail(self, lines: int) -> str:
+        """The last lines of the broker's log."""
+
+    def stop(self) -> None:
+        """End everything and remove what it left; may be called again."""
+
+
+class RabbitMQ:
+    """A RabbitMQ of this run (see `Broker`); `ground` runs already and serves AMQP."""
+
+    user = "guest"
+    password = "guest"
+
+    def __init__(self, ground: Ground, shell: Shell) -> None:
+        self._ground = ground
+        self._shell = shell
+        self._lock = threading.Lock()
+        self.kind = ground.kind
+        self.host = ground.host
+        self.port = ground.port
+        self.version: str = self._call("about", what="asking for the version", timeout=30.0)["version"]
+
+    @property
+    def description(self) -> str:
+        """One line: product, version, process or container, address."""
+        return f"RabbitMQ {self.version} ({self._ground.place}, {self.host}:{self.port})"
+
+    def url(self, namespace: str, *, host: str | None = None, port: int | None = None) -> str:
+        """The address of a namespace as clients write it, or that of a link in front of it."""
+        place = f"{host or self.host}:{port or self.port}"
+        return f"amqp://{self.user}:{self.password}@{place}/{quote(namespace, safe='')}"
+
+    def create_namespace(self, name: str) -> None:
+        """Make the vhost, with all permissions for `user`; one that exists stays as it is."""
+        self._call("create", name, self.user, what=f"creating the vhost {name!r}", timeout=15.0)
+
+    def delete_namespace(self, name: str) -> None:
+        """Delete the vhost and all in it; one that is gone is no error."""
+        self._call("delete", name, what=f"deleting the vhost {name!r}", timeout=15.0)
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The names of all vhosts."""
+        return tuple(sorted(self._call("vhosts", what="listing the vhosts")))
+
+    def census(self, namespace: str, *, timeout: float = CALL_TIMEOUT) -> tuple[QueueState, ...]:
+        """What every queue holds, sorted by name.
+
+        Each queue answers for itself, and the queues are read until two readings agree; where they never
+        do, or a queue's owner does not answer, its `exact` is False.
+
+        Raises:
+            ChaosError: the broker does not answer within `timeout` seconds.
+
+        """
+        answer = self._call("census", namespace, what=f"the census of {namespace!r}", timeout=timeout)
+        return tuple(sorted(map(queue_state, answer), key=lambda state: state.name))
+
+    def topology(self, namespace: str) -> Topology:
+        """The exchanges and bindings of the vhost."""
+        return topology(self._call("topology", namespace, what=f"the bindings of {namespace!r}"))
+
+    def exists(self, namespace: str, queue: str) -> bool:
+        """Whether there is a queue of that name."""
+        return bool(self._call("exists", namespace, queue, what=f"looking for the queue {queue!r}"))
+
+    def stop_app(self) -> None:
+        """Stop RabbitMQ inside its VM: clients get a `connection.close` 320, new ones are refused."""
+        self._call("stop", what="stopping RabbitMQ", timeout=60.0)
+
+    def start_app(self) -> None:
+        """Start RabbitMQ inside its VM; returns when it serves AMQP at its old address."""
+        self._call("start", what="starting RabbitMQ", timeout=BOOT_TIMEOUT)
+        self._await_amqp()
+
+    def restart(self) -> None:
+        """A clean stop and start inside the VM: about a second, the address stays."""
+        self.stop_app()
+        self.start_app()
+
+    def crash(self) -> None:
+        """SIGKILL to the VM; `start_again` brings it back with the same data at the same address."""
+        self._ground.signal(signal.SIGKILL)
+        wait_for("the killed RabbitMQ to be gone", lambda: "it runs" if self.alive() else None, timeout=15.0)
+
+    def start_again(self) -> None:
+        """Start the VM that was killed; returns when it serves AMQP."""
+        self._ground.launch()
+        self._await_amqp()
+
+    def freeze(self) -> None:
+        """SIGSTOP to the VM: connections stay open and nothing answers."""
+        self._ground.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT to the VM."""
+        self._ground.signal(signal.SIGCONT)
+
+    def alive(self) -> bool:
+        """Whether the VM's process runs (frozen counts, and so does one whose RabbitMQ was stopped)."""
+        return self._ground.alive()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the broker's log."""
+        return self._ground.log_tail(lines)
+
+    def stop(self) -> None:
+        """End the broker and its shell, and remove all it left; may be called again."""
+        self._shell.close()
+        self._ground.stop()
+
+    def _await_amqp(self) -> None:
+        def lacking() -> str | None:
+            if not self._ground.alive():
+                raise ChaosError(f"RabbitMQ ended while it started: {last_line(self.log_tail(5))}")
+            return amqp_lacks(self.host, self.port)
+
+        wait_for(f"RabbitMQ to serve AMQP at {self.host}:{self.port}", lacking, timeout=BOOT_TIMEOUT)
+
+    def _call(self, function: str, *arguments: str, what: str, timeout: float = CALL_TIMEOUT) -> Any:
+        with self._lock:
+            if self._shell.closed:
+                if not self._ground.alive():
+                    raise ChaosError(f"{what}: RabbitMQ is down")
+                self._shell = self._ground.open_shell()
+        return self._shell.call(function, arguments, timeout=timeout, what=what)
+
+
+def last_line(text: str) -> str:
+    """The last lines of a log in one line, for an error message."""
+    return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-400:] or "it left no word"

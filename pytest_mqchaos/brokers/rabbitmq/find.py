@@ -1,0 +1,81 @@
+"""Where a RabbitMQ stands on this host: the scripts of its installation, Erlang, epmd.
+
+The script that counts is the one beside `rabbitmq-env` in an installation's `sbin`. Distributions put a
+wrapper of the same name on PATH (Debian's changes to the user `rabbitmq` and runs the system's node), so
+what PATH names is followed, and passed over when nothing stands beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_mqchaos.errors import ServerUnavailable
+
+__all__ = ["Installation", "find_installation"]
+
+_USUAL = (
+    "usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "usr/lib/rabbitmq/bin",
+    "usr/lib64/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "usr/share/rabbitmq/sbin",
+    "opt/rabbitmq/sbin",
+    "opt/rabbitmq_server-*/sbin",
+    "usr/local/lib/erlang/lib/rabbitmq_server-*/sbin",
+    "usr/local/sbin",
+    "usr/local/opt/rabbitmq/sbin",
+    "opt/homebrew/opt/rabbitmq/sbin",
+    "opt/local/lib/rabbitmq/sbin",
+    "home/linuxbrew/.linuxbrew/opt/rabbitmq/sbin",
+)
+_MENDS = "`apt-get install rabbitmq-server`, `brew install rabbitmq` or the like gets one"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A RabbitMQ of this host: its home (`sbin`, `plugins`, `escript`), `erl` and `epmd`."""
+
+    home: Path
+    erl: Path
+    epmd: Path
+
+
+def find_installation() -> Installation:
+    """The RabbitMQ on PATH, else in the usual places of distributions, the newest there.
+
+    Raises:
+        ServerUnavailable: there is none, or Erlang is missing.
+
+    """
+    home = next((home for folder in _folders() if (home := _home(folder))), None)
+    if home is None:
+        raise ServerUnavailable(f"no rabbitmq-server on PATH or in the usual places ({_MENDS})")
+    erl = _tool("erl", [Path("/usr/lib/erlang/bin"), Path("/opt/homebrew/bin"), Path("/usr/local/bin")])
+    if erl is None:
+        raise ServerUnavailable(f"rabbitmq-server stands in {home}, but Erlang's `erl` is not on PATH")
+    epmd = _tool("epmd", [erl.parent, erl.resolve().parent])
+    if epmd is None:
+        raise ServerUnavailable(f"rabbitmq-server stands in {home}, but Erlang's `epmd` is not on PATH")
+    return Installation(home, erl, epmd)
+
+
+def _folders() -> list[Path]:
+    """The folders to look in, the likeliest first."""
+    named = shutil.which("rabbitmq-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    usual = [found for pattern in _USUAL for found in sorted(Path("/").glob(pattern), reverse=True)]
+    return [Path(named).parent, Path(named).resolve().parent, *usual] if named else usual
+
+
+def _home(folder: Path) -> Path | None:
+    """The installation that a folder of scripts belongs to, if it does."""
+    if not (folder / "rabbitmq-server").exists() or not (folder / "rabbitmq-env").exists():
+        return None
+    home = (folder / "rabbitmq-env").resolve().parent.parent
+    return home if (home / "sbin" / "rabbitmq-server").exists() and (home / "plugins").is_dir() else None
+
+
+def _tool(name: str, folders: list[Path]) -> Path | None:
+    found = shutil.which(name) or next((str(f / name) for f in folders if (f / name).exists()), None)
+    return Path(found) if found else None

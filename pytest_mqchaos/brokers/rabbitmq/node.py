@@ -1,0 +1,178 @@
+"""A private RabbitMQ node as a process of this host.
+
+Three processes of ours: epmd in the foreground (one that the VM starts by itself would leave our process
+group and outlive us), the VM, and the shell beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
+from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ, last_line
+from pytest_mqchaos.brokers.rabbitmq.find import Installation, find_installation
+from pytest_mqchaos.brokers.rabbitmq.layout import Layout, Ports
+from pytest_mqchaos.brokers.rabbitmq.shell import PipeStream, Shell, shell_arguments
+from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.servers.process import Child, free_ports, tail
+from pytest_mqchaos.servers.waiting import wait_for
+
+__all__ = ["Node", "start_process"]
+
+_PORT_TAKEN = re.compile(r"eaddrinuse|already in use|address already", re.IGNORECASE)
+_TRIES = 4
+
+
+def start_process(*, run: str, directory: Path) -> RabbitMQ:
+    """Start a private node under `directory` and wait until it serves AMQP.
+
+    A port that somebody else took in between costs another try, and so does a trimmed home that does not
+    start (the next try has the whole one).
+
+    Raises:
+        ServerUnavailable: no RabbitMQ is installed, or it does not start; with its last words.
+
+    """
+    installation = find_installation()
+    trimmed = True
+    for left in reversed(range(_TRIES)):
+        node = Node(installation, directory / f"rabbitmq-{secrets.token_hex(3)}", run=run, trimmed=trimmed)
+        try:
+            node.boot()
+            return RabbitMQ(node, node.shell)
+        except BaseException as error:
+            last = f"{node.log_tail(8)}\n{tail(node.layout.output, 8)}"
+            node.stop()
+            if not isinstance(error, (ChaosError, OSError)):
+                raise
+            if left and (_PORT_TAKEN.search(f"{error} {last}") or trimmed):
+                trimmed = trimmed and bool(_PORT_TAKEN.search(f"{error} {last}"))
+                continue
+            words = last_line(last)
+            raise ServerUnavailable(
+                f"the RabbitMQ of {installation.home} did not start: {error}; its last words: {words}"
+            ) from None
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+class Node:
+    """Where a node's VM runs on this host (see `Ground`)."""
+
+    kind = "process"
+    host = "127.0.0.1"
+
+    def __init__(self, installation: Installation, folder: Path, *, run: str, trimmed: bool) -> None:
+        self.layout = Layout(installation, folder, trimmed=trimmed)
+        self.name = f"mqchaos-{re.sub(r'[^A-Za-z0-9]', '', run) or 'run'}@localhost"
+        self._ports = Ports(*free_ports(3))
+        self._cookie = secrets.token_hex(16)
+        self._epmd: Child | None = None
+        self._broker: Child | None = None
+        self._shells: list[PipeStream] = []
+        self.shell: Shell
+
+    @property
+    def port(self) -> int:
+        """The port for clients."""
+        return self._ports.amqp
+
+    @property
+    def place(self) -> str:
+        """The process in words."""
+        return f"process {self._broker.pid if self._broker else '-'}"
+
+    def boot(self) -> None:
+        """Start epmd, the VM and the shell, and wait until the broker serves AMQP.
+
+        Raises:
+            ChaosError: one of them ended, or the wait took too long.
+            OSError: the folder cannot be written, or a program cannot be executed.
+
+        """
+        self.layout.write(self._cookie)
+        self._start_epmd()
+        self.launch()
+        self.shell = self.open_shell()
+        wait_for(f"RabbitMQ to serve AMQP at port {self.port}", self._lacking, timeout=BOOT_TIMEOUT)
+
+    def launch(self) -> None:
+        """Start the VM, at the same address as before; does not wait for it."""
+        self._broker = Child.start(
+            [str(self.layout.home / "sbin" / "rabbitmq-server")],
+            env=self.layout.broker_env(self.name, self._ports),
+            cwd=self.layout.folder,
+            output=self.layout.output,
+        )
+
+    def open_shell(self) -> Shell:
+        """A new Erlang shell beside the VM."""
+        assert self._epmd is not None
+        arguments = shell_arguments(
+            self.name, name=f"mqchaos-shell-{secrets.token_hex(3)}@localhost", epmd_pid=self._epmd.pid
+        )
+        process = subprocess.Popen(
+            [str(self.layout.installation.erl), *arguments],
+            env=self.layout.erlang_env(self._ports),
+            cwd=self.layout.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        stream = PipeStream(process)
+        self._shells.append(stream)
+        return Shell(stream)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the VM's process."""
+        if self._broker is not None and self._broker.alive():
+            os.kill(self._broker.pid, number)
+
+    def alive(self) -> bool:
+        """Whether the VM's process runs."""
+        return self._broker is not None and self._broker.alive()
+
+    def log_tail(self, lines: int) -> str:
+        """The last lines of the broker's log, or of its output where it came to no log."""
+        return tail(self.layout.log, lines) or tail(self.layout.output, lines)
+
+    def stop(self) -> None:
+        """End shell, VM and epmd and remove the folder; may be called again."""
+        for stream in self._shells:
+            stream.close()
+        for child in (self._broker, self._epmd):
+            if child is not None:
+                child.end()
+        shutil.rmtree(self.layout.folder, ignore_errors=True)
+
+    def _start_epmd(self) -> None:
+        self._epmd = epmd = Child.start(
+            [str(self.layout.installation.epmd)],
+            env=self.layout.erlang_env(self._ports),
+            cwd=self.layout.folder,
+            output=self.layout.output,
+        )
+
+        def lacking() -> str | None:
+            if not epmd.alive():
+                raise ChaosError(f"epmd ended: {last_line(tail(epmd.output, 3))}")
+            try:
+                socket.create_connection((self.host, self._ports.epmd), 1.0).close()
+            except OSError as error:
+                return str(error)
+            return None
+
+        wait_for(f"epmd at port {self._ports.epmd}", lacking, timeout=15.0)
+
+    def _lacking(self) -> str | None:
+        if not self.alive():
+            assert self._broker is not None
+            raise ChaosError(f"it ended with exit code {self._broker.end()}")
+        return amqp_lacks(self.host, self.port)
