@@ -1,1 +1,32 @@
+"""What the messages of a workload are made of: bodies, headers, properties, keys, arrivals; pure."""
 
+from pytest_mqchaos.payloads.arrivals import ARRIVALS, checked_arrivals, offsets
+from pytest_mqchaos.payloads.attributes import ID_HEADER, PROPERTIES, checked_headers, checked_properties
+from pytest_mqchaos.payloads.bodies import default_body, encoded
+from pytest_mqchaos.payloads.drafts import Draft, made, rng, told, whole
+from pytest_mqchaos.payloads.keys import KeyRule
+from pytest_mqchaos.payloads.maker import Maker, Planned
+from pytest_mqchaos.payloads.malformed import KINDS, malformed, readable_as_json
+
+__all__ = [
+    "ARRIVALS",
+    "ID_HEADER",
+    "KINDS",
+    "PROPERTIES",
+    "Draft",
+    "KeyRule",
+    "Maker",
+    "Planned",
+    "checked_arrivals",
+    "checked_headers",
+    "checked_properties",
+    "default_body",
+    "encoded",
+    "made",
+    "malformed",
+    "offsets",
+    "readable_as_json",
+    "rng",
+    "told",
+    "whole",
+]
