@@ -62,7 +62,6 @@ class Account:
         notes: what else a reader should know, a line each.
         evidence_view: how the evidence is to be called where it is not the consumer's own; by default
             `broker's view` if the case rests on the broker's.
-
     """
 
     lost = _Found("Confirmed good messages without their effect that are nowhere any more.")
@@ -263,7 +262,6 @@ class Account:
 
         Raises:
             UsageError: if the run knows no such message.
-
         """
         __tracebackhide__ = True
         if isinstance(message, Life):
