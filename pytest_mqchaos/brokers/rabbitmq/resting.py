@@ -1,0 +1,79 @@
+"""Reading what rests in terminal queues: once, with automatic ack, after the last census.
+
+Peeking (get and requeue) would change flags and counts, and on some versions lose messages; so what is read is
+taken out, and written into the history raw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_mqchaos.errors import ChaosError
+
+__all__ = ["RestingMessage", "drain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestingMessage:
+    """One message that was taken out of a queue."""
+
+    body: bytes
+    message_id: str | None
+    mqchaos_id: str | None
+    death_reason: str | None
+    death_queue: str | None
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+
+def drain(url: str, queue: str, count: int) -> tuple[list[RestingMessage], str]:
+    """Take up to `count` messages out of `queue`.
+
+    Returns:
+        What was read, and why it ended early (empty if it did not): a queue with a single active consumer
+        refuses to be read this way.
+
+    Raises:
+        ChaosError: if the broker cannot be reached.
+
+    """
+    import pika
+    import pika.exceptions
+
+    try:
+        connection = pika.BlockingConnection(pika.URLParameters(url))
+    except (pika.exceptions.AMQPError, OSError) as error:
+        raise ChaosError(f"reading {queue}: the broker does not answer ({type(error).__name__})") from None
+    found: list[RestingMessage] = []
+    try:
+        channel = connection.channel()
+        for _ in range(count):
+            method, properties, body = channel.basic_get(queue, auto_ack=True)
+            if method is None:
+                break
+            found.append(_resting(properties, body))
+    except pika.exceptions.AMQPError as error:
+        return found, f"{type(error).__name__}: {error}"
+    finally:
+        if connection.is_open:
+            connection.close()
+    return found, ""
+
+
+def _resting(properties: object, body: bytes) -> RestingMessage:
+    headers = getattr(properties, "headers", None) or {}
+    deaths = headers.get("x-death")
+    last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    own = headers.get("x-mqchaos-id")
+    message_id = getattr(properties, "message_id", None)
+    return RestingMessage(
+        body=body,
+        message_id=message_id if isinstance(message_id, str) else None,
+        mqchaos_id=own if isinstance(own, str) else None,
+        death_reason=_text(last.get("reason")),
+        death_queue=_text(last.get("queue")),
+        headers=tuple((str(name), str(value)[:256]) for name, value in headers.items()),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

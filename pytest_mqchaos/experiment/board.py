@@ -1,0 +1,141 @@
+"""The effects of a run: every source where work shows, read into the history as it shows.
+
+Files are read whenever the wire sees a settlement, before it is passed on: an effect that is not there then came
+after the ack. Callables are asked only from the test's thread, so nothing is known of their order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_mqchaos.effects.callable import EffectsCall
+from pytest_mqchaos.effects.file import EffectsFile
+from pytest_mqchaos.effects.resolve import Resolver
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.model.events import Effected
+from pytest_mqchaos.model.history import History, now
+
+__all__ = ["Board"]
+
+
+class Board:
+    """All sources of effects of one run; safe from any thread."""
+
+    def __init__(self, history: History, on_effect: Callable[[Effected], None]) -> None:
+        self.seen: Counter[str] = Counter()
+        """Effects by message, as far as read."""
+        self.named = False
+        """Whether the test named a source."""
+        self._history = history
+        self._on_effect = on_effect
+        self._resolver = Resolver(history.messages)
+        self._files: list[tuple[EffectsFile, str, str | None, Callable[[object], object] | None]] = []
+        self._calls: list[tuple[EffectsCall, str, Counter[str]]] = []
+        self._lock = threading.RLock()
+
+    @property
+    def shows(self) -> bool:
+        """Whether effects are evidence here: a source was named, the probe was imported, or a file written to."""
+        return self.named or any(source.probed or source.touched for source, *_ in self._files)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether there is a source whose order against the acks can be known: a file."""
+        return any(source.probed or source.touched for source, *_ in self._files) or (
+            self.named and not self._calls
+        )
+
+    def add_file(
+        self,
+        path: Path,
+        *,
+        name: str,
+        consumer: str | None,
+        named: bool,
+        key: Callable[[object], object] | None = None,
+    ) -> None:
+        """Read effects from a file, one id or key a line; `key` makes the id or key out of a line."""
+        with self._lock:
+            self._files.append((EffectsFile(path), name, consumer, key))
+            self.named = self.named or named
+
+    def add_call(self, function: Callable[[], object], *, name: str) -> None:
+        """Ask a callable of the test for its effects."""
+        with self._lock:
+            self._calls.append((EffectsCall(function), name, Counter()))
+            self.named = True
+
+    def refuse_leftovers(self) -> None:
+        """Raise if a source already holds messages of this run, before the first publish.
+
+        Raises:
+            ChaosError: naming the source and what it holds.
+        """
+        with self._lock:
+            for source, name, _, key in self._files:
+                self._refuse(name, [line for line in _named(source.read(), key) if self._known(line)])
+            for call, name, counted in self._calls:
+                found = call.read()
+                self._refuse(name, [entry for entry in found if self._known(entry)])
+                counted.update(found)
+
+    def poll(self, *, final: bool = False) -> None:
+        """Read what is new in every file."""
+        with self._lock:
+            for source, name, consumer, key in self._files:
+                for line in _named(source.read(final=final), key):
+                    self._record(line, 1, name, consumer)
+
+    def poll_calls(self) -> None:
+        """Ask every callable; in the test's thread only."""
+        for call, name, counted in list(self._calls):
+            found = call.read()
+            with self._lock:
+                for entry, count in found.items():
+                    more = count - counted[entry]
+                    if more > 0:
+                        counted[entry] = count
+                        self._record(entry, more, name, None)
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether there are sources that only the test's thread can read."""
+        return bool(self._calls)
+
+    def look(self, message: str | None) -> bool | None:
+        """Whether the effect of `message` is there already; None if effects cannot be seen as they happen."""
+        if message is None or not self.ordered:
+            return None
+        return self.seen[message] > 0
+
+    def _known(self, entry: str) -> bool:
+        return bool(self._resolver.resolve(entry).candidates)
+
+    def _refuse(self, name: str, held: list[str]) -> None:
+        if held:
+            raise ChaosError(
+                f"the effects source {name} already holds {len(held)} messages of this run before the first "
+                f"publish ({held[0]}): give each test a source of its own, or empty it first"
+            )
+
+    def _record(self, entry: str, count: int, source: str, consumer: str | None) -> None:
+        found = self._resolver.resolve(entry)
+        if found.kind == "foreign":
+            return
+        message = found.message
+        if found.kind == "ambiguous":
+            # Several messages carry the key: the effect goes to the one that has fewest of those it should have.
+            planned = self._history.messages
+            message = min(found.candidates, key=lambda one: self.seen[one] - planned[one].expect)
+        event = Effected(at=now(), message=message, source=source, name=entry, consumer=consumer, count=count)
+        if message is not None:
+            self.seen[message] += count
+        self._history.append(event)
+        self._on_effect(event)
+
+
+def _named(lines: list[str], key: Callable[[object], object] | None) -> list[str]:
+    return lines if key is None else [str(key(line)) for line in lines]

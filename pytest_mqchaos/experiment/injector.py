@@ -1,0 +1,321 @@
+"""The injector: counts what passes on the wire, and says which fault strikes at which frame.
+
+Its counters and armed faults belong to the link's thread. A fault is *armed* until its moment, then *fired*; one
+that disturbs for a while is later *healed*. What a strike does stands in `strikes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.relay import Held, Relay, Strike
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.events import LinkEvent
+from pytest_mqchaos.model.faults import Fault
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.triggers import Trigger
+
+__all__ = ["Armed", "Injector", "StrikeFunction", "base_name"]
+
+_KINDS: dict[type, str] = {
+    facts.Published: "publish",
+    facts.Confirmed: "confirm",
+    facts.Delivered: "delivery",
+    facts.Acked: "ack",
+    facts.Nacked: "nack",
+    facts.Rejected: "nack",
+    facts.Effected: "effect",
+}
+
+
+def base_name(link: str) -> str:
+    """The consumer's name of a replica's link: `worker` of `worker#2`."""
+    return link.split("#")[0]
+
+
+@dataclass(slots=True)
+class Armed:
+    """A fault of this run and how far it is."""
+
+    number: int
+    fault: Fault
+    trigger: Trigger | None
+    position: str
+    by_hand: bool
+    fired: bool = False
+    striking: bool = False
+    swallow: str | None = None
+    """Set while a lost ack waits for the first ack after its moment: the link or consumer it waits on."""
+    done: threading.Event = field(default_factory=threading.Event)
+    healed: threading.Event = field(default_factory=threading.Event)
+    heal: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """How to end it before its time; None if there is nothing to heal."""
+    error: ChaosError | None = None
+
+
+StrikeFunction = Callable[[Armed, Held | None, str | None, str], Coroutine[Any, Any, None]]
+"""Strikes: the armed fault, the frame held, the link X was seen on, and X in words."""
+
+
+class Injector:
+    """Counts events, arms faults, and matches one against the other.
+
+    Args:
+        history: where armings go.
+        thread: the link's thread.
+        poll_effects: reads the effects files; its events come back through `saw_effect`.
+        rng: chooses the moments that the test left open.
+    """
+
+    def __init__(
+        self, history: History, thread: LoopThread, poll_effects: Callable[[], None], rng: random.Random
+    ) -> None:
+        self.armed: list[Armed] = []
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.strike: StrikeFunction | None = None
+        self._history = history
+        self._thread = thread
+        self._poll_effects = poll_effects
+        self._rng = rng
+        self._waiting: list[Armed] = []
+        self._due_effects: list[tuple[Armed, facts.Effected]] = []
+        self._first_publish: int | None = None
+        self._queues: dict[tuple[int, int, int], str] = {}
+        self._polling: asyncio.Task[Any] | None = None
+
+    # --- arming (any thread) ---
+
+    def arm(self, fault: Fault, *, by_hand: bool) -> Armed:
+        """Arm a fault for its moment; one without a moment strikes at a seeded one (by hand: see `fire`).
+
+        Raises:
+            UsageError: if the moment has already passed.
+        """
+        armed = Armed(
+            number=len(self.armed), fault=fault, trigger=fault.trigger, position=fault.position, by_hand=by_hand
+        )
+        if by_hand and fault.trigger is not None:
+            self._refuse_past(fault)
+        self.armed.append(armed)
+        self._history.append(facts.FaultArmed(at=now(), fault=armed.number, description=str(fault)))
+        if fault.family == "payload":
+            return armed
+        if by_hand and fault.trigger is None:
+            return armed
+        if armed.trigger is None:
+            armed.position, armed.trigger = ("before", Trigger(kind="ack")) if fault.kind == "lost_ack" else (
+                "after",
+                Trigger(kind="delivery"),
+            )
+        self._thread.soon(self._enlist, armed)
+        return armed
+
+    def fire_now(self, armed: Armed) -> None:
+        """Strike at once, by hand."""
+        self._thread.soon(self._launch, armed, None, None, "by hand")
+
+    def choose_moments(self, count: int) -> None:
+        """Fill in the numbers that the test left open, now that the workload's size is known.
+
+        Args:
+            count: messages of the workload.
+        """
+        for armed in self.armed:
+            trigger = armed.trigger
+            if trigger is None or trigger.kind == "seconds" or armed.fired:
+                continue
+            if trigger.n is None and trigger.message is None:
+                most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
+                armed.trigger = replace(trigger, n=self._rng.randint(1, most))
+
+    def count(self, trigger: Trigger, consumer: str = "*") -> int:
+        """How many events of the trigger's kind there were."""
+        return self.counts[trigger.kind, consumer, trigger.queue or "*"]
+
+    def _refuse_past(self, fault: Fault) -> None:
+        trigger = fault.trigger
+        if trigger is None or trigger.n is None:
+            return
+        so_far = self.count(trigger, _counted(fault))
+        if so_far >= trigger.n:
+            raise UsageError(f"{fault}: {trigger} has already happened ({so_far} so far)")
+
+    # --- on the link's thread ---
+
+    def _enlist(self, armed: Armed) -> None:
+        self._waiting.append(armed)
+        trigger = armed.trigger
+        if trigger is not None and trigger.kind == "seconds" and (armed.by_hand or self._first_publish):
+            started = now() if armed.by_hand else (self._first_publish or now())
+            self._at_time(armed, started)
+        if trigger is not None and trigger.kind == "effect" and self._polling is None:
+            self._polling = self._thread.spawn(self._poll())
+
+    async def _poll(self) -> None:
+        """Read the effects while a fault waits for one, also where no settlement comes by."""
+        while any(a.trigger is not None and a.trigger.kind == "effect" for a in self._waiting):
+            self._poll_effects()
+            for armed, event in self._take_due():
+                self._launch(armed, None, event.consumer, str(armed.trigger))
+            await asyncio.sleep(0.005)  # the interval of a poll: files do not call back
+        self._polling = None
+
+    def _at_time(self, armed: Armed, started: int) -> None:
+        assert armed.trigger is not None
+        wait = armed.trigger.time + armed.trigger.delay - (now() - started) / 1e9
+        self._thread.loop.call_later(max(0.0, wait), self._launch, armed, None, None, str(armed.trigger))
+
+    def before_settlement(self, relay: Relay) -> Strike | None:
+        """Read the effects before a settlement is passed on; return the strikes that are due by then."""
+        self._poll_effects()
+        due = self._take_due()
+        if not due:
+            return None
+        return self._strikes([(armed, str(armed.trigger)) for armed, _ in due], relay.observer.link, "before")
+
+    def saw_effect(self, event: facts.Effected) -> None:
+        """Count an effect; a fault that waits for it is due at the next look."""
+        if event.message is None:
+            return
+        for _ in range(event.count):
+            self._tick("effect", event.consumer or "", None)
+            for armed in list(self._waiting):
+                trigger = armed.trigger
+                if trigger is not None and trigger.kind == "effect" and self._reached(armed, trigger, event.message):
+                    self._due_effects.append((armed, event))
+                    self._waiting.remove(armed)
+
+    def _take_due(self) -> list[tuple[Armed, facts.Effected]]:
+        due, self._due_effects = self._due_effects, []
+        return due
+
+    def match(self, relay: Relay, found: Sequence[LinkEvent]) -> Strike | None:
+        """Count the facts of one frame and return what strikes at it."""
+        due: list[tuple[Armed, str]] = []
+        for fact in found:
+            kind = _KINDS.get(type(fact))
+            message = getattr(fact, "message", None)
+            if kind is None or message is None:
+                continue
+            queue = self._queue_of(fact)
+            self._tick(kind, base_name(fact.link), queue)
+            if kind == "publish" and self._first_publish is None:
+                self._started(fact.at)
+            if self._waiting:
+                due += self._due_at(kind, fact.link, queue, message)
+        if not due:
+            return None
+        now_due = [(armed, words) for armed, words in due if not self._delayed(armed, relay)]
+        return self._strikes(now_due, relay.observer.link, None) if now_due else None
+
+    def _queue_of(self, fact: LinkEvent) -> str | None:
+        if isinstance(fact, facts.Delivered):
+            self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
+            return fact.queue
+        if isinstance(fact, facts.Acked | facts.Nacked | facts.Rejected):
+            return self._queues.pop((fact.connection, fact.channel, fact.tag), None)
+        return None
+
+    def _tick(self, kind: str, consumer: str, queue: str | None) -> None:
+        counts = self.counts
+        counts[kind, "*", "*"] += 1
+        counts[kind, consumer, "*"] += 1
+        if queue is not None:
+            counts[kind, "*", queue] += 1
+            counts[kind, consumer, queue] += 1
+
+    def _started(self, at: int) -> None:
+        self._first_publish = at
+        for armed in self._waiting:
+            if armed.trigger is not None and armed.trigger.kind == "seconds" and not armed.by_hand:
+                self._at_time(armed, at)
+
+    def _due_at(self, kind: str, link: str, queue: str | None, message: str) -> list[tuple[Armed, str]]:
+        due: list[tuple[Armed, str]] = []
+        for armed in list(self._waiting):
+            trigger = armed.trigger
+            if armed.swallow is not None:
+                hit = kind == "ack" and _within(armed.swallow, link)
+            else:
+                hit = (
+                    trigger is not None
+                    and trigger.kind == kind
+                    and (trigger.queue is None or trigger.queue == queue)
+                    and (kind in ("publish", "confirm") or _scoped(armed.fault, link))
+                    and self._reached(armed, trigger, message)
+                )
+            if hit:
+                self._waiting.remove(armed)
+                due.append((armed, f"{armed.trigger} ({message})"))
+        return due
+
+    def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
+        if trigger.message is not None:
+            return message.endswith(f"-{trigger.message:06d}")
+        return trigger.n is not None and self.count(trigger, _counted(armed.fault)) >= trigger.n
+
+    def _delayed(self, armed: Armed, relay: Relay) -> bool:
+        trigger = armed.trigger
+        if trigger is None or not trigger.delay or armed.swallow is not None:
+            return False
+        link, words = relay.observer.link, str(trigger)
+        self._thread.loop.call_later(trigger.delay, self._launch, armed, None, link, words)
+        return True
+
+    def _strikes(self, due: list[tuple[Armed, str]], link: str, position: str | None) -> Strike:
+        async def run(held: Held) -> None:
+            for armed, words in due:
+                if position is not None:
+                    armed.position = position
+                await self._run(armed, held, link, words)
+
+        return run
+
+    def _launch(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
+        if armed in self._waiting:
+            self._waiting.remove(armed)
+        if not armed.fired and not armed.striking:
+            self._thread.spawn(self._run(armed, held, link, words))
+
+    async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
+        assert self.strike is not None
+        armed.striking = True
+        try:
+            await self.strike(armed, held, link, words)
+        except ChaosError as error:
+            armed.error = error
+        except Exception as error:
+            armed.error = ChaosError(f"{armed.fault} failed: {type(error).__name__}: {error}")
+        finally:
+            armed.striking = False
+            if armed.swallow is not None and not armed.fired:
+                self._waiting.append(armed)
+            else:
+                armed.done.set()
+                if armed.heal is None:
+                    armed.healed.set()
+            with self._history.changed:
+                self._history.changed.notify_all()
+
+
+def _counted(fault: Fault) -> str:
+    """Over whose events a fault's trigger counts: those of the consumer it names, else all."""
+    if fault.consumer in (None, "*") or (fault.trigger and fault.trigger.kind in ("publish", "confirm")):
+        return "*"
+    return base_name(str(fault.consumer))
+
+
+def _scoped(fault: Fault, link: str) -> bool:
+    return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
+
+
+def _within(scope: str, link: str) -> bool:
+    return scope in ("*", link, base_name(link))

@@ -1,0 +1,84 @@
+"""From a run's history to its account: which events are judged, by what, and what the test allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_mqchaos.checks import judge
+from pytest_mqchaos.experiment.run import Run
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.account import Account
+from pytest_mqchaos.model.case import Case, ConsumerFacts
+from pytest_mqchaos.model.events import Event
+from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.ledger import Ledger
+
+__all__ = ["account_of", "judged_events"]
+
+
+def judged_events(events: Sequence[Event]) -> list[Event]:
+    """Return the events that a verdict rests on: all up to the last settle, and the effects read after it.
+
+    What consumers hand back when they are ended is not the broker's state.
+    """
+    last = max((i for i, event in enumerate(events) if isinstance(event, facts.SettleEnded)), default=len(events))
+    after = [e for e in events[last + 1 :] if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken)]
+    return [*events[: last + 1], *after]
+
+
+def account_of(
+    run: Run, *, timings: dict[str, float], final: bool, guarantee: Guarantee | None = None
+) -> Account:
+    """Judge what the run's history holds now.
+
+    Args:
+        run: the run.
+        timings: seconds by phase, for the account.
+        final: whether the consumers have ended and the effects were read a last time.
+        guarantee: judged by this instead of the test's own.
+    """
+    events = judged_events(run.history.snapshot())
+    ends = [event for event in events if isinstance(event, facts.SettleEnded)]
+    case = Case(
+        events=events,
+        messages=run.history.messages,
+        ledger=Ledger.of(events, run.history.messages),
+        faults=tuple(armed.fault for armed in run.injector.armed),
+        guarantee=guarantee or run.test.guarantee,
+        evidence=run.evidence(),  # type: ignore[arg-type]
+        ordered_evidence=run.board.ordered,
+        poison=run.test.poison,
+        dead_letters=frozenset(run.dead_letters),
+        consumers=_consumers(run),
+        settled=bool(ends) and ends[-1].settled,
+        final=final,
+    )
+    findings, hazards = judge(case)
+    return Account(
+        case,
+        findings,
+        hazards,
+        allow=run.test.allow,
+        strict=run.test.strict,
+        seed=run.test.seed,
+        timings=timings,
+        again=run.test.again,
+        scenario=run.test.scenario.id,
+        notes=tuple(event.text for event in events if isinstance(event, facts.Noted)),
+        evidence_view="broker" if case.evidence == "broker" else "effects",
+    )
+
+
+def _consumers(run: Run) -> tuple[ConsumerFacts, ...]:
+    return tuple(
+        ConsumerFacts(
+            name=replica.name,
+            alive=replica.alive_when_judged,
+            exit_code=replica.exit_code,
+            restart=consumer.restart_policy,
+            queues=tuple(consumer.queues or ()),
+            frozen=replica.frozen,
+        )
+        for consumer in run.consumers
+        for replica in consumer.replicas
+    )

@@ -1,0 +1,117 @@
+"""The links of one run: an address for each consumer replica and for our publisher."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.network import Network, Route
+from pytest_mqchaos.link.observer import Look
+from pytest_mqchaos.link.relay import Tap
+from pytest_mqchaos.link.wire import Wire
+from pytest_mqchaos.model.history import History
+
+__all__ = ["Link", "Links"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link: its wire, and its route to the broker."""
+
+    name: str
+    wire: Wire
+    route: Route
+
+
+class Links:
+    """Opens links and keeps them until the end of the run."""
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        network: Network,
+        thread: LoopThread,
+        history: History,
+        identity: Identity,
+        look: Look,
+        tap: Tap,
+    ) -> None:
+        self._run = run
+        self._network = network
+        self._thread = thread
+        self._history = history
+        self._identity = identity
+        self._look = look
+        self._tap = tap
+        self._links: dict[str, Link] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    @property
+    def actor(self) -> str:
+        """Who breaks the network here."""
+        return self._network.actor
+
+    def open(self, name: str) -> Link:
+        """Open the link `name`, or return the one that is open.
+
+        Raises:
+            ChaosError: if the network gives no route.
+        """
+        with self._lock:
+            if name in self._links:
+                return self._links[name]
+            route = self._network.route(f"mqchaos-{self._run}-{len(self._links)}")
+
+            async def make() -> Wire:
+                wire = Wire(
+                    name,
+                    route=lambda: route.address,
+                    thread=self._thread,
+                    history=self._history,
+                    identity=self._identity,
+                    look=self._look,
+                    tap=self._tap,
+                    numbers=lambda: next(self._numbers),
+                    publisher=name == "publisher",
+                )
+                await wire.listen()
+                return wire
+
+            wire = self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
+            link = Link(name, wire, route)
+            self._links = {**self._links, name: link}
+            return link
+
+    def named(self, name: str) -> Link | None:
+        """The link of that name, if it is open."""
+        return self._links.get(name)
+
+    def check(self) -> None:
+        """Raise if the network died behind our back.
+
+        Raises:
+            ChaosError: saying that it did.
+        """
+        if not self._network.alive():
+            raise ChaosError("Toxiproxy died during the test: every link went down with it, nothing can be judged")
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(tuple(self._links.values()))
+
+    def close(self) -> None:
+        """End all connections and give the routes back."""
+        links, self._links = self._links, {}
+        for link in links.values():
+
+            async def end(link: Link = link) -> None:
+                link.wire.close()
+
+            self._thread.call(end(), timeout=10.0, what=f"closing the link {link.name}")
+            link.route.close()

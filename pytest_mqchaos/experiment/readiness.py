@@ -1,0 +1,103 @@
+"""Waiting until a consumer consumes: a fact of the wire, not of its output."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.model import events as facts
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.consumers.consumer import Consumer, Replica
+    from pytest_mqchaos.experiment.run import Run
+
+__all__ = ["await_ready"]
+
+
+def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> None:
+    """Wait until every replica reads its queues.
+
+    Args:
+        run: the run.
+        consumer: whose replicas.
+        since: how long the history was when it was started.
+        timeout: seconds for all replicas together.
+
+    Raises:
+        ChaosError: if one ended, or does not read in time: with its output, and where else it is connected to.
+    """
+    __tracebackhide__ = True
+    deadline = time.monotonic() + timeout
+    reading = _Reading(since)
+    while True:
+        reading.update(run)
+        missing = [r for r in consumer.replicas if not reading.ready(r.name, consumer.queues)]
+        if not missing:
+            return
+        for replica in missing:
+            if not replica.alive and not replica.restarting:
+                raise ChaosError(f"{replica.name} ended before it consumed: {replica.describe_failure()}")
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise ChaosError(_not_ready(run, missing[0], reading, consumer.queues, timeout))
+        with run.history.changed:
+            if reading.seen == len(run.history):
+                run.history.changed.wait(min(left, 0.05))
+
+
+class _Reading:
+    """Which link reads which queue, from the history."""
+
+    def __init__(self, since: int) -> None:
+        self.seen = since
+        self._queues: dict[str, set[str]] = {}
+        self._private: set[str] = set()
+        self._opened: set[str] = set()
+
+    def update(self, run: Run) -> None:
+        """Take in what is new."""
+        fresh = run.history[self.seen : len(run.history)]
+        self.seen += len(fresh)
+        for event in fresh:
+            if isinstance(event, facts.Subscribed | facts.Polled):
+                self._queues.setdefault(event.link, set()).add(event.queue)
+            elif isinstance(event, facts.QueueDeclared) and event.exclusive:
+                self._private.add(event.queue)
+            elif isinstance(event, facts.LinkOpened):
+                self._opened.add(event.link)
+
+    def reads(self, link: str) -> set[str]:
+        """The queues that a link reads."""
+        return self._queues.get(link, set())
+
+    def opened(self, link: str) -> bool:
+        """Whether a client came through the link."""
+        return link in self._opened
+
+    def ready(self, link: str, wanted: tuple[str, ...]) -> bool:
+        """Whether a link reads all queues wanted, or any that is not exclusive."""
+        reads = self.reads(link)
+        return set(wanted) <= reads if wanted else bool(reads - self._private)
+
+
+def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str, ...], timeout: float) -> str:
+    reads = sorted(reading.reads(replica.name))
+    what = f"{replica.name} did not consume {' and '.join(wanted) or 'any queue'} within {timeout:g} s"
+    link = run.links.named(replica.name)
+    if reads:
+        what += f": it reads {', '.join(reads)}"
+    elif reading.opened(replica.name):
+        what += ": it is connected and has subscribed to nothing"
+    else:
+        elsewhere = replica.foreign_connections()
+        if elsewhere:
+            what += (
+                f": it talks to {', '.join(elsewhere)} instead of its link; take the address from $MQCHAOS_URL, "
+                "$AMQP_URL or the placeholder {url}"
+            )
+        elif link is not None and link.wire.upstream_error:
+            what += f": its link could not reach the broker ({link.wire.upstream_error})"
+        else:
+            what += ": it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
+    return f"{what}; {replica.describe_failure()}"

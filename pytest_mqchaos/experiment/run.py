@@ -1,0 +1,242 @@
+"""One run: everything that one chaos test needs, put together, and the ground that settling stands on.
+
+`chaos.Chaos` is what a test sees of it.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
+from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
+from pytest_mqchaos.consumers.consumer import Consumer, Replica
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.settings import TestSettings
+from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.network import Network
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.ledger import Ledger
+from pytest_mqchaos.model.messages import digest, new_run
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.brokers._protocol import Broker
+    from pytest_mqchaos.experiment.workload import Publication
+
+__all__ = ["Run"]
+
+_CALLS_EVERY = 0.05
+
+
+class Run:
+    """The parts of one run. Satisfies what `settle` and `strikes` ask of their surroundings."""
+
+    def __init__(
+        self, test: TestSettings, *, broker: Broker, network: Network, thread: LoopThread, directory: Path
+    ) -> None:
+        self.test = test
+        self.broker = broker
+        self.thread = thread
+        self.token = new_run()
+        self.namespace = f"mqchaos-{self.token}"
+        self.directory = directory / self.token
+        self.directory.mkdir(parents=True)
+        self.rng = random.Random(test.seed)
+        self.history = History(self.token, self.directory / "history.jsonl")
+        self.ledger = Ledger(self.history.messages)
+        self.history.subscribe(self.ledger.apply)
+        self.identity = Identity(self.token)
+        self.injector = Injector(self.history, thread, self._poll_files, random.Random(f"{test.seed} moments"))
+        self.board = Board(self.history, self.injector.saw_effect)
+        self.links = Links(
+            run=self.token,
+            network=network,
+            thread=thread,
+            history=self.history,
+            identity=self.identity,
+            look=self.board.look,
+            tap=self.injector,
+        )
+        self.consumers: list[Consumer] = []
+        self.publications: list[Publication] = []
+        self.dead_letters: set[str] = set()
+        self.injector.strike = Strikes(
+            history=self.history, thread=thread, links=self.links, consumers=self, broker=broker
+        )
+        self._declarer: Declarer | None = None
+        self._called = 0.0
+        broker.create_namespace(self.namespace)
+
+    # --- what parts ask for ---
+
+    @property
+    def url(self) -> str:
+        """The broker's own address of this run's namespace, past every link."""
+        return self.broker.url(self.namespace)
+
+    def link_url(self, name: str) -> str:
+        """The address of a link, as a client is to use it."""
+        link = self.links.open(name)
+        return self.broker.url(self.namespace, host=link.wire.host, port=link.wire.port)
+
+    @property
+    def declarer(self) -> Declarer:
+        """Declares queues and exchanges, on a connection of its own past every link."""
+        if self._declarer is None:
+            self._declarer = Declarer(self.url)
+        return self._declarer
+
+    def replicas(self) -> Sequence[Replica]:
+        """All replicas of all consumers, in the order started."""
+        return [replica for consumer in self.consumers for replica in consumer.replicas]
+
+    # --- what settling asks for ---
+
+    def check(self) -> None:
+        """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
+        if not self.broker.alive():
+            tail = self.broker.log_tail(3).strip().replace("\n", " | ")
+            raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
+        self.links.check()
+        for armed in self.injector.armed:
+            if armed.error is not None:
+                raise armed.error
+        for publication in self.publications:
+            if publication.error is not None:
+                raise publication.error
+
+    def publishing(self) -> bool:
+        """Whether a publication still runs."""
+        return any(not publication.done for publication in self.publications)
+
+    def disturbed(self) -> str:
+        """What still disturbs, or an empty text."""
+        for armed in self.injector.armed:
+            if armed.striking:
+                return f"{armed.fault} is striking"
+            if armed.fired and not armed.healed.is_set():
+                return f"{armed.fault} is in force"
+        return ""
+
+    def _poll_files(self) -> None:
+        self.board.poll()
+
+    def poll_effects(self) -> None:
+        """Read all sources of effects, in this thread."""
+        self.board.poll()
+        if self.board.has_calls and time.monotonic() - self._called >= _CALLS_EVERY:
+            self.board.poll_calls()
+            self._called = time.monotonic()
+
+    def census(self) -> None:
+        """Ask the broker what it holds and write the answer into the history."""
+        queues = self.broker.census(self.namespace)
+        topology = self.broker.topology(self.namespace)
+        self.history.append(facts.CensusTaken(at=now(), queues=queues, topology=topology))
+
+    def can_progress(self) -> bool:
+        """Whether any process, restart, connection or TTL is left that could move a message."""
+        if any(replica.alive or replica.restarting for replica in self.replicas()):
+            return True
+        if any(link.wire.connected() for link in self.links if link.name != "publisher"):
+            return True
+        with self.history.changed:
+            return self.ledger.waiting_messages() > 0
+
+    def missing(self) -> Sequence[str]:
+        """Ids of messages that are terminal and good and whose effects are not all there."""
+        if self.evidence() != "effects":
+            return ()
+        with self.history.changed:
+            return self.ledger.missing_effects()
+
+    def workable(self, messages: Iterable[str]) -> bool:
+        """Whether a process that held one of these messages still lives."""
+        living = {replica.name for replica in self.replicas() if replica.alive}
+        with self.history.changed:
+            return any(living & set(self.ledger.holders(message)) for message in messages)
+
+    def steps(self) -> int:
+        """A number that grows with what a run does besides moving messages."""
+        struck = sum(armed.fired + armed.healed.is_set() for armed in self.injector.armed)
+        return struck + self.injector.counts["publish", "*", "*"] + self.injector.counts["confirm", "*", "*"]
+
+    def evidence(self) -> str:
+        """What counts as work here: `effects`, `broker` or `unknown`."""
+        if self.test.evidence != "auto":
+            return self.test.evidence
+        return "effects" if self.board.shows else "unknown"
+
+    # --- the end ---
+
+    def read_resting(self) -> None:
+        """Take what rests in terminal queues out of them, into the history."""
+        with self.history.changed:
+            queues = self.ledger.terminal_queues(self.dead_letters)
+            held = {state.name: state for state in self.ledger.queues()}
+        for name in sorted(queues):
+            state = held.get(name)
+            if state is None or state.ready == 0:
+                continue
+            found, trouble = drain(self.url, name, state.ready)
+            for resting in found:
+                self._rested(name, resting)
+            if trouble:
+                self.history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
+
+    def _rested(self, queue: str, resting: RestingMessage) -> None:
+        body_digest = digest(resting.body)
+        message, _ = self.identity.of(resting, resting.body, body_digest)
+        self.history.append(
+            facts.Rested(
+                at=now(),
+                message=message,
+                queue=queue,
+                digest=body_digest,
+                death_reason=resting.death_reason,
+                death_queue=resting.death_queue,
+                headers=resting.headers,
+                body=resting.body[:1024],
+            )
+        )
+
+    def end_consumers(self, grace: float) -> None:
+        """End every consumer's processes: SIGTERM to all at once, SIGKILL after `grace` seconds."""
+        for consumer in self.consumers:
+            consumer.begin_end()
+        for consumer in self.consumers:
+            consumer.end_all(grace)
+
+    def close(self, *, grace: float = 0.2) -> None:
+        """End everything of this run and remove it; may be called again."""
+        steps = [
+            lambda: self.end_consumers(grace),
+            lambda: [publication.close() for publication in self.publications],
+            lambda: None if self._declarer is None else self._declarer.close(),
+            self.links.close,
+            lambda: self.broker.delete_namespace(self.namespace),
+            self.history.close,
+            lambda: shutil.rmtree(self.directory, ignore_errors=True),
+        ]
+        trouble: list[Exception] = []
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                trouble.append(error)
+        if trouble and self.broker.alive():
+            raise ChaosError(f"cleaning up after the test: {trouble[0]}")
+
+    def armed_by_moment(self) -> list[Armed]:
+        """The faults armed so far."""
+        return list(self.injector.armed)

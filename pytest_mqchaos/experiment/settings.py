@@ -1,0 +1,63 @@
+"""What the plugin hands to the experiment: one set of settings for the session, one for each test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pytest_mqchaos.model.faults import Scenario
+from pytest_mqchaos.model.guarantees import Guarantee
+
+__all__ = ["SessionSettings", "TestSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """What holds for the whole session: which servers, which report, how strict."""
+
+    servers: str = "auto"
+    """`auto`, `docker` or `process`."""
+    network: str = "auto"
+    """`auto`, `toxiproxy` or `wire`."""
+    rabbitmq_image: str = "rabbitmq:4"
+    toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
+    settle_timeout: float = 30.0
+    """Seconds without progress, unless a test says otherwise."""
+    strict: bool = False
+    """Whether an unknown verdict fails."""
+    report: Path
+    """The absolute path of the report's directory; it need not exist."""
+    rootdir: Path
+    ci: bool = False
+    """Whether `CI` is set: then missing servers are an error."""
+    worker: str = ""
+    """The id of the xdist worker, or nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestSettings:
+    """What holds for one test: its scenario, its promise, its patience and its seed."""
+
+    __test__: ClassVar[bool] = False
+
+    nodeid: str
+    attempt: int = 1
+    """Counted from 1: a plugin that runs failed tests again sets the fixture up again."""
+    scenario: Scenario
+    """`scenario.id` is what stands in the node id; `baseline` for a test without the mark."""
+    guarantee: Guarantee
+    """The scenario's own, or else the mark's."""
+    evidence: str = "auto"
+    """`auto`, `effects` or `broker`."""
+    poison: str = "auto"
+    """`auto`, `dead-letter` or `discard`."""
+    allow: tuple[tuple[str, str], ...] = ()
+    """Names of findings and hazards with the reason, or nothing: the mark's and the scenario's."""
+    settle_timeout: float = 30.0
+    effect_timeout: float = 5.0
+    seed: int
+    """From which every random choice of the test follows."""
+    strict: bool = False
+    again: str
+    """The whole command line that repeats this test, seed included."""

@@ -1,0 +1,137 @@
+"""Settling: conservation of messages, not a sleep.
+
+A run is settled when publications ended, no armed fault can strike any more, all is healed, every confirmed message
+is terminal in all its copies, and an exact census agrees, twice, with nothing seen in between. Then the effects of
+what is terminal and good are waited for. It is over unsettled when nothing progresses for the time-out, or when
+nothing is left that could.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.ledger import Ledger
+
+__all__ = ["Settling", "Surroundings"]
+
+_PAUSE = 0.02
+"""Seconds after which the state is looked at again though nothing was seen."""
+_CENSUS_EVERY = 0.25
+"""Seconds between two censuses while the wire's own table still shows messages on their way."""
+
+
+class Surroundings(Protocol):
+    """What settling asks of the run."""
+
+    def check(self) -> None:
+        """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
+
+    def publishing(self) -> bool:
+        """Whether a publication still runs."""
+
+    def disturbed(self) -> str:
+        """What still disturbs (a fault with a duration, a strike under way), or an empty text."""
+
+    def poll_effects(self) -> None:
+        """Read all sources of effects, in this thread."""
+
+    def census(self) -> None:
+        """Ask the broker what it holds and write the answer into the history."""
+
+    def can_progress(self) -> bool:
+        """Whether any process, restart, connection or TTL is left that could move a message."""
+
+    def missing(self) -> Sequence[str]:
+        """Ids of messages that are terminal and good and whose effects are not all there."""
+
+    def workable(self, messages: Iterable[str]) -> bool:
+        """Whether a process that held one of these messages still lives."""
+
+    def steps(self) -> int:
+        """A number that grows with what a run does besides moving messages: sent, struck, healed, started."""
+
+
+@dataclass(slots=True)
+class Settling:
+    """One settle.
+
+    Attributes:
+        timeout: seconds without progress after which the run is over unsettled.
+        effect_timeout: seconds that a missing effect of a terminal message is waited for.
+    """
+
+    history: History
+    ledger: Ledger
+    run: Surroundings
+    timeout: float
+    effect_timeout: float
+    clock: Callable[[], float] = time.monotonic
+
+    def wait(self) -> facts.SettleEnded:
+        """Wait until the run is settled or over, and return which.
+
+        Raises:
+            ChaosError: if the ground under the run is gone.
+        """
+        progress, moved = -1, self.clock()
+        counted = 0.0
+        quiet_since = -1
+        while True:
+            self.run.check()
+            self.run.poll_effects()
+            mark = self.ledger.progress + self.run.steps()
+            if mark != progress:
+                progress, moved = mark, self.clock()
+            busy = self._busy()
+            if not busy and (self._looks_still() or self.clock() - counted >= _CENSUS_EVERY):
+                seen = len(self.history)
+                self.run.census()
+                counted = self.clock()
+                settled, busy = self.ledger.settled()
+                if settled and quiet_since == seen - 1:
+                    return self._wait_for_effects()
+                quiet_since = seen if settled and len(self.history) == seen + 1 else -1
+                if settled:
+                    continue
+                if not self.run.can_progress():
+                    return self._over(f"nothing is left that could progress: {busy}")
+            if self.clock() - moved > self.timeout:
+                return self._over(f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}")
+            self._pause()
+
+    def _busy(self) -> str:
+        if self.run.publishing():
+            return "still publishing"
+        return self.run.disturbed()
+
+    def _looks_still(self) -> bool:
+        """Whether the wire's own table says that nothing is on its way: then the census is asked at once."""
+        with self.history.changed:
+            return self.ledger.looks_settled()
+
+    def _pause(self) -> None:
+        with self.history.changed:
+            before = len(self.history)
+            if before == len(self.history):
+                self.history.changed.wait(_PAUSE)
+
+    def _wait_for_effects(self) -> facts.SettleEnded:
+        """Wait for work that may follow an ack; a true loss costs no time-out once its holders have ended."""
+        since, last = self.clock(), -1
+        while True:
+            self.run.check()
+            self.run.poll_effects()
+            missing = self.run.missing()
+            if len(missing) != last:
+                since, last = self.clock(), len(missing)
+            if not missing or not self.run.workable(missing) or self.clock() - since > self.effect_timeout:
+                return facts.SettleEnded(at=now(), settled=True)
+            self._pause()
+
+    def _over(self, reason: str) -> facts.SettleEnded:
+        return facts.SettleEnded(at=now(), settled=False, reason=reason)

@@ -1,0 +1,350 @@
+"""What each fault does when its moment has come. All of it runs on the link's thread.
+
+Every strike follows one order, so that its moment is exact:
+
+1. the connection that X was seen on stands still (the relay did that);
+2. a process that is to be struck is stopped first (SIGSTOP), so that it gets no further;
+3. *after X*: X is passed on and has reached its receiver (the barrier, or an empty send queue);
+   *before X*: X dies with the connection, or goes on once the fault is in force;
+4. the fault strikes; 5. the stream goes on, if there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Literal, Protocol
+
+from pytest_mqchaos.brokers._protocol import Broker
+from pytest_mqchaos.consumers.consumer import Replica
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.injector import Armed, base_name
+from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.relay import Held, Relay
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History, now
+
+__all__ = ["Strikes"]
+
+_STOP_TIMEOUT = 2.0
+_CUT_TIMEOUT = 5.0
+_BROKER_TIMEOUT = 90.0
+
+
+class Replicas(Protocol):
+    """The consumers' processes, by their links' names."""
+
+    def replicas(self) -> Sequence[Replica]:
+        """All replicas of all consumers, in the order started."""
+
+
+class Strikes:
+    """The strikes of one run; an instance is the injector's strike function."""
+
+    def __init__(
+        self, *, history: History, thread: LoopThread, links: Links, consumers: Replicas, broker: Broker
+    ) -> None:
+        self._history = history
+        self._thread = thread
+        self._links = links
+        self._consumers = consumers
+        self._broker = broker
+        self._kinds: dict[str, Callable[[_Moment], Coroutine[Any, Any, None]]] = {
+            "connection_drop": self._drop,
+            "connection_reset": self._reset,
+            "refuse": self._refuse,
+            "consumer_crash": self._crash,
+            "consumer_terminate": self._terminate,
+            "broker_restart": self._broker_restart,
+            "lost_ack": self._lost_ack,
+        }
+
+    async def __call__(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
+        """Let one armed fault strike."""
+        await self._kinds[armed.fault.kind](_Moment(armed, held, link, words))
+
+    # --- network -----------------------------------------------------------------------------------------
+
+    async def _drop(self, moment: _Moment) -> None:
+        links = self._target_links(moment)
+        await moment.settle_x()
+        hit = await asyncio.gather(*(self._cut(link) for link in links))
+        self._fired(moment, [link.name for link in links], changed=any(hit), actor=self._links.actor)
+
+    async def _reset(self, moment: _Moment) -> None:
+        links = self._target_links(moment)
+        await moment.settle_x()
+        hit = await asyncio.gather(*(self._cut(link, reset=True) for link in links))
+        self._fired(moment, [link.name for link in links], changed=any(hit), actor="wire")
+
+    async def _refuse(self, moment: _Moment) -> None:
+        links = self._target_links(moment)
+        await moment.settle_x()
+        for link in links:
+            link.wire.refuse()
+        hit = await asyncio.gather(*(self._cut(link, again=False) for link in links))
+        armed = moment.armed
+
+        async def heal() -> None:
+            if armed.healed.is_set():
+                return
+            for link in links:
+                await self._thread.blocking(link.route.up)
+                await link.wire.reachable(timeout=_CUT_TIMEOUT, what=f"healing {armed.fault}")
+                await link.wire.welcome()
+            self._healed(armed)
+
+        armed.heal = heal
+        self._fired(
+            moment, [link.name for link in links], changed=any(hit) or bool(links), actor=self._links.actor
+        )
+        self._thread.spawn(self._heal_later(armed, armed.fault.duration or 0.0))
+
+    async def _cut(self, link: Link, *, reset: bool = False, again: bool = True) -> bool:
+        """End every connection of a link on both sides; return whether there was one."""
+        wire = link.wire
+        relays = wire.connected()
+        for relay in relays:
+            relay.cause = "fault"
+        wire.hold_new()
+        try:
+            if reset:
+                for relay in relays:
+                    relay.close("fault", reset=True)
+            by_route = await self._thread.blocking(link.route.down)
+            if by_route and not reset:
+                await self._await_cut(link, relays)
+            for relay in relays:
+                relay.close("fault", reset=reset)
+            if again:
+                await self._thread.blocking(link.route.up)
+        finally:
+            wire.let_new()
+        return bool(relays)
+
+    async def _await_cut(self, link: Link, relays: Sequence[Relay]) -> None:
+        """Wait until the route's cut has arrived at the wire, connection by connection."""
+        for relay in relays:
+            if relay.upstream is None:
+                continue
+            try:
+                await asyncio.wait_for(relay.upstream_gone.wait(), _CUT_TIMEOUT)
+            except (TimeoutError, asyncio.TimeoutError):
+                raise ChaosError(
+                    f"{self._links.actor} said that it cut {link.name}, but its connection was open "
+                    f"{_CUT_TIMEOUT:g} s later"
+                ) from None
+
+    # --- processes ---------------------------------------------------------------------------------------
+
+    async def _crash(self, moment: _Moment) -> None:
+        replicas = self._target_replicas(moment)
+        process = str(moment.fault.option("process"))
+        await self._stop(replicas)
+        relays = [relay for replica in replicas for relay in self._relays_of(replica)]
+        if process == "child":
+            moment.let_x_go = True
+        await moment.settle_x()
+        if process != "child":
+            for relay in relays:
+                relay.cause = "fault"
+        hit = [await self._thread.blocking(self._kill, replica, process) for replica in replicas]
+        self._fired(moment, [replica.name for replica in replicas], changed=any(hit), actor="signal")
+        if process == "child":
+            await self._continue(replicas)
+            return
+        for relay in relays:
+            relay.close("fault")
+
+    def _kill(self, replica: Replica, process: str) -> bool:
+        return replica.crash(process=process)
+
+    async def _terminate(self, moment: _Moment) -> None:
+        replicas = self._target_replicas(moment)
+        grace = float(str(moment.fault.option("grace")))
+        await self._stop(replicas)
+        moment.let_x_go = True
+        await moment.settle_x()
+        hit = [replica.alive for replica in replicas]
+        for replica in replicas:
+            replica.begin_end(signal.SIGTERM)
+        self._fired(moment, [replica.name for replica in replicas], changed=any(hit), actor="signal")
+        armed = moment.armed
+
+        async def wait() -> None:
+            spent = await self._thread.blocking(self._finish_end, replicas, grace)
+            self._history.append(
+                facts.Noted(at=now(), text=f"{armed.fault}: ended {spent:.3f} s after SIGTERM")
+            )
+            self._healed(armed)
+
+        armed.heal = wait
+        self._thread.spawn(wait())
+
+    def _finish_end(self, replicas: Sequence[Replica], grace: float) -> float:
+        return max((replica.finish_end(grace) for replica in replicas), default=0.0)
+
+    async def _stop(self, replicas: Sequence[Replica]) -> None:
+        for replica in replicas:
+            if replica.alive:
+                await self._thread.blocking(replica.stop_and_wait, _STOP_TIMEOUT)
+
+    async def _continue(self, replicas: Sequence[Replica]) -> None:
+        for replica in replicas:
+            if replica.alive:
+                await self._thread.blocking(replica.cont)
+
+    def _relays_of(self, replica: Replica) -> list[Relay]:
+        link = self._links.named(replica.name)
+        return [] if link is None else link.wire.connected()
+
+    # --- broker ------------------------------------------------------------------------------------------
+
+    async def _broker_restart(self, moment: _Moment) -> None:
+        links = list(self._links)
+        await moment.settle_x()
+        for link in links:
+            link.wire.refuse()
+        if moment.held is not None:
+            # The broker's goodbye must get through; what the client said behind X dies with the connection.
+            relay = moment.held.relay
+            relay.from_server.held = False
+            relay.from_server.run()
+        try:
+            self._history.append(facts.BrokerStopped(at=now(), how="restart"))
+            await self._thread.blocking(self._broker.stop_app)
+            await self._gone([relay for link in links for relay in link.wire.connected()])
+            await self._thread.blocking(self._broker.start_app)
+            for link in links:
+                await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{moment.fault}")
+            self._history.append(facts.BrokerStarted(at=now(), how="restart"))
+        finally:
+            for link in links:
+                await link.wire.welcome()
+        self._fired(moment, ["broker"], changed=True, actor="broker")
+        self._healed(moment.armed)
+
+    async def _gone(self, relays: Sequence[Relay]) -> None:
+        """Wait until the stopped broker's connections have ended; end those that a strike still holds."""
+        for relay in relays:
+            if relay.upstream is None:
+                continue
+            try:
+                await asyncio.wait_for(relay.upstream_gone.wait(), _CUT_TIMEOUT)
+            except (TimeoutError, asyncio.TimeoutError):
+                pass  # the broker is down: whatever still looks open leads nowhere
+            relay.close("broker")
+
+    # --- protocol ----------------------------------------------------------------------------------------
+
+    async def _lost_ack(self, moment: _Moment) -> None:
+        armed, held = moment.armed, moment.held
+        swallowing = armed.swallow is not None
+        own_frame = armed.trigger is not None and armed.trigger.kind == "ack" and armed.position == "before"
+        if not swallowing and not own_frame:
+            if held is not None and armed.position == "after":
+                await held.pass_on()
+            armed.swallow = moment.fault.consumer or moment.link or "*"
+            if moment.link == "publisher":
+                armed.swallow = moment.fault.consumer or "*"
+            return
+        assert held is not None, "an ack that is to be lost was seen on a connection"
+        held.take()
+        relay = held.relay
+        relay.cause = "fault"
+        relay.close("fault", reset=True)
+        self._fired(moment, [relay.observer.link], changed=True, actor="wire")
+
+    # --- targets and records -----------------------------------------------------------------------------
+
+    def _target_links(self, moment: _Moment) -> list[Link]:
+        wanted = moment.fault.consumer
+        if wanted is None and moment.link is not None:
+            found = [link for link in self._links if link.name == moment.link]
+            if found:
+                return found
+        return [link for link in self._links if link.name != "publisher" and _aimed(wanted, link.name)]
+
+    def _target_replicas(self, moment: _Moment) -> list[Replica]:
+        wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())
+        if wanted is None and moment.link is not None:
+            found = [replica for replica in everyone if replica.name == moment.link]
+            if found:
+                return found
+        return [replica for replica in everyone if _aimed(wanted, replica.name)]
+
+    def _fired(self, moment: _Moment, targets: Sequence[str], *, changed: bool, actor: str) -> None:
+        armed = moment.armed
+        armed.fired = True
+        held = moment.held
+        message = None if held is None or not held.found else getattr(held.found[0], "message", None)
+        self._history.append(
+            facts.FaultFired(
+                at=now(),
+                fault=armed.number,
+                description=str(armed.fault),
+                target=", ".join(targets),
+                changed=changed and bool(targets),
+                actor=actor,
+                trigger=moment.words,
+                message=message,
+                delay=0.0 if held is None else (now() - held.at) / 1e9,
+            )
+        )
+
+    def _healed(self, armed: Armed) -> None:
+        if not armed.healed.is_set():
+            self._history.append(facts.FaultHealed(at=now(), fault=armed.number))
+            armed.healed.set()
+
+    async def _heal_later(self, armed: Armed, duration: float) -> None:
+        await asyncio.sleep(duration)  # the fault's own duration, not a wait for a fact
+        try:
+            if armed.heal is not None:
+                await armed.heal()
+        except ChaosError as error:
+            armed.error = error
+            armed.healed.set()
+
+
+class _Moment:
+    """One strike: what strikes, at which frame, seen where."""
+
+    def __init__(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
+        self.armed = armed
+        self.fault = armed.fault
+        self.held = held
+        self.link = link
+        self.words = words
+        self.let_x_go = False
+        """Whether X goes on under *before* (once the fault is in force) instead of dying."""
+
+    @property
+    def position(self) -> Literal["before", "after", ""] | str:
+        return self.armed.position
+
+    async def settle_x(self) -> None:
+        """Pass X on and wait until it arrived (*after*), or let it die (*before*)."""
+        if self.held is None:
+            return
+        if self.position == "after":
+            await self.held.pass_on()
+        elif not self.let_x_go and self._struck():
+            self.held.take()
+
+    def _struck(self) -> bool:
+        """Whether the connection X was seen on is among what is struck; elsewhere X goes on afterwards."""
+        wanted = self.fault.consumer
+        if self.fault.family == "broker":
+            return True
+        assert self.held is not None
+        link = self.held.relay.observer.link
+        if self.fault.family == "process" and link == "publisher":
+            return False
+        return wanted is None or _aimed(wanted, link)
+
+
+def _aimed(wanted: str | None, name: str) -> bool:
+    return wanted in (None, "*", name, base_name(name))
