@@ -1,6 +1,96 @@
 """The effect probe: one line from the consumer that says "my work for this message is done".
 
 Light enough for production code: it imports `os` and `threading` only, and without a chaos test it does nothing.
+
+```python
+from pytest_mqchaos import probe
+
+def handle(order):
+    save(order)
+    probe.effect(order["id"])       # after the work, before or after the ack: as the application does it
+```
+
+The line goes to the file named by `MQCHAOS_EFFECTS`. The first line from each process that uses the probe is
+`#probe`, by which the test knows that missing effects are missing work.
 """
 
 from __future__ import annotations
+
+import os
+import threading
+
+__all__ = ["effect"]
+
+_announced: set[str] = set()
+_announcing = threading.Lock()
+if hasattr(os, "register_at_fork"):  # the lock may be held by a thread that a fork leaves behind
+    os.register_at_fork(
+        before=_announcing.acquire, after_in_parent=_announcing.release, after_in_child=_announcing.release
+    )
+
+
+def effect(id: str | int | bytes) -> None:  # noqa: A002 - what it is called in the contract
+    """Tell the running chaos test that the work for a message is done; without one do nothing.
+
+    One write of one line, complete when it returns: a process that is killed the moment after has told it.
+    Safe in threads and in forked processes; the file is opened anew each time, so that an application that
+    closes or replaces descriptors cannot lead the line astray.
+
+    Args:
+        id: the message's id (header `x-mqchaos-id`), or the application's own key of it.
+
+    Raises:
+        TypeError: if `id` is not a str, int or bytes.
+        ValueError: if `id` is empty or contains a line break.
+        OSError: if the test's file is missing or cannot be written to.
+    """
+    path = os.environ.get("MQCHAOS_EFFECTS")
+    if not path:
+        return
+    line = _line(id)
+    if path not in _announced:
+        with _announcing:
+            first = path not in _announced
+            _append(path, b"#probe\n" + line if first else line)
+            _announced.add(path)
+    else:
+        _append(path, line)
+
+
+def _line(value: object) -> bytes:
+    if isinstance(value, bool) or not isinstance(value, str | int | bytes):
+        raise TypeError(f"probe.effect({value!r}): an id or key is a str, an int or bytes")
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    if not raw.strip():
+        raise ValueError(f"probe.effect({value!r}): an id or key is not empty")
+    if b"\n" in raw or b"\r" in raw:
+        raise ValueError(f"probe.effect({value!r}): an id or key has no line break")
+    return raw + b"\n"
+
+
+def _append(path: str, line: bytes) -> None:
+    # The test made the file: without O_CREAT a path that is not there is an error, not a file nobody reads.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        written = os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+    if written != len(line):
+        raise OSError(f"MQCHAOS_EFFECTS={path}: only {written} of {len(line)} bytes of an effect were written")
+
+
+def _announce() -> None:
+    """Write `#probe` at import time where a chaos test is on: then no effect at all is no work at all.
+
+    A test's file that cannot be written to is an error of the first effect, never of an import.
+    """
+    path = os.environ.get("MQCHAOS_EFFECTS")
+    if path and path not in _announced:
+        try:
+            _append(path, b"#probe\n")
+        except OSError:
+            return
+        _announced.add(path)
+
+
+_announce()

@@ -100,7 +100,11 @@ class Injector:
             UsageError: if the moment has already passed.
         """
         armed = Armed(
-            number=len(self.armed), fault=fault, trigger=fault.trigger, position=fault.position, by_hand=by_hand
+            number=len(self.armed),
+            fault=fault,
+            trigger=fault.trigger,
+            position=fault.position,
+            by_hand=by_hand,
         )
         if by_hand and fault.trigger is not None:
             self._refuse_past(fault)
@@ -111,9 +115,13 @@ class Injector:
         if by_hand and fault.trigger is None:
             return armed
         if armed.trigger is None:
-            armed.position, armed.trigger = ("before", Trigger(kind="ack")) if fault.kind == "lost_ack" else (
-                "after",
-                Trigger(kind="delivery"),
+            armed.position, armed.trigger = (
+                ("before", Trigger(kind="ack"))
+                if fault.kind == "lost_ack"
+                else (
+                    "after",
+                    Trigger(kind="delivery"),
+                )
             )
         self._thread.soon(self._enlist, armed)
         return armed
@@ -189,7 +197,11 @@ class Injector:
             self._tick("effect", event.consumer or "", None)
             for armed in list(self._waiting):
                 trigger = armed.trigger
-                if trigger is not None and trigger.kind == "effect" and self._reached(armed, trigger, event.message):
+                if (
+                    trigger is not None
+                    and trigger.kind == "effect"
+                    and self._reached(armed, trigger, event.message)
+                ):
                     self._due_effects.append((armed, event))
                     self._waiting.remove(armed)
 

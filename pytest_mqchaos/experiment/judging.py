@@ -21,8 +21,12 @@ def judged_events(events: Sequence[Event]) -> list[Event]:
 
     What consumers hand back when they are ended is not the broker's state.
     """
-    last = max((i for i, event in enumerate(events) if isinstance(event, facts.SettleEnded)), default=len(events))
-    after = [e for e in events[last + 1 :] if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken)]
+    last = max(
+        (i for i, event in enumerate(events) if isinstance(event, facts.SettleEnded)), default=len(events)
+    )
+    after = [
+        e for e in events[last + 1 :] if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken)
+    ]
     return [*events[: last + 1], *after]
 
 

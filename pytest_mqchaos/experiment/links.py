@@ -100,7 +100,9 @@ class Links:
             ChaosError: saying that it did.
         """
         if not self._network.alive():
-            raise ChaosError("Toxiproxy died during the test: every link went down with it, nothing can be judged")
+            raise ChaosError(
+                "Toxiproxy died during the test: every link went down with it, nothing can be judged"
+            )
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))

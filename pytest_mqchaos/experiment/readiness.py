@@ -10,6 +10,7 @@ from pytest_mqchaos.model import events as facts
 
 if TYPE_CHECKING:
     from pytest_mqchaos.consumers.consumer import Consumer, Replica
+
     from pytest_mqchaos.experiment.run import Run
 
 __all__ = ["await_ready"]
@@ -99,5 +100,7 @@ def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str,
         elif link is not None and link.wire.upstream_error:
             what += f": its link could not reach the broker ({link.wire.upstream_error})"
         else:
-            what += ": it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
+            what += (
+                ": it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
+            )
     return f"{what}; {replica.describe_failure()}"

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
-from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
+
+from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.injector import Armed, Injector
@@ -56,7 +57,9 @@ class Run:
         self.ledger = Ledger(self.history.messages)
         self.history.subscribe(self.ledger.apply)
         self.identity = Identity(self.token)
-        self.injector = Injector(self.history, thread, self._poll_files, random.Random(f"{test.seed} moments"))
+        self.injector = Injector(
+            self.history, thread, self._poll_files, random.Random(f"{test.seed} moments")
+        )
         self.board = Board(self.history, self.injector.saw_effect)
         self.links = Links(
             run=self.token,

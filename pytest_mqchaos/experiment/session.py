@@ -71,8 +71,10 @@ class Session:
         except ServerUnavailable as error:
             self._unavailable = error
             raise
-        assert self._servers is not None and self._network is not None
-        assert self._thread is not None and self._directory is not None
+        assert self._servers is not None
+        assert self._network is not None
+        assert self._thread is not None
+        assert self._directory is not None
         run = Run(
             test,
             broker=self._servers.broker,

@@ -101,7 +101,9 @@ class Settling:
                 if not self.run.can_progress():
                     return self._over(f"nothing is left that could progress: {busy}")
             if self.clock() - moved > self.timeout:
-                return self._over(f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}")
+                return self._over(
+                    f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}"
+                )
             self._pause()
 
     def _busy(self) -> str:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytest_mqchaos import payloads
 from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
+
+from pytest_mqchaos import payloads
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.injection import Injection
@@ -287,7 +288,9 @@ class Work:
         __tracebackhide__ = True
         run = self._run
         self._refuse_auto_ack_triggers()
-        if run.injector.counts["confirm", "*", "*"] or any(not m.confirm for m in run.history.messages.values()):
+        if run.injector.counts["confirm", "*", "*"] or any(
+            not m.confirm for m in run.history.messages.values()
+        ):
             return
         returned = sum(isinstance(event, facts.Returned) for event in run.history.snapshot())
         refused = sum(isinstance(event, facts.PublishNacked) for event in run.history.snapshot())
@@ -322,7 +325,9 @@ class Work:
                 found.append((f"output of {consumer.name}", _last(output, _TAIL)))
         struck = [e for e in run.history.snapshot() if isinstance(e, facts.FaultFired)]
         if struck:
-            lines = [f"{e.description} struck {e.target or 'nothing'} at {e.trigger} by {e.actor}" for e in struck]
+            lines = [
+                f"{e.description} struck {e.target or 'nothing'} at {e.trigger} by {e.actor}" for e in struck
+            ]
             found.append(("faults", "\n".join(lines)))
         log = run.broker.log_tail(_TAIL).rstrip()
         if log:

@@ -217,7 +217,7 @@ class Relay:
 
     def judge(self, pipe: Pipe, segment: Segment) -> bool:
         """Whether a segment passes now; otherwise a strike has taken it over."""
-        event = cast(WireEvent, segment.event)
+        event = cast("WireEvent", segment.event)
         if type(event) is NotAmqp:
             self.not_amqp = event.reason
             return True
@@ -268,7 +268,7 @@ class Relay:
         self.from_client.write(frame)
         try:
             await asyncio.wait_for(waiter, timeout)
-        except (TimeoutError, asyncio.TimeoutError, asyncio.CancelledError):
+        except (TimeoutError, asyncio.CancelledError):
             return False
         self._history.append(
             facts.Processed(at=now(), link=self.observer.link, connection=self.number, channel=channel)
@@ -328,7 +328,10 @@ class Relay:
             while pipe.waiting:
                 segment = pipe.waiting.popleft()
                 if segment.event is not None and not isinstance(segment.event, NotAmqp):
-                    self.record([f for f in self.observer.describe(segment.event) if hasattr(f, "passed")], passed=False)
+                    self.record(
+                        [f for f in self.observer.describe(segment.event) if hasattr(f, "passed")],
+                        passed=False,
+                    )
 
     def _barriers_fail(self) -> None:
         for waiter in self._barriers.values():

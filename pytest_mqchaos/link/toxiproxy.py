@@ -87,7 +87,8 @@ class ToxiproxyNetwork:
         """
         listen, address = self.server.listen_address()
         proxy = self.ask(
-            f"create {name}", lambda: self._client.create(upstream=self.server.upstream, name=name, listen=listen)
+            f"create {name}",
+            lambda: self._client.create(upstream=self.server.upstream, name=name, listen=listen),
         )
         return ToxiproxyRoute(self, proxy, listen, address)
 

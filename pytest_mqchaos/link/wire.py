@@ -72,7 +72,9 @@ class Wire:
         """Accept connections (again)."""
         if self._server is None:
             own = _bound(self.port)
-            self._server = await self._thread.loop.create_server(lambda: _ClientSide(self), sock=own, backlog=128)
+            self._server = await self._thread.loop.create_server(
+                lambda: _ClientSide(self), sock=own, backlog=128
+            )
 
     def refuse(self) -> None:
         """Refuse new connections from now on; those that are open stay. Each call wants a `welcome`."""

@@ -28,6 +28,7 @@ __all__ = [
     "CensusTaken",
     "ChannelClosed",
     "ChannelOpened",
+    "Committed",
     "Confirmed",
     "ConsumerCancelled",
     "ConsumerEnded",
@@ -211,6 +212,11 @@ class Processed(LinkEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered(LinkEvent):
     """`basic.recover`: the channel's open deliveries go back to the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed(LinkEvent):
+    """`tx.commit-ok`: the settlements since the last commit were processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

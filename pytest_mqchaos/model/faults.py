@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.model.guarantees import Guarantee, guarantee as _guarantee
+from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.guarantees import guarantee as _guarantee
 from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = [
@@ -74,7 +75,7 @@ class Fault:
             return self.name
         parts = [self.kind]
         if self.trigger is not None:
-            parts += [self.position, self.trigger.id]
+            parts += [self.position, _slug(self.trigger.id)]
         for name, value in self.shown:
             parts += [name, _slug(value)]
         return "-".join(parts)
@@ -122,7 +123,9 @@ def allowed(value: object) -> tuple[tuple[str, str], ...]:
     if isinstance(value, Mapping):
         pairs = [(name, reason) for name, reason in value.items()]
     elif isinstance(value, Iterable):
-        pairs = [tuple(entry) if isinstance(entry, tuple) and len(entry) == 2 else (entry, "") for entry in value]
+        pairs = [
+            tuple(entry) if isinstance(entry, tuple) and len(entry) == 2 else (entry, "") for entry in value
+        ]
     else:
         raise UsageError(f"allow={value!r}: names of findings, or a dict of name to reason")
     for name, reason in pairs:
@@ -153,7 +156,9 @@ def _reject_positional(kind: str, arguments: tuple[object, ...]) -> None:
     _usage(kind, f"takes keyword arguments only, got {arguments[0]!r}")
 
 
-def _moment(kind: str, before: object, after: object) -> tuple[Literal["before", "after", ""], Trigger | None]:
+def _moment(
+    kind: str, before: object, after: object
+) -> tuple[Literal["before", "after", ""], Trigger | None]:
     __tracebackhide__ = True
     if before is not None and after is not None:
         _usage(kind, "give before= or after=, not both")
@@ -169,7 +174,10 @@ def _moment(kind: str, before: object, after: object) -> tuple[Literal["before",
     if position == "before" and value.kind == "seconds":
         _usage(kind, f"before={value}: nothing can be held before a time; write after={value}")
     if position == "before" and value.kind == "effect":
-        _usage(kind, f"before={value}: an effect is seen once it is there; write after={value} or before=ack(...)")
+        _usage(
+            kind,
+            f"before={value}: an effect is seen once it is there; write after={value} or before=ack(...)",
+        )
     return position, value
 
 
@@ -426,7 +434,9 @@ def poison_message(
     return replace(made, options=(*made.options, ("body", raw)))
 
 
-def baseline(*positional: object, name: str | None = None, guarantee: object = None, allow: object = ()) -> Scenario:
+def baseline(
+    *positional: object, name: str | None = None, guarantee: object = None, allow: object = ()
+) -> Scenario:
     """Return the empty scenario: nothing is broken, and the delivery hazards are named all the same."""
     __tracebackhide__ = True
     _reject_positional("baseline", positional)
@@ -437,7 +447,9 @@ def baseline(*positional: object, name: str | None = None, guarantee: object = N
     )
 
 
-def combine(*faults: Fault, name: str | None = None, guarantee: object = None, allow: object = ()) -> Scenario:
+def combine(
+    *faults: Fault, name: str | None = None, guarantee: object = None, allow: object = ()
+) -> Scenario:
     """Return one scenario of several faults, each at its own moment.
 
     Its guarantee is its own, or the first that a fault of it names; the faults' allowances are joined.

@@ -30,7 +30,14 @@ FINDING_KINDS = (
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""
 
-HAZARD_KINDS = ("acked_before_effect", "effect_before_ack", "auto_ack", "double_settlement", "late_effect", "unlimited_prefetch")
+HAZARD_KINDS = (
+    "acked_before_effect",
+    "effect_before_ack",
+    "auto_ack",
+    "double_settlement",
+    "late_effect",
+    "unlimited_prefetch",
+)
 """Every kind of hazard: what was seen on the wire that a fault at the wrong moment turns into a finding."""
 
 

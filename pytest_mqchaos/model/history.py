@@ -38,7 +38,11 @@ class History(Sequence[Event]):
         self.changed = threading.Condition(threading.RLock())
         self._events: list[Event] = []
         self._subscribers: list[Callable[[Event], None]] = []
-        self._file = None if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = (
+            None
+            if path is None
+            else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        )
 
     def plan(self, message: Message) -> None:
         """Make a message of the workload known, before it is published."""

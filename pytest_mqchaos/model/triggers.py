@@ -170,4 +170,6 @@ def seconds(time: float, *, delay: float = 0.0) -> Trigger:
     __tracebackhide__ = True
     if callable(time):
         raise UsageError("seconds was used as a decorator: a trigger is written seconds(0.5)")
-    return Trigger(kind="seconds", time=_seconds("seconds", time, "time"), delay=_seconds("seconds", delay, "delay"))
+    return Trigger(
+        kind="seconds", time=_seconds("seconds", time, "time"), delay=_seconds("seconds", delay, "delay")
+    )

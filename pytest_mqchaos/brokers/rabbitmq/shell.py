@@ -153,6 +153,7 @@ class Shell:
         with self._lock:
             self._closed = True
             waiting = list(self._waiting.values())
+        self._stream.close()
         for answer in waiting:
             if not answer.done():
                 answer.set_result(("error", f"the Erlang shell ended{self._last_words()}"))

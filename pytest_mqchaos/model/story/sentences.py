@@ -95,7 +95,7 @@ def _settle(walk: Walk, event: Acked | Nacked | Rejected, state: str) -> None:
         ) and event.passed:
             each.state = state
     if event.passed:
-        walk.at_broker = state == "requeued"
+        walk.at_broker = state == "requeued" or any(each.state == "open" for each in walk.holdings)
 
 
 def _acked(walk: Walk, event: Acked) -> None:

@@ -34,33 +34,33 @@ def _back(walk: Walk, holdings: Sequence[Holding]) -> None:
 
 
 def _link_lost(walk: Walk, event: LinkLost) -> None:
-    fault = (
-        walk.fault_at(event.at, event.link, "connection", "refuse", "lost", "broker")
-        if event.by == "fault"
-        else None
-    )
+    how = _how_lost(event)
+    fault = walk.fault_at(event.at, event.link) if event.by == "fault" else None
     if walk.unconfirmed_on == event.connection:
         walk.unconfirmed_on = None
-        walk.say(event, f"{event.link}'s link was lost before the confirm", fault=fault)
+        walk.say(event, f"{how}, before the confirm", fault=fault)
         return
-    how = (
-        f"{event.link} closed its link"
-        if event.clean and event.by == "client"
-        else f"{event.link}'s link was lost"
-    )
     held = walk.open_on(event.connection)
     settled = [
         each
         for each in walk.holdings
         if each.delivered.connection == event.connection and each.state == "acked"
     ]
+    undone = settled and settled[-1].delivered.auto_ack and walk.effects < walk.expected
     if held:
         _back(walk, held)
         walk.say(event, f"came back: {how}", fault=fault)
-    elif settled and (
-        walk.deliveries_ahead or (settled[-1].delivered.auto_ack and walk.effects < walk.expected)
-    ):
+    elif settled and (walk.deliveries_ahead or undone):
         walk.say(event, how, fault=fault)
+
+
+def _how_lost(event: LinkLost) -> str:
+    if not event.clean:
+        return f"{event.link}'s link was lost"
+    if event.by == "client":
+        return f"{event.link} closed its link"
+    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
+    return f"the broker closed {event.link}'s link" + (f" ({why})" if why else "")
 
 
 def _channel_closed(walk: Walk, event: ChannelClosed) -> None:
@@ -105,25 +105,21 @@ def _cancelled(walk: Walk, event: ConsumerCancelled) -> None:
 
 def _ended(walk: Walk, event: ConsumerEnded) -> None:
     fault = walk.fault_at(event.at, event.consumer, "consumer_") if event.by == "fault" else None
-    if not walk.in_hand(event.consumer) and (fault is None or fault.message != walk.name):
+    aimed = fault is not None and fault.message == walk.name and (fault.fault, fault.at) not in walk.told
+    acked = [
+        each for each in walk.holdings if each.delivered.link == event.consumer and each.state == "acked"
+    ]
+    if not (walk.in_hand(event.consumer) or aimed or (acked and walk.deliveries_ahead)):
         return
     code = event.exit_code
     how = "" if code is None else f" (exit code {code})" if code >= 0 else f" (signal {-code})"
-    if event.by == "plugin":
-        walk.say(event, f"{event.consumer} ended with the run")
-    elif event.by == "itself":
-        walk.say(event, f"{event.consumer} ended by itself{how}")
-    else:
-        walk.say(
-            event,
-            f"{event.consumer} killed" if code == -9 else f"{event.consumer} terminated{how}",
-            fault=fault,
-        )
+    text = {"plugin": "ended with the run", "itself": f"ended by itself{how}", "fault": f"terminated{how}"}
+    killed = event.by == "fault" and code == -9
+    walk.say(event, f"{event.consumer} {'killed' if killed else text[event.by]}", fault=fault)
     if any(each.state == "open" for each in walk.holdings):
         walk.down.add(event.consumer)
-    for each in walk.holdings:
-        if each.delivered.link == event.consumer and each.state == "acked":
-            each.state = "gone"
+    for each in acked:
+        each.state = "gone"
 
 
 def _started(walk: Walk, event: ConsumerStarted) -> None:
@@ -157,7 +153,9 @@ _STOPPED = {
 def _broker_stopped(walk: Walk, event: BrokerStopped) -> None:
     if walk.steps and (walk.at_broker or walk.returns_ahead):
         walk.down.add("broker")
-        walk.say(event, _STOPPED[event.how], fault=walk.fault_at(event.at, "broker", "broker_"))
+        strikes = [each for each in walk.faults if each.target == "broker"]
+        later = [each for each in strikes if each.at >= event.at]
+        walk.say(event, _STOPPED[event.how], fault=(later or strikes[-1:] or [None])[0])
 
 
 def _broker_started(walk: Walk, event: BrokerStarted) -> None:
@@ -167,8 +165,14 @@ def _broker_started(walk: Walk, event: BrokerStarted) -> None:
 
 
 def _fired(walk: Walk, event: FaultFired) -> None:
-    held = any(walk.in_hand(name) for name in names_in(event.target))
-    if event.message == walk.name or (held and event.changed):
+    if event.actor == "publisher":
+        return
+    held = event.changed and any(walk.in_hand(name) for name in names_in(event.target))
+    if not held and event.message != walk.name:
+        return
+    if event.changed and event.description.startswith("consumer_terminate"):
+        walk.say(event, f"{event.target} asked to end (SIGTERM)", fault=event)
+    else:
         walk.struck.append((len(walk.steps), event))
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pytest_mqchaos.model.events import Delivered, Event, FaultFired, Rested
+from pytest_mqchaos.model.events import ConsumerEnded, Delivered, Event, FaultFired, LinkLost, Rested
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.story.sentences import SENTENCES
 from pytest_mqchaos.model.story.surroundings import SURROUNDINGS
-from pytest_mqchaos.model.story.walk import Step, Teller, Walk
+from pytest_mqchaos.model.story.walk import Step, Teller, Walk, names_in
 
 __all__ = ["tell"]
+
+_REAPED = 1_000_000_000
+"""Nanoseconds within which the end of a process is noticed."""
 
 _TELLERS: Mapping[type[Event], Teller] = {**SENTENCES, **SURROUNDINGS}
 
@@ -25,6 +28,8 @@ def tell(
     `events` are those that may concern it, in the order of time; `faults` all strikes of the run; `start` the
     moment that counts as zero.
     """
+    faults = [fault for fault in faults if fault.actor != "publisher"]
+    events = _deaths_first(events, faults)
     walk = Walk(name, message, faults, start)
     walk.deliveries_ahead = sum(isinstance(event, Delivered) for event in events)
     walk.returns_ahead = walk.deliveries_ahead + sum(isinstance(event, Rested) for event in events)
@@ -35,11 +40,34 @@ def tell(
     return _finished(walk)
 
 
+def _deaths_first(events: Sequence[Event], faults: Sequence[FaultFired]) -> list[Event]:
+    """Put the end of a process before the loss of the link that it took along, which is seen sooner."""
+    ordered: list[Event] = []
+    for event in events:
+        place = len(ordered)
+        if isinstance(event, ConsumerEnded) and event.by != "plugin":
+            for i, other in enumerate(ordered):
+                taken_along = isinstance(other, LinkLost) and not other.clean and other.by != "broker"
+                if taken_along and other.link == event.consumer and 0 <= event.at - other.at <= _REAPED:
+                    place = min(place, i) if not _was_cut(other, faults) else place
+        ordered.insert(place, event if place == len(ordered) else replace(event, at=ordered[place].at))
+    return ordered
+
+
+def _was_cut(lost: LinkLost, faults: Sequence[FaultFired]) -> bool:
+    """Whether the link was lost by a fault of its own, and the process ended because of it."""
+    if lost.by != "fault":
+        return False
+    here = [fault for fault in faults if lost.link in names_in(fault.target)]
+    nearest = min(here, key=lambda fault: abs(fault.at - lost.at), default=None)
+    return nearest is None or not nearest.description.startswith("consumer_")
+
+
 def _finished(walk: Walk) -> tuple[Step, ...]:
     """Put in the strikes that no step speaks of, and merge what belongs on one line."""
     steps = list(walk.steps)
     for place, fault in reversed(walk.struck):
-        if fault.fault not in walk.told:
+        if (fault.fault, fault.at) not in walk.told:
             where = printable(fault.target, 60) or "the run"
             text = f"{where} was struck" if fault.changed else f"{where} was struck, and felt nothing"
             steps.insert(place, Step((fault.at - walk.start) / 1e9, text, printable(fault.description, 120)))

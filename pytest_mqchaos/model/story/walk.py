@@ -16,9 +16,6 @@ from pytest_mqchaos.model.printable import printable
 
 __all__ = ["Holding", "Step", "Teller", "Walk", "names_in"]
 
-_SLACK = 250_000_000
-"""Nanoseconds by which a fault's effect may be seen before the fault is written down."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -62,8 +59,8 @@ class Walk:
     """Events still to come that show the message in a queue again."""
     at_broker: bool = False
     unconfirmed_on: int | None = None
-    told: set[int] = field(default_factory=set)
-    """Numbers of the faults that a step's note names already."""
+    told: set[tuple[int, int]] = field(default_factory=set)
+    """The strikes, by fault and moment, that a step's note names already."""
     struck: list[tuple[int, FaultFired]] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
 
@@ -75,8 +72,8 @@ class Walk:
     def say(self, event: Event, text: str, note: str = "", fault: FaultFired | None = None) -> None:
         """Add a sentence, with a note and the fault behind it unless that was named already."""
         notes = [note] if note else []
-        if fault is not None and fault.fault not in self.told:
-            self.told.add(fault.fault)
+        if fault is not None and (fault.fault, fault.at) not in self.told:
+            self.told.add((fault.fault, fault.at))
             notes.append(printable(fault.description, 120))
         self.steps.append(Step((event.at - self.start) / 1e9, printable(text, 160), ", ".join(notes)))
 
@@ -98,15 +95,14 @@ class Walk:
             if each.delivered.link == link and each.delivered.passed
         )
 
-    def fault_at(self, at: int, name: str, *families: str) -> FaultFired | None:
-        """Return the fault behind what was seen on `name`: the last that struck it."""
-        near = [
-            each
-            for each in self.faults
-            if each.changed and each.at <= at + _SLACK and {name, "*"} & set(names_in(each.target))
-        ]
-        fitting = [each for each in near if each.description.startswith(families)] or near
-        return max(fitting, key=lambda each: each.at, default=None)
+    def fault_at(self, at: int, name: str, *kinds: str) -> FaultFired | None:
+        """Return the strike behind what was seen on `name`: the nearest in time, of these kinds if any is.
+
+        A strike is written down once it is done, so what it did may stand before it or after.
+        """
+        strikes = [each for each in self.faults if each.changed and {name, "*"} & set(names_in(each.target))]
+        fitting = [each for each in strikes if each.description.startswith(kinds)] or strikes
+        return min(fitting, key=lambda each: abs(each.at - at), default=None)
 
 
 Teller = Callable[[Walk, Any], None]

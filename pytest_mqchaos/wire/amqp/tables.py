@@ -139,4 +139,4 @@ def _array(data: bytes, start: int, stop: int, depth: int) -> list[object]:
 def _decimal(scale: int, unscaled: int) -> object:
     from decimal import Decimal  # costs 2 ms at import, and nobody sends one
 
-    return Decimal(unscaled).scaleb(-scale)
+    return Decimal(f"{unscaled}E-{scale}")  # exact, whatever the context
