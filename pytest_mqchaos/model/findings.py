@@ -65,6 +65,8 @@ class Finding:
     """The number of the fault that explains it."""
     violation: bool = False
     unknown: bool = False
+    information: bool = False
+    """Whether it breaks no promise, though the guarantee counts findings of its kind."""
     allowed: str | None = None
 
     @property

@@ -47,10 +47,8 @@ class Trigger:
 
     def __str__(self) -> str:
         """The trigger as a user would write it: `delivery(3)`."""
-        if self.kind == "seconds":
-            arguments = [f"{self.time:g}"]
-        else:
-            arguments = [] if self.n is None else [str(self.n)]
+        count = f"{self.time:g}" if self.kind == "seconds" else self.n
+        arguments = [] if count is None else [str(count)]
         if self.message is not None:
             arguments.append(f"message={self.message}")
         if self.queue is not None:

@@ -154,8 +154,8 @@ def _broker_stopped(walk: Walk, event: BrokerStopped) -> None:
     if walk.steps and (walk.at_broker or walk.returns_ahead):
         walk.down.add("broker")
         strikes = [each for each in walk.faults if each.target == "broker"]
-        later = [each for each in strikes if each.at >= event.at]
-        walk.say(event, _STOPPED[event.how], fault=(later or strikes[-1:] or [None])[0])
+        written_after = [each for each in strikes if each.at >= event.at]
+        walk.say(event, _STOPPED[event.how], fault=next(iter(written_after or strikes[-1:]), None))
 
 
 def _broker_started(walk: Walk, event: BrokerStarted) -> None:

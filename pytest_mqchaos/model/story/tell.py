@@ -46,21 +46,24 @@ def _deaths_first(events: Sequence[Event], faults: Sequence[FaultFired]) -> list
     for event in events:
         place = len(ordered)
         if isinstance(event, ConsumerEnded) and event.by != "plugin":
-            for i, other in enumerate(ordered):
-                taken_along = isinstance(other, LinkLost) and not other.clean and other.by != "broker"
-                if taken_along and other.link == event.consumer and 0 <= event.at - other.at <= _REAPED:
-                    place = min(place, i) if not _was_cut(other, faults) else place
+            place = min(
+                (i for i, each in enumerate(ordered) if _taken_along(each, event, faults)), default=place
+            )
         ordered.insert(place, event if place == len(ordered) else replace(event, at=ordered[place].at))
     return ordered
 
 
-def _was_cut(lost: LinkLost, faults: Sequence[FaultFired]) -> bool:
-    """Whether the link was lost by a fault of its own, and the process ended because of it."""
-    if lost.by != "fault":
+def _taken_along(lost: Event, ended: ConsumerEnded, faults: Sequence[FaultFired]) -> bool:
+    """Whether the link was lost because this process ended, and not by the broker or a fault of its own."""
+    if not isinstance(lost, LinkLost) or lost.clean or lost.by == "broker" or lost.link != ended.consumer:
         return False
+    if ended.at - lost.at > _REAPED:
+        return False
+    if lost.by == "client":
+        return True
     here = [fault for fault in faults if lost.link in names_in(fault.target)]
     nearest = min(here, key=lambda fault: abs(fault.at - lost.at), default=None)
-    return nearest is None or not nearest.description.startswith("consumer_")
+    return nearest is not None and nearest.description.startswith("consumer_")
 
 
 def _finished(walk: Walk) -> tuple[Step, ...]:
