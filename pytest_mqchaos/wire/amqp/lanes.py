@@ -40,7 +40,7 @@ _KINDS: Final = frozenset(int(kind) for kind in FrameKind)
 _METHOD_KIND, _HEADER_KIND, _BODY_KIND = int(FrameKind.METHOD), int(FrameKind.HEADER), int(FrameKind.BODY)
 
 
-class _GaveUp(Exception):  # noqa: N818 (it never leaves this module)
+class _GaveUp(Exception):
     """The bytes from `position` of the read on are no frames."""
 
     def __init__(self, reason: str, position: int) -> None:

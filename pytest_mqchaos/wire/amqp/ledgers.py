@@ -43,8 +43,9 @@ class Ledger:
             taken = tuple(each for each in range(self._low, number + 1) if each in numbers)
         else:
             taken = tuple(sorted(each for each in numbers if each <= number))
-        numbers.difference_update(taken)
-        self._low = number + 1
+        if taken:
+            numbers.difference_update(taken)
+            self._low = taken[-1] + 1
         return taken
 
     def take_all(self) -> tuple[int, ...]:
