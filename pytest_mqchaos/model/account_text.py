@@ -78,8 +78,9 @@ def text(account: Account, *, summary: bool = False) -> str:
     """Return the account in full, for a failing test or a section of its report."""
     lines = [account.summary] if summary else []
     open_ones = [each for each in account.violations if each.allowed is None]
+    told: set[str] = set()
     for each in open_ones:
-        lines += _violation(account, each)
+        lines += _violation(account, each, told)
     for each in account.undecided:
         if each.allowed is None:
             lines += _not_judged(each)
@@ -89,12 +90,14 @@ def text(account: Account, *, summary: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _violation(account: Account, finding: Finding) -> list[str]:
+def _violation(account: Account, finding: Finding, told: set[str]) -> list[str]:
+    """Return one finding: the first messages with their lives, each life once, the cause and the way out."""
     lines = []
     shown = [account.lives.of(name) for name in finding.messages[:SHOWN]]
     for life in shown:
         lines.append(f"  {printable(life.id, 120)} {printable(finding.claim or finding.name, _LINE)}")
-        lines += step_lines(life.events, most=_STEPS)
+        lines += ["     (its life stands above)"] if life.id in told else step_lines(life.events, most=_STEPS)
+        told.add(life.id)
     count = max(finding.count or 0, len(finding.messages))
     if not shown:
         many = f"{plural(count, 'message')}: " if count else ""
@@ -102,7 +105,7 @@ def _violation(account: Account, finding: Finding) -> list[str]:
     elif count > len(shown):
         lines.append(f"  ... and {count - len(shown):,} more (see the report)")
     notes = {step.note for life in shown for step in life.events}
-    if finding.cause and finding.cause not in notes:
+    if finding.cause and not any(finding.cause in note for note in notes):
         lines.append(f"  cause: {printable(finding.cause, _LINE)}")
     return [*lines, *_mend(finding)]
 
@@ -111,7 +114,9 @@ def _not_judged(finding: Finding) -> list[str]:
     if finding.kind == "vacuous":
         lines = [f"  vacuous, this run proves nothing: {printable(finding.claim, _LINE)}"]
     else:
-        lines = [f"  {finding.name} cannot be judged: {printable(finding.claim, _LINE)}"]
+        count = max(finding.count or 0, len(finding.messages))
+        many = f" of {plural(count, 'message')}" if count else ""
+        lines = [f"  {finding.name}{many} cannot be judged: {printable(finding.claim, _LINE)}"]
     if finding.cause:
         lines.append(f"  cause: {printable(finding.cause, _LINE)}")
     return [*lines, *_mend(finding)]

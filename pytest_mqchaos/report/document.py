@@ -52,7 +52,7 @@ def run_record(
     attempt: int,
     outcome: str,
     reproduce: str,
-    scenario: str,
+    scenario: str = "",
     error: str | None = None,
     seed: int | None = None,
 ) -> dict[str, Any]:
@@ -62,16 +62,16 @@ def run_record(
         account: what became of the messages; None where no verdict could be given.
         nodeid: of the test.
         attempt: from 1; a rerun of the same test has the next number.
-        outcome: pytest's: `passed`, `failed`, `skipped`, `error`, `xfailed`, `xpassed`.
+        outcome: pytest's: `passed`, `failed`, `skipped`, `error`, `xfailed`, `xpassed`, `rerun`.
         reproduce: a whole command line that repeats the run.
-        scenario: the scenario's id.
+        scenario: the scenario's id; by default the account's.
         error: why no verdict could be given, or what the test itself failed with, in a line.
         seed: of the run, where there is no account to tell it.
     """
     run: dict[str, Any] = {
         "nodeid": nodeid,
         "attempt": attempt,
-        "scenario": scenario,
+        "scenario": scenario or "baseline",
         "outcome": outcome,
         "verdict": None,
         "failed": error is not None,
@@ -92,7 +92,7 @@ def run_record(
         "unmatched_allow": [],
     }
     if account is not None:
-        run |= _judged(account)
+        run |= _judged(account) | {"scenario": scenario or account.scenario}
     plain: dict[str, Any] = _plain(run)
     return plain
 

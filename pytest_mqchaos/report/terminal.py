@@ -26,8 +26,9 @@ _MARKUP: Mapping[str, dict[str, bool]] = {
     "hazard": {"yellow": True},
     "plain": {},
 }
+_WORDS = {"failed": "failed", "unknown": "unknown", "expected": "failed as expected", "well": "as promised"}
 _SHOWN = 20
-"""Most lines of one sort; a last one says how many there are more."""
+"""Most entries of one sort; a last line says how many there are more."""
 
 
 def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, width: int) -> list[Line]:
@@ -42,74 +43,81 @@ def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, wi
         return []
     judged = [run for run in runs if run["outcome"] != "skipped"]
     states = [_state(run) for run in judged]
-    well = all(state == "well" for state in states)
-    lines = [(_headline(judged, states), "well" if well else "failed" if "failed" in states else "unknown")]
+    worst = next((state for state in ("failed", "unknown") if state in states), "well")
+    lines = _styled(_fitted(_headline(judged, states, len(runs)), width), worst)
     for wanted in ("failed", "unknown"):
         found = [run for run, state in zip(judged, states, strict=True) if state == wanted]
-        lines += _capped([(_not_well(run), wanted) for run in found])
-    lines += _capped([(text, "plain") for run in judged for text in _allowed(run)])
-    lines += _capped([(text, "hazard") for text in _hazards(judged)])
-    if path is not None:
-        lines.append((f"report: {path}", "plain"))
-    return [(part, dict(_MARKUP[style])) for text, style in lines for part in _fitted(text, width)]
+        for run in found[:_SHOWN]:
+            lines += _styled(_fitted(_not_well(run, wanted), width), wanted)
+            lines += _styled(
+                [f"    again: {printable(run['reproduce'])}"] if run["reproduce"] else [], "plain"
+            )
+        lines += _styled(_more(found), wanted)
+    for style, texts in (("plain", _allowances(judged)), ("hazard", _hazards(judged))):
+        shown = [part for text in texts[:_SHOWN] for part in _fitted(text, width)]
+        lines += _styled([*shown, *_more(texts)], style)
+    return lines + _styled([] if path is None else [f"report: {printable(str(path))}"], "plain")
 
 
 def _state(run: Mapping[str, Any]) -> str:
+    if run["outcome"] == "xfailed":
+        return "expected"
     if run["failed"] or run["outcome"] in ("failed", "error"):
         return "failed"
-    undecided = run["verdict"] == "unknown" and not _all_allowed(run)
-    return "unknown" if undecided else "well"
+    return "unknown" if run["verdict"] == "unknown" and not _all_allowed(run) else "well"
 
 
 def _all_allowed(run: Mapping[str, Any]) -> bool:
     return all(each["allowed"] is not None for each in run["findings"] if each["violation"])
 
 
-def _headline(runs: Sequence[Mapping[str, Any]], states: Sequence[str]) -> str:
+def _headline(runs: Sequence[Mapping[str, Any]], states: Sequence[str], collected: int) -> str:
+    if not runs:
+        return f"{plural(collected, 'chaos test')} skipped"
     messages = sum(run["counts"]["published"] for run in runs)
     strikes = sum(fault["fired"] for run in runs for fault in run["faults"])
     facts = [plural(len(runs), "chaos test"), plural(messages, "message")]
     if strikes:
         facts.append(f"{plural(strikes, 'fault')} struck")
-    if all(state == "well" for state in states):
-        said = "every promise kept" if runs else "all skipped"
-    else:
-        counted = [("failed", "failed"), ("unknown", "unknown"), ("well", "as promised")]
-        said = ", ".join(f"{states.count(s):,} {word}" for s, word in counted if s in states)
+    said = ", ".join(f"{states.count(state):,} {word}" for state, word in _WORDS.items() if state in states)
+    if set(states) == {"well"}:
+        said = "all as promised"
     broker = sum(run["evidence"] == "broker" for run in runs)
-    view = "" if not broker else f" ({'' if broker == len(runs) else f'{broker:,} in '}the broker's view)"
-    return f"{', '.join(facts)}: {said}{view}"
+    share = "" if broker == len(runs) else f"{broker:,} in "
+    return f"{', '.join(facts)}: {said}" + (f" ({share}the broker's view)" if broker else "")
 
 
-def _not_well(run: Mapping[str, Any]) -> str:
-    why = (
-        run["summary"]
-        if run["failed"] or run["verdict"] == "unknown"
-        else run["error"] or "the test itself failed"
-    )
-    word = "failed" if _state(run) == "failed" else "unknown"
-    again = f" (attempt {run['attempt']})" if run["attempt"] > 1 else ""
-    return f"{word} {_short(run)}{again}: {printable(why or 'the test itself failed', 400)}"
+def _not_well(run: Mapping[str, Any], word: str) -> str:
+    why = run["summary"] if run["failed"] or run["verdict"] == "unknown" else run["error"]
+    attempt = f" (attempt {run['attempt']})" if run["attempt"] > 1 else ""
+    return f"{word} {_short(run)}{attempt}: {printable(why or 'the test itself failed', 400)}"
 
 
-def _allowed(run: Mapping[str, Any]) -> Iterable[str]:
-    for each in run["findings"]:
-        if each["violation"] and each["allowed"] is not None:
-            name = f"{each['kind']}:{each['detail']}" if each["detail"] else each["kind"]
-            why = f" ({printable(each['allowed'], 160)})" if each["allowed"] else ""
-            yield f"allowed in {_short(run)}: {name}, {plural(each['count'], 'message')}{why}"
-    for name in run["unmatched_allow"]:
-        yield f'{_short(run)} allows "{printable(name, 80)}", which was not found'
+def _allowances(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each violation that a test allows, and for each allowance that met nothing."""
+    lines = []
+    for run in runs:
+        for each in run["findings"]:
+            if each["violation"] and each["allowed"] is not None:
+                name = f"{each['kind']}:{each['detail']}" if each["detail"] else each["kind"]
+                why = f" ({printable(each['allowed'], 160)})" if each["allowed"] else ""
+                lines.append(f"allowed in {_short(run)}: {name}, {plural(each['count'], 'message')}{why}")
+        lines += [
+            f'{_short(run)} allows "{printable(name, 80)}", which was not found'
+            for name in run["unmatched_allow"]
+        ]
+    return lines
 
 
-def _hazards(runs: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    """Yield each hazard once for a test, named where it was seen first, with the scenario that proves it."""
+def _hazards(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return each hazard once for a test, named where it was seen first, with the scenario that proves it."""
     groups: dict[tuple[str, str, str], list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for run in runs:
         for hazard in run["hazards"]:
             if hazard["allowed"] is None:
                 key = (run["nodeid"].partition("[")[0], hazard["kind"], hazard["consumer"])
                 groups.setdefault(key, []).append((run, hazard))
+    lines = []
     for seen in groups.values():
         clean = [each for each in seen if not each[1]["confirmed"]]
         if not clean:
@@ -118,7 +126,10 @@ def _hazards(runs: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         proofs = [other for other, same in seen if same["confirmed"]]
         who = f" ({printable(hazard['consumer'], 80)})" if hazard["consumer"] else ""
         proof = f", proved by {_short(proofs[0])}" if proofs else ""
-        yield f"hazard in {_short(run)}: {printable(hazard['claim'] or hazard['kind'], 400)}{who}{proof}"
+        lines.append(
+            f"hazard in {_short(run)}: {printable(hazard['claim'] or hazard['kind'], 400)}{who}{proof}"
+        )
+    return lines
 
 
 def _short(run: Mapping[str, Any]) -> str:
@@ -127,11 +138,12 @@ def _short(run: Mapping[str, Any]) -> str:
     return printable(head.rpartition("::")[2] + bracket + rest)
 
 
-def _capped(lines: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    if len(lines) <= _SHOWN:
-        return list(lines)
-    more = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], (f"... and {more:,} more (see the report)", lines[0][1])]
+def _more(items: Sequence[object]) -> list[str]:
+    return [f"... and {len(items) - _SHOWN:,} more (see the report)"] if len(items) > _SHOWN else []
+
+
+def _styled(lines: Iterable[str], style: str) -> list[Line]:
+    return [(line, dict(_MARKUP[style])) for line in lines]
 
 
 def _fitted(text: str, width: int) -> list[str]:

@@ -20,7 +20,7 @@ from pytest_mqchaos.model.events import (
     Rested,
     Returned,
 )
-from pytest_mqchaos.model.story.walk import Holding, Teller, Walk
+from pytest_mqchaos.model.story.walk import Teller, Walk, place
 
 __all__ = ["SENTENCES"]
 
@@ -70,36 +70,34 @@ def _publish_failed(walk: Walk, event: PublishFailed) -> None:
 def _delivered(walk: Walk, event: Delivered) -> None:
     walk.deliveries_ahead -= 1
     walk.returns_ahead -= 1
-    again = any(each.delivered.queue == event.queue for each in walk.holdings)
     facts = ["automatic ack"] if event.auto_ack else [f"tag {event.tag}"]
     if event.get:
         facts.insert(0, "basic.get")
     home = walk.message.queue if walk.message is not None else ""
-    place = f" from {event.queue}" if event.queue != home else ""
-    walk.holdings.append(Holding(event, "acked" if event.auto_ack else "open"))
+    source = f" from {event.queue}" if event.queue != home else ""
     if event.passed:
-        walk.say(event, f"delivered {'again ' if again else ''}to {event.link}{place} ({', '.join(facts)})")
+        again = "again " if event.queue in walk.queues else ""
+        walk.say(event, f"delivered {again}to {event.link}{source} ({', '.join(facts)})")
     else:
         fault = walk.fault_at(event.at, event.link)
-        walk.say(event, f"sent to {event.link}{place}, it never arrived ({', '.join(facts)})", fault=fault)
+        walk.say(event, f"sent to {event.link}{source}, it never arrived ({', '.join(facts)})", fault=fault)
+    (walk.acked if event.auto_ack else walk.open)[place(event)] = event
+    walk.queues.add(event.queue)
+    walk.last_link = event.link
     walk.at_broker = not event.auto_ack
 
 
-def _settle(walk: Walk, event: Acked | Nacked | Rejected, state: str) -> None:
-    for each in walk.holdings:
-        of = each.delivered
-        if (of.connection, of.channel, of.tag) == (
-            event.connection,
-            event.channel,
-            event.tag,
-        ) and event.passed:
-            each.state = state
-    if event.passed:
-        walk.at_broker = state == "requeued" or any(each.state == "open" for each in walk.holdings)
+def _settle(walk: Walk, event: Acked | Nacked | Rejected, *, requeued: bool = False) -> None:
+    if not event.passed:
+        return
+    delivered = walk.open.pop(place(event), None)
+    if delivered is not None and isinstance(event, Acked):
+        walk.acked[place(event)] = delivered
+    walk.at_broker = requeued or bool(walk.open)
 
 
 def _acked(walk: Walk, event: Acked) -> None:
-    _settle(walk, event, "acked")
+    _settle(walk, event)
     early = event.effect_seen is False and not walk.effects and walk.expected
     note = "before its effect" if early else ""
     if not event.passed:
@@ -111,7 +109,7 @@ def _acked(walk: Walk, event: Acked) -> None:
 
 
 def _given_back(walk: Walk, event: Nacked | Rejected) -> None:
-    _settle(walk, event, "requeued" if event.requeue else "gone")
+    _settle(walk, event, requeued=event.requeue)
     word = "nack" if isinstance(event, Nacked) else "reject"
     if not event.passed:
         fault = walk.fault_at(event.at, event.link, "connection", "refuse")
@@ -125,8 +123,7 @@ def _given_back(walk: Walk, event: Nacked | Rejected) -> None:
 def _effected(walk: Walk, event: Effected) -> None:
     walk.effects += event.count
     source = PurePath(event.source).name or event.source
-    last = walk.holdings[-1].delivered.link if walk.holdings else None
-    by = f", {event.consumer}" if event.consumer not in (None, last) else ""
+    by = f", {event.consumer}" if event.consumer not in (None, walk.last_link) else ""
     often = f" {event.count} times" if event.count > 1 else ""
     note = "" if walk.effects <= max(walk.expected, 1) else f"{walk.effects} of {walk.expected} expected"
     if walk.message is not None and walk.message.poison:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pytest_mqchaos.model.events import (
     BrokerStarted,
@@ -22,15 +22,14 @@ from pytest_mqchaos.model.events import (
     RolledBack,
     SettleEnded,
 )
-from pytest_mqchaos.model.story.walk import Holding, Teller, Walk, names_in
+from pytest_mqchaos.model.story.walk import Teller, Walk, names_in
 
 __all__ = ["SURROUNDINGS"]
 
 
-def _back(walk: Walk, holdings: Sequence[Holding]) -> None:
-    for each in holdings:
-        each.state = "gone"
-    walk.at_broker = True
+def _back(walk: Walk) -> str:
+    """Say what the end of an open delivery was to the message: that it came back is known by what follows."""
+    return "came back" if walk.returns_ahead else "still open"
 
 
 def _link_lost(walk: Walk, event: LinkLost) -> None:
@@ -41,15 +40,11 @@ def _link_lost(walk: Walk, event: LinkLost) -> None:
         walk.say(event, f"{how}, before the confirm", fault=fault)
         return
     held = walk.open_on(event.connection)
-    settled = [
-        each
-        for each in walk.holdings
-        if each.delivered.connection == event.connection and each.state == "acked"
-    ]
-    undone = settled and settled[-1].delivered.auto_ack and walk.effects < walk.expected
+    settled = [each for each in walk.acked.values() if each.connection == event.connection]
+    undone = walk.effects < walk.expected and any(each.auto_ack for each in settled)
     if held:
-        _back(walk, held)
-        walk.say(event, f"came back: {how}", fault=fault)
+        walk.back(held)
+        walk.say(event, f"{_back(walk)}: {how}", fault=fault)
     elif settled and (walk.deliveries_ahead or undone):
         walk.say(event, how, fault=fault)
 
@@ -67,48 +62,43 @@ def _channel_closed(walk: Walk, event: ChannelClosed) -> None:
     held = walk.open_on(event.connection, event.channel)
     if not held:
         return
-    _back(walk, held)
+    walk.back(held)
     why = " ".join(part for part in (str(event.code or ""), event.text) if part)
     if event.by == "client":
-        walk.say(event, f"came back: {event.link} closed its channel")
+        walk.say(event, f"{_back(walk)}: {event.link} closed its channel")
     else:
-        walk.say(event, f"came back: the broker closed {event.link}'s channel{f' ({why})' if why else ''}")
+        walk.say(
+            event, f"{_back(walk)}: the broker closed {event.link}'s channel" + (f" ({why})" if why else "")
+        )
 
 
 def _recovered(walk: Walk, event: Recovered) -> None:
     if held := walk.open_on(event.connection, event.channel):
-        _back(walk, held)
-        walk.say(event, f"came back: {event.link} asked for its deliveries again (recover)")
+        walk.back(held)
+        walk.say(event, f"{_back(walk)}: {event.link} asked for its deliveries again (recover)")
 
 
 def _rolled_back(walk: Walk, event: RolledBack) -> None:
     here = (event.connection, event.channel)
-    back = [
-        each
-        for each in walk.holdings
-        if each.state == "acked"
-        and not each.delivered.auto_ack
-        and (each.delivered.connection, each.delivered.channel) == here
-    ]
-    for each in back:
-        each.state = "open"
-    if back:
+    undone = {at: each for at, each in walk.acked.items() if at[:2] == here and not each.auto_ack}
+    if undone:
+        walk.open.update(undone)
+        for at in undone:
+            del walk.acked[at]
         walk.at_broker = True
         walk.say(event, f"{event.link} rolled its settlement back")
 
 
 def _cancelled(walk: Walk, event: ConsumerCancelled) -> None:
     held = walk.open_on(event.connection, event.channel)
-    if any(each.delivered.consumer_tag == event.consumer_tag for each in held):
+    if any(each.consumer_tag == event.consumer_tag for each in held):
         walk.say(event, f"the broker cancelled {event.link}'s subscription")
 
 
 def _ended(walk: Walk, event: ConsumerEnded) -> None:
     fault = walk.fault_at(event.at, event.consumer, "consumer_") if event.by == "fault" else None
     aimed = fault is not None and fault.message == walk.name and (fault.fault, fault.at) not in walk.told
-    acked = [
-        each for each in walk.holdings if each.delivered.link == event.consumer and each.state == "acked"
-    ]
+    acked = [at for at, each in walk.acked.items() if each.link == event.consumer]
     if not (walk.in_hand(event.consumer) or aimed or (acked and walk.deliveries_ahead)):
         return
     code = event.exit_code
@@ -116,10 +106,10 @@ def _ended(walk: Walk, event: ConsumerEnded) -> None:
     text = {"plugin": "ended with the run", "itself": f"ended by itself{how}", "fault": f"terminated{how}"}
     killed = event.by == "fault" and code == -9
     walk.say(event, f"{event.consumer} {'killed' if killed else text[event.by]}", fault=fault)
-    if any(each.state == "open" for each in walk.holdings):
+    if walk.open or walk.at_broker:
         walk.down.add(event.consumer)
-    for each in acked:
-        each.state = "gone"
+    for at in acked:
+        del walk.acked[at]
 
 
 def _started(walk: Walk, event: ConsumerStarted) -> None:
@@ -178,17 +168,16 @@ def _fired(walk: Walk, event: FaultFired) -> None:
 
 def _emptied(walk: Walk, event: QueuePurged | QueueDeleted) -> None:
     home = walk.message.queue if walk.message is not None else ""
-    if walk.at_broker and event.queue == home and not any(each.state == "open" for each in walk.holdings):
+    if walk.at_broker and event.queue == home and not walk.open:
         walk.say(
             event, f"{event.link} {'purged' if isinstance(event, QueuePurged) else 'deleted'} {event.queue}"
         )
 
 
 def _settle_ended(walk: Walk, event: SettleEnded) -> None:
-    for each in walk.holdings:
-        if each.state == "open":
-            walk.say(event, f"still open at {each.delivered.link} when the run was judged")
-            return
+    for each in walk.open.values():
+        walk.say(event, f"still open at {each.link} when the run was judged")
+        return
 
 
 SURROUNDINGS: Mapping[type[Event], Teller] = {

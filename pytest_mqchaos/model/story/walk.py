@@ -6,15 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_mqchaos.model.events import (
-    Delivered,
-    Event,
-    FaultFired,
-)
+from pytest_mqchaos.model.events import Acked, Delivered, Event, FaultFired, Nacked, Rejected
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import printable
 
-__all__ = ["Holding", "Step", "Teller", "Walk", "names_in"]
+__all__ = ["Place", "Step", "Teller", "Walk", "names_in", "place"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +30,8 @@ class Step:
         return f"{self.seconds:.3f}  {self.text}{'   ' if self.note else ''}{self.margin}"
 
 
-@dataclass(slots=True)
-class Holding:
-    """One delivery and what became of it."""
-
-    delivered: Delivered
-    state: str = "open"
-    """`open`, `acked` (passed on, or automatic), `gone` (given up, or back in the queue)."""
+Place = tuple[int, int, int]
+"""Connection, channel and tag: what a settlement names a delivery by."""
 
 
 @dataclass(slots=True)
@@ -52,7 +43,13 @@ class Walk:
     faults: Sequence[FaultFired]
     start: int
     steps: list[Step] = field(default_factory=list)
-    holdings: list[Holding] = field(default_factory=list)
+    open: dict[Place, Delivered] = field(default_factory=dict)
+    """Deliveries whose settlement was not passed on yet."""
+    acked: dict[Place, Delivered] = field(default_factory=dict)
+    """Deliveries whose ack was passed on, or that needed none, as long as their process lives."""
+    queues: set[str] = field(default_factory=set)
+    """Queues it was delivered from."""
+    last_link: str = ""
     effects: int = 0
     deliveries_ahead: int = 0
     returns_ahead: int = 0
@@ -77,23 +74,26 @@ class Walk:
             notes.append(printable(fault.description, 120))
         self.steps.append(Step((event.at - self.start) / 1e9, printable(text, 160), ", ".join(notes)))
 
-    def open_on(self, connection: int, channel: int | None = None) -> list[Holding]:
+    def open_on(self, connection: int, channel: int | None = None) -> list[Delivered]:
         """Return the open deliveries on a connection, or on one of its channels."""
         return [
             each
-            for each in self.holdings
-            if each.state == "open"
-            and each.delivered.connection == connection
-            and (channel is None or each.delivered.channel == channel)
+            for each in self.open.values()
+            if each.connection == connection and (channel is None or each.channel == channel)
         ]
+
+    def back(self, deliveries: Sequence[Delivered]) -> None:
+        """Give open deliveries back to the broker."""
+        for each in deliveries:
+            self.open.pop(place(each), None)
+        self.at_broker = True
 
     def in_hand(self, link: str) -> bool:
         """Whether a process on this link holds the message, or has settled it with its work still to do."""
-        return any(
-            each.state == "open" or (each.state == "acked" and self.effects < self.expected)
-            for each in self.holdings
-            if each.delivered.link == link and each.delivered.passed
-        )
+        if any(each.link == link and each.passed for each in self.open.values()):
+            return True
+        undone = self.effects < self.expected
+        return undone and any(each.link == link and each.passed for each in self.acked.values())
 
     def fault_at(self, at: int, name: str, *kinds: str) -> FaultFired | None:
         """Return the strike behind what was seen on `name`: the nearest in time, of these kinds if any is.
@@ -107,6 +107,11 @@ class Walk:
 
 Teller = Callable[[Walk, Any], None]
 """Says one kind of event in the walk, or stays silent where the message was not concerned."""
+
+
+def place(event: Delivered | Acked | Nacked | Rejected) -> Place:
+    """Return what names a delivery, and its settlement too."""
+    return event.connection, event.channel, event.tag
 
 
 def names_in(target: str) -> list[str]:
