@@ -200,6 +200,18 @@ def test_a_delivery_before_the_answer_knows_its_queue(tag: str) -> None:
     assert answer.consumer_tag == (tag or "amq.ctag-1")
 
 
+def test_two_consumers_whose_tags_the_server_chooses_get_theirs_in_order() -> None:
+    """Answers to subscriptions without a tag belong to them in the order of asking."""
+    played = Played([("client", GREETING), *opened()])
+    played.client(*(method(c.Basic.Consume(queue=name, consumer_tag="")) for name in ("a", "b")))
+    events = played.server(method(c.Basic.ConsumeOk("t1")), method(c.Basic.ConsumeOk("t2")))
+    assert [(event.consumer_tag, event.queue) for event in events] == [("t1", "a"), ("t2", "b")]
+    assert [event.queue for event in played.server(deliver(1, consumer="t2"), deliver(2, consumer="t1"))] == [
+        "b",
+        "a",
+    ]
+
+
 def test_a_delivery_to_an_unknown_consumer_has_no_queue() -> None:
     """A consumer tag never seen gives an empty queue, and the delivery counts as open."""
     played = Played([("client", GREETING), *opened()])

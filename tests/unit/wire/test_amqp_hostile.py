@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 from amqp_conversation import STEPS
-from amqp_streams import GREETING, Played, Step, cut, deliver, joined, method, opened, said, subscribed
+from amqp_streams import (
+    GREETING,
+    Played,
+    Step,
+    content_frames,
+    cut,
+    deliver,
+    joined,
+    method,
+    opened,
+    said,
+    subscribed,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import commands as c
@@ -128,6 +140,35 @@ def test_a_content_with_malformed_arguments_gives_no_event() -> None:
     for reads in ([bad + deliver(1)], [bad[:20], bad[20:], deliver(1)]):
         played = Played([("client", GREETING), *opened(), *subscribed()])
         assert [event.delivery_tag for event in played.server(*reads)] == [1]
+
+
+@pytest.mark.parametrize(
+    "command", [c.Basic.Deliver("c", 1, False, "", "orders"), c.Basic.Publish(routing_key="k")]
+)
+def test_arguments_that_do_not_fill_their_frame_give_no_event(command: object) -> None:
+    """An octet too many behind the routing key or the bits makes a content senseless."""
+    good = method(command)
+    longer = good[:3] + (len(good) - 7).to_bytes(4, "big") + good[7:-1] + b"\x00\xce"
+    for side in ("client", "server"):
+        assert Played([("client", GREETING), (side, longer + CONTENT)]).events == []
+
+
+def test_a_senseless_frame_inside_a_content_gives_no_event() -> None:
+    """While a content of one channel is incomplete, malformed arguments on another are passed over."""
+    senseless = b"\x01\x00\x02\x00\x00\x00\x04\x00\x3c\x00\x50\xce"  # an ack without arguments
+    short = b"\x01\x00\x02\x00\x00\x00\x02\x00\x3c\xce"
+    frames = content_frames(c.Basic.Publish(routing_key="a"), b"1")
+    data = frames[0] + senseless + short + frames[1] + frames[2]
+    played = Played()
+    assert [type(event) for event in played.client(data)] == [e.PublishSent]
+    assert played.passed("client") == GREETING + data
+
+
+def test_a_wrong_end_of_a_header_frame_ends_the_scanning() -> None:
+    """The end octet of the header is checked also where the whole content is at hand."""
+    frames = content_frames(c.Basic.Publish(routing_key="a"), b"1")
+    data = frames[0] + frames[1][:-1] + b"\x00" + frames[2]
+    assert Played().client(data) == [e.NotAmqp("client", "a frame does not end with its end octet")]
 
 
 def test_names_that_are_no_utf8_are_shown() -> None:

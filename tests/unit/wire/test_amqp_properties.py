@@ -189,6 +189,12 @@ def test_a_table_longer_than_its_frame_is_no_table() -> None:
     assert Properties(b"").message_id is None
 
 
+def test_an_array_that_leaves_its_length_is_malformed() -> None:
+    """An element that ends behind its array makes the array malformed."""
+    with pytest.raises(MalformedError, match="array ends at 7 instead of 6"):
+        decode_value(b"A\x00\x00\x00\x01t\x01", 0)
+
+
 def test_a_field_that_leaves_its_table_is_malformed() -> None:
     """A value that ends behind the table is not read, though the bytes are there."""
     table = b"\x0cx-mqchaos-idS\x00\x00\x00\x09run-1"
