@@ -1,1 +1,69 @@
+"""The checks: one file per finding, each a pure function of the case. Composition is data."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from pytest_mqchaos.checks import duplicated, lost, stalled, unacknowledged, vacuous
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.findings import Finding, Hazard
+
+__all__ = ["CHECKS", "Check", "judge"]
+
+Check: TypeAlias = Callable[[Case], list[Finding]]
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("lost", lost.check),
+    ("duplicated", duplicated.check),
+    ("unacknowledged", unacknowledged.check),
+    ("stalled", stalled.check),
+    ("vacuous", vacuous.check),
+)
+"""Every check by the kind of its findings, in the order of a report."""
+
+_EXPLAINS_UNSETTLED = frozenset(
+    {
+        "stalled",
+        "unacknowledged",
+        "requeue_storm",
+        "poison_stuck",
+        "dead_letter_miss",
+        "persistence_loss",
+        "lost",
+    }
+)
+
+
+def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
+    """Run every check. One that raises becomes a finding that cannot be judged, with its error."""
+    findings: list[Finding] = []
+    for kind, check in CHECKS:
+        try:
+            findings += check(case)
+        except Exception as error:
+            claim = f"the check itself failed: {type(error).__name__}: {error}"
+            findings.append(Finding(kind=kind, claim=claim, unknown=True, violation=_any_detail(case, kind)))
+    findings = [_judged(case, one) for one in findings]
+    findings += _unsettled(case, findings)
+    return findings, []
+
+
+def _judged(case: Case, finding: Finding) -> Finding:
+    counts = case.guarantee.counts(finding.kind, finding.detail) and not finding.information
+    return replace(finding, violation=finding.violation or counts)
+
+
+def _any_detail(case: Case, kind: str) -> bool:
+    """Whether the guarantee counts findings of a kind, or some of them."""
+    return any(name.split(":")[0] == kind for name in case.guarantee.violations)
+
+
+def _unsettled(case: Case, findings: list[Finding]) -> list[Finding]:
+    """A run that did not settle is never a pass, whatever the checks could not name."""
+    if case.settled or any(one.kind in _EXPLAINS_UNSETTLED for one in findings):
+        return []
+    reason = case.ledger.end.reason or "it never became still"
+    claim = f"the run did not settle: {reason}"
+    return [Finding(kind="stalled", detail="unsettled", claim=claim, unknown=True, violation=True)]

@@ -1,0 +1,80 @@
+"""Which fault explains what was found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Delivery
+from pytest_mqchaos.model.surroundings import Strike
+
+__all__ = ["end_of_holder", "fault_text", "listed", "return_cause", "strike_near"]
+
+_NEAR = 15_000_000_000
+"""Nanoseconds between a strike and what follows from it: a broker takes seconds to come back."""
+
+_RETURNS = {
+    "requeued": "{link} gave it back",
+    "recovered": "{link} asked for it again (basic.recover)",
+    "channel_closed": "the channel of {link} was closed",
+    "cancelled": "the broker cancelled the consumer {link}",
+    "link_lost": "{link} lost its connection",
+}
+
+
+def fault_text(case: Case, fault: int | None) -> str:
+    """Return a fault as its user wrote it, empty without one."""
+    if fault is None:
+        return ""
+    if 0 <= fault < len(case.faults):
+        return str(case.faults[fault])
+    fired = (one.event.description for one in case.ledger.surroundings.strikes if one.event.fault == fault)
+    return next(fired, f"fault {fault}")
+
+
+def strike_near(case: Case, link: str, at: int) -> Strike | None:
+    """Return the strike on a link, its consumer or the broker that is next to a moment, if any is near."""
+    found: Strike | None = None
+    for one in case.ledger.surroundings.strikes:
+        distance = abs(one.event.at - at)
+        closer = found is None or distance < abs(found.event.at - at)
+        if closer and distance <= _NEAR and one.hits(link) and one.event.changed:
+            found = one
+    return found
+
+
+def end_of_holder(case: Case, delivery: Delivery) -> tuple[int, e.ConsumerEnded] | None:
+    """Return the end of the process that had a delivery in its hands, if it ended."""
+    if delivery.incarnation == 0:
+        return None
+    ends = [one for one in case.ledger.surroundings.ends if one[1].consumer == delivery.link]
+    return ends[delivery.incarnation - 1] if len(ends) >= delivery.incarnation else None
+
+
+def return_cause(case: Case, delivery: Delivery) -> tuple[str, int | None]:
+    """Return in words why a delivery went back to the broker, and the fault that did it."""
+    stop = _stop_between(case, delivery)
+    if delivery.returned in ("", "requeued", "recovered") and stop is None:
+        return _RETURNS.get(delivery.returned, "").format(link=delivery.link), None
+    at = delivery.returned_at if delivery.returned_at is not None else (stop.at if stop else delivery.at)
+    strike = strike_near(case, delivery.link, at)
+    if strike is not None:
+        return fault_text(case, strike.event.fault), strike.event.fault
+    if stop is not None:
+        return f"the broker stopped ({stop.how})", None
+    return _RETURNS.get(delivery.returned, "").format(link=delivery.link), None
+
+
+def _stop_between(case: Case, delivery: Delivery) -> e.BrokerStopped | None:
+    for index, stop in case.ledger.surroundings.stops:
+        if index > delivery.index:
+            return stop
+    return None
+
+
+def listed(names: Iterable[str], *, most: int = 5) -> str:
+    """Return names in backquotes, comma separated, those beyond `most` as a number."""
+    every = sorted(names)
+    shown = ", ".join(f"`{name}`" for name in every[:most])
+    return f"{shown} and {len(every) - most} more" if len(every) > most else shown

@@ -1,0 +1,96 @@
+"""Duplicated: more effects for one message than expected. Deliveries do not count, only effects."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.checks.causes import return_cause
+from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Delivery, Record
+from pytest_mqchaos.model.findings import Finding
+
+__all__ = ["check"]
+
+_MEND = "make the work idempotent: remember the ids that were worked on, in one transaction with the work"
+
+
+def check(case: Case) -> list[Finding]:
+    """Find doubled work. At most once means: no more often than it was published."""
+    groups = Groups(case, "duplicated")
+    if case.evidence == "unknown":
+        return _unknown(case, groups)
+    relaxed = _may_be_lost(case)
+    for record in case.ledger.records.values():
+        if record.good and record.effects > record.message.expect:
+            groups.add(_reason(case, record, relaxed=relaxed), record.id)
+    return groups.findings()
+
+
+def _may_be_lost(case: Case) -> bool:
+    """Whether the guarantee is at-most-once: it counts work against publications and forgives a crashed broker."""
+    return not case.guarantee.counts("lost")
+
+
+def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
+    times = f"worked on {record.effects} times, expected {record.message.expect}"
+    again = _again(record)
+    if record.passed > 1 and record.effects <= record.message.expect * record.passed:
+        return Reason(detail="by_publisher", claim=f"{times}: it was published {record.passed} times",
+                      mend=_MEND, information=relaxed)  # fmt: skip
+    crashed = again is not None and _forgotten(case, again)
+    if again is not None:
+        cause, fault = return_cause(case, again)
+        acked = again.settlement == "acked"
+        lost = acked and not again.settled_passed
+        after = (
+            "its ack never reached the broker"
+            if lost
+            else "the broker forgot its ack"
+            if crashed
+            else ("its ack was lost with the connection" if acked else "it was delivered again")
+        )
+        return Reason(detail="by_broker" if crashed else "by_redelivery", claim=f"{times}: {after}", cause=cause,
+                      fault=fault, mend=_MEND, information=relaxed and crashed)  # fmt: skip
+    queues = sorted({one.queue for one in record.deliveries})
+    if len(queues) > 1:
+        mend = f"if each of {', '.join(f'`{name}`' for name in queues)} should work on it, publish with expect={len(queues)}"
+        return Reason(detail="by_copies", claim=f"{times}: it stood in {len(queues)} queues", mend=mend)
+    if record.republications:
+        return Reason(detail="by_copies", claim=f"{times}: the application published it again", mend=_MEND)
+    return Reason(detail="by_consumer", claim=f"{times}, though delivered once", mend=_MEND)
+
+
+def _again(record: Record) -> Delivery | None:
+    """The delivery that another one followed: of the copy that was delivered most often."""
+    most = max(record.copies, key=lambda copy: len(copy.deliveries), default=None)
+    if most is None or len(most.deliveries) < 2:
+        return None
+    answered = [one for one in most.deliveries[:-1] if one.settlement == "acked"]
+    return answered[0] if answered else most.deliveries[-2]
+
+
+def _forgotten(case: Case, delivery: Delivery) -> bool:
+    """Whether an ack that reached the broker came to nothing because the broker was killed."""
+    if not delivery.settled_passed or delivery.settled_index is None:
+        return False
+    return any(
+        index > delivery.settled_index and stop.how in ("crash", "itself")
+        for index, stop in case.ledger.surroundings.stops
+    )
+
+
+def _unknown(case: Case, groups: Groups) -> list[Finding]:
+    """Without effects nobody can say whether what was delivered twice was worked on twice."""
+    for record in case.ledger.records.values():
+        read = sum(one.passed for one in record.deliveries)
+        allowed = max(record.message.expect, 1) * max(record.passed, 1)
+        if record.good and read > allowed:
+            groups.add(
+                Reason(
+                    claim="was delivered more than once, but whether it was worked on twice cannot be seen: "
+                    "no source of effects is named",
+                    mend="name where the work shows: probe.effect(id) in the consumer or mqchaos.effects(...)",
+                    unknown=True,
+                ),
+                record.id,
+            )
+    return groups.findings()

@@ -1,0 +1,161 @@
+"""Where a message is that has not all its effects: still somewhere, nowhere, or nobody can say.
+
+The wire tells where each copy was seen last, the census how many a queue still holds. A message is nowhere if no
+queue that one of its copies may stand in has room for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Copy, Record
+from pytest_mqchaos.model.topology import QueueState
+
+__all__ = ["Fate", "Whereabouts", "fates", "queue_facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """A good, confirmed message without all its effects that is nowhere any more, as far as can be told."""
+
+    record: Record
+    unsure: str
+    """Why it cannot be told, empty if it can."""
+    stop: int | None
+    """The number of the broker's stop that it did not outlive, None if that is not what ended it."""
+
+
+class Whereabouts:
+    """What the last census of the run leaves room for."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        ledger = case.ledger
+        self.end = ledger.end
+        self.census = self.end.census
+        expected = {name for consumer in case.consumers for name in consumer.queues}
+        self.roles = ledger.roles(dead_letters=case.dead_letters, expected=expected, census=self.census)
+        self.open = {one.copy for one in self.end.open}
+        self._known = Counter(one.queue for one in self.end.open)
+
+    def unread(self, queue: str) -> int:
+        """How many messages rest in a terminal queue that nobody could read."""
+        state = self.roles.queues.get(queue)
+        return 0 if state is None else max(0, state.ready - self._case.ledger.rested_in(queue))
+
+    def room(self, queue: str) -> bool | str:
+        """Whether a queue may hold a message that was not seen there; a text if that cannot be told."""
+        if self.census is None:
+            return "no census was taken"
+        state = self.roles.queues.get(queue)
+        if state is None:
+            return False
+        if not state.exact:
+            return f"`{queue}` could not be counted exactly"
+        if queue not in self.roles.terminal:
+            return state.ready + state.transit + max(0, state.unacknowledged - self._known[queue]) > 0
+        if state.transit:
+            return True
+        if self.unread(queue):
+            return f"what rests in `{queue}` could not be read"
+        return False
+
+    def still_there(self, record: Record) -> int:
+        """How many copies of a message are in hand or at rest."""
+        return sum(copy in self.open or copy.state == "resting" for copy in record.copies)
+
+    def possible(self, record: Record) -> set[str]:
+        """Queues where a copy of a message may stand that was not seen settled there."""
+        found: set[str] = set()
+        passages = 0
+        for copy in record.copies:
+            if copy in self.open or copy.state == "resting" or copy.settlement in ("acked", "auto"):
+                continue
+            if copy.settlement != "dropped" and copy.state != "gone":
+                found |= {copy.queue} | self.roles.reach(copy.queue)
+            else:
+                passages += 1
+        arrivals = sum(copy.deaths is not None or copy.death_reason is not None for copy in record.copies)
+        if passages > arrivals:
+            for copy in record.copies:
+                found |= self.roles.reach(copy.queue)
+        for queue in self.unseen(record):
+            found |= {queue} | self.roles.reach(queue)
+        return found
+
+    def unseen(self, record: Record) -> set[str]:
+        """Queues that publications led to and where fewer copies were seen."""
+        wanted: Counter[str] = Counter()
+        for one in (*record.publications, *record.republications):
+            if one.passed:
+                wanted.update(self.roles.leads_to(one.exchange, one.routing_key))
+        seen = Counter(copy.queue for copy in record.copies)
+        return {queue for queue, count in wanted.items() if count > seen[queue]}
+
+
+def done(case: Case, record: Record) -> int:
+    """How much work was done for a message, by the evidence of the case."""
+    if case.evidence != "broker":
+        return record.effects
+    return max(record.effects, sum(copy.settlement in ("acked", "auto") for copy in record.copies))
+
+
+def fates(case: Case) -> list[Fate]:
+    """Return every good, confirmed message that lacks an effect and is nowhere, or may be."""
+    wanting = [
+        record for record in case.ledger.records.values()
+        if record.good and record.ok and done(case, record) < record.message.expect
+    ]  # fmt: skip
+    if not wanting:
+        return []
+    where = Whereabouts(case)
+    found = []
+    for record in wanting:
+        if done(case, record) + where.still_there(record) >= record.message.expect:
+            continue
+        rooms = [where.room(queue) for queue in sorted(where.possible(record))]
+        if any(room is True for room in rooms):
+            continue
+        unsure = next((room for room in rooms if isinstance(room, str)), "")
+        if where.census is None:
+            unsure = "no census was taken"
+        found.append(Fate(record, unsure, _stop(case, where, record)))
+    return found
+
+
+def _stop(case: Case, where: Whereabouts, record: Record) -> int | None:
+    """Return the broker's stop after which a copy, held by the broker before it, was never seen again."""
+    since: list[int] = []
+    if record.confirmed_index is not None and where.unseen(record):
+        since.append(record.confirmed_index)
+    since += [copy.deliveries[-1].index for copy in record.copies if _held(copy)]
+    for begin in since:
+        for index, stop in case.ledger.surroundings.stops:
+            if index > begin and stop.how != "freeze":
+                return index
+    return None
+
+
+def _held(copy: Copy) -> bool:
+    """Whether a copy was the broker's when it was seen last."""
+    return bool(copy.deliveries) and copy.settlement not in ("acked", "auto", "dropped")
+
+
+def queue_facts(case: Case, queue: str) -> QueueState | None:
+    """Return the last state of a queue that any census saw, else what its declaration says."""
+    for census in reversed(case.ledger.censuses):
+        for state in census.queues:
+            if state.name == queue:
+                return state
+    declared = case.ledger.surroundings.declared.get(queue)
+    if declared is None:
+        return None
+    return QueueState(
+        name=queue,
+        type="",
+        durable=declared.durable,
+        exclusive=declared.exclusive,
+        auto_delete=declared.auto_delete,
+    )

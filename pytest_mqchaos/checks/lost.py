@@ -1,0 +1,196 @@
+"""Lost: a confirmed good message without its effect, and no copy of it anywhere."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.checks.causes import end_of_holder, fault_text, strike_near
+from pytest_mqchaos.checks.fates import Fate, fates, queue_facts
+from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Copy, Delivery, Record
+from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.topology import QueueState
+
+__all__ = ["check"]
+
+_NAME_A_SOURCE = (
+    "name where the work shows: probe.effect(id) in the consumer or mqchaos.effects(...) in the test; "
+    'or evidence="broker" to count an ack as work'
+)
+
+
+def check(case: Case) -> list[Finding]:
+    """Find what was lost and by whom; what a broker's stop took away is `persistence_loss`."""
+    groups = Groups(case, "lost")
+    progress = _Progress(case)
+    for fate in fates(case):
+        by_consumer = _accepted(fate.record)
+        if case.evidence == "unknown" and by_consumer:
+            groups.add(
+                Reason(
+                    detail="by_consumer",
+                    claim="was acknowledged, but whether its work was done cannot be seen: "
+                    "no source of effects is named",
+                    mend=_NAME_A_SOURCE,
+                    unknown=True,
+                ),
+                fate.record.id,
+            )
+        elif by_consumer:
+            groups.add(_unsure(fate, _by_consumer(case, progress, by_consumer[0])), fate.record.id)
+        elif fate.stop is None:
+            groups.add(_unsure(fate, _otherwise(case, fate.record)), fate.record.id)
+    return groups.findings()
+
+
+def _unsure(fate: Fate, reason: Reason) -> Reason:
+    if not fate.unsure:
+        return reason
+    return Reason(
+        detail=reason.detail,
+        claim=f"has no effect, and whether it is still there cannot be told: {fate.unsure}",
+        unknown=True,
+    )
+
+
+def _accepted(record: Record) -> list[Copy]:
+    """Copies that a consumer took for good, if there are more of them than effects."""
+    found = [copy for copy in record.copies if copy.settlement in ("acked", "auto")]
+    unread = [copy for copy in found if copy.last is not None and copy.last.auto_ack and not copy.last.passed]
+    if len(found) <= record.effects:
+        return []
+    return [copy for copy in found if copy not in unread]
+
+
+class _Progress:
+    """How far each process got: a crash explains only what came after the last of its effects."""
+
+    def __init__(self, case: Case) -> None:
+        self._furthest: dict[tuple[str, int], int] = {}
+        for record in case.ledger.records.values():
+            if record.effects:
+                for copy in record.copies:
+                    for one in copy.deliveries:
+                        key = (one.link, one.incarnation)
+                        self._furthest[key] = max(one.index, self._furthest.get(key, -1))
+
+    def went_on(self, delivery: Delivery) -> bool:
+        """Whether the process worked on something that it got later."""
+        return self._furthest.get((delivery.link, delivery.incarnation), -1) > delivery.index
+
+
+def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:
+    last = copy.last
+    assert last is not None, "an accepted copy was delivered"
+    fault: int | None = None
+    ended = end_of_holder(case, last)
+    if progress.went_on(last):
+        cause = f"no fault explains it: {last.link} went on to later messages"
+    elif ended is not None and (strike := strike_near(case, last.link, ended[1].at)) is not None:
+        fault = strike.event.fault
+        cause = fault_text(case, fault)
+    elif ended is not None and ended[1].by == "itself":
+        cause = f"{last.link} ended by itself with exit code {ended[1].exit_code}"
+    else:
+        cause = f"no fault explains it: {last.link} acknowledged it and did not work on it"
+    if copy.settlement == "auto":
+        claim = "lost by the consumer: read with automatic ack, its work was never done"
+        return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault,
+                      mend="switch automatic ack off and acknowledge after the work")  # fmt: skip
+    claim = "lost by the consumer: its ack reached the broker, its work was never done"
+    return Reason(
+        detail="by_consumer", claim=claim, cause=cause, fault=fault, mend="acknowledge after the work"
+    )
+
+
+def _otherwise(case: Case, record: Record) -> Reason:
+    """Attribute a loss that no ack explains."""
+    for copy in record.copies:
+        if copy.settlement == "dropped":
+            return _dropped(case, copy)
+    for copy in record.copies:
+        if copy.settlement == "auto" and (last := copy.last) is not None:
+            strike = strike_near(case, last.link, last.at)
+            return Reason(
+                detail="in_transit",
+                claim="lost in transit: sent with automatic ack, and its connection ended before it arrived",
+                cause="" if strike is None else fault_text(case, strike.event.fault),
+                fault=None if strike is None else strike.event.fault,
+                mend="switch automatic ack off: the broker forgets such a message as soon as it is sent",
+            )
+    queue = record.copies[-1].queue if record.copies else record.message.queue
+    removed = _removed(case, record, queue)
+    if removed is not None:
+        return removed
+    state = queue_facts(case, queue)
+    policy = _policy(state, record)
+    if policy is not None:
+        return policy
+    if record.copies:
+        last = record.copies[-1].last
+        to = "" if last is None else f" to {last.link}"
+        claim = f"lost in transit: delivered{to}, never acknowledged, never delivered again"
+        return Reason(detail="in_transit", claim=claim)
+    where = f"`{queue}`" if queue else "the broker"
+    return Reason(
+        detail="by_broker",
+        claim=f"lost by the broker: confirmed, never delivered, and {where} holds it no more",
+    )
+
+
+def _dropped(case: Case, copy: Copy) -> Reason:
+    link = "" if copy.last is None else copy.last.link
+    state = queue_facts(case, copy.queue)
+    exchange = None if state is None else state.dead_letter_exchange
+    if exchange is None:
+        claim = f"lost by policy: rejected by {link}, and `{copy.queue}` has no dead-letter exchange"
+        return Reason(detail="by_policy", claim=claim,
+                      mend=f"give `{copy.queue}` a dead-letter exchange, or requeue what can be tried again")  # fmt: skip
+    claim = f"lost by policy: rejected by {link}, and dead letters of `{copy.queue}` reached no queue"
+    return Reason(detail="by_policy", claim=claim,
+                  mend=f"bind a queue to the dead-letter exchange {exchange!r}")  # fmt: skip
+
+
+def _removed(case: Case, record: Record, queue: str) -> Reason | None:
+    """A queue that a consumer emptied, or that went with it."""
+    around = case.ledger.surroundings
+    begin = record.publications[0].index if record.publications else 0
+    for verb, found in (("purged", around.purged), ("deleted", around.deleted)):
+        for index, event in found:
+            if index > begin and event.queue == queue:
+                claim = f"lost by the consumer: {event.link} {verb} `{queue}`"
+                return Reason(
+                    detail="by_consumer", claim=claim, mend=f"do not have {event.link} empty `{queue}`"
+                )
+    return None
+
+
+def _policy(state: QueueState | None, record: Record) -> Reason | None:
+    """A limit of the queue that may have taken a message away."""
+    if state is None:
+        return None
+    returns = sum(bool(one.returned) for copy in record.copies for one in copy.deliveries)
+    why, nowhere = (
+        "",
+        "and dead-letters them nowhere" if state.dead_letter_exchange is None else "and nothing kept them",
+    )
+    if state.delivery_limit is not None and returns >= state.delivery_limit:
+        why = f"`{state.name}` gives messages up after {state.delivery_limit} returns {nowhere}"
+    elif state.message_ttl is not None:
+        why = f"`{state.name}` drops messages after {state.message_ttl:g} s {nowhere}"
+    elif state.max_length is not None or state.max_length_bytes is not None:
+        limit = (
+            f"{state.max_length} messages"
+            if state.max_length is not None
+            else f"{state.max_length_bytes} bytes"
+        )
+        why = f"`{state.name}` holds at most {limit} {nowhere}"
+    elif state.expires is not None:
+        why = f"`{state.name}` is deleted after {state.expires:g} s without a consumer"
+    elif state.exclusive or state.auto_delete:
+        word = "exclusive" if state.exclusive else "auto-delete"
+        why = f"`{state.name}` is {word} and went with its consumer"
+    if not why:
+        return None
+    return Reason(
+        detail="by_policy", claim=f"lost by policy: {why}", mend=f"give `{state.name}` a dead-letter queue"
+    )

@@ -1,0 +1,180 @@
+"""Stalled: ready messages remain where a consumer was expected, and nothing moves."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from pytest_mqchaos.checks.causes import fault_text, listed, strike_near
+from pytest_mqchaos.checks.fates import Whereabouts
+from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.findings import Finding
+
+__all__ = ["check"]
+
+_STUCK_IN_A_LOOP = 10
+"""So many deliveries since the last progress are no standstill: that is a requeue storm or a poison message."""
+
+
+def check(case: Case) -> list[Finding]:
+    """Find queues with ready messages at the end of an unsettled run, and say why nobody takes them."""
+    if case.settled:
+        return []
+    where = Whereabouts(case)
+    if where.census is None:
+        return [Finding(kind="stalled", claim="what the broker still holds is not known: no census was taken",
+                        unknown=True)]  # fmt: skip
+    groups = Groups(case, "stalled")
+    found = []
+    for state in where.census.queues:
+        if state.name in where.roles.terminal or not state.ready or _moving(case, state.name):
+            continue
+        reason = _reason(case, where, state.name, state.ready)
+        found.append(groups.finding(reason, _ready(case, where, state.name), count=state.ready))
+    return found
+
+
+def _moving(case: Case, queue: str) -> bool:
+    """Whether deliveries from the queue went on after the last progress."""
+    end = case.ledger.end
+    since = 0
+    for record in case.ledger.records.values():
+        for copy in record.copies:
+            if copy.queue == queue:
+                since += sum(end.progress_index < one.index <= end.index for one in copy.deliveries)
+    return since >= _STUCK_IN_A_LOOP
+
+
+def _ready(case: Case, where: Whereabouts, queue: str) -> list[str]:
+    """Ids of the messages that are ready there, as far as the wire can tell."""
+    found = []
+    for record in case.ledger.records.values():
+        back = any(
+            copy.queue == queue and copy.state == "ready" and copy not in where.open for copy in record.copies
+        )
+        if back or (record.ok and not record.gone and queue in where.unseen(record)):
+            found.append(record.id)
+    return found
+
+
+def _reason(case: Case, where: Whereabouts, queue: str, ready: int) -> Reason:
+    claim = f"stalled: {ready} ready in `{queue}`"
+    if queue in where.roles.waiting_rooms:
+        wait = where.roles.wait_in(queue)
+        how_long = "nothing drives its messages out" if wait is None else f"its messages wait {wait:g} s"
+        return Reason(detail="waiting_room", claim=f"{claim}, a waiting room", cause=how_long)
+    readers = set(case.ledger.queues_read.get(queue, ()))
+    expected = {consumer.name for consumer in case.consumers if queue in consumer.queues}
+    subscribed = [one for one in where.end.subscriptions if one.queue == queue]
+    if subscribed:
+        return _silent(case, claim, queue, {one.link for one in subscribed})
+    if not readers:
+        return _nobody(case, claim, queue, expected)
+    return _gone(case, claim, queue, readers | expected, set(where.end.links.values()))
+
+
+def _nobody(case: Case, claim: str, queue: str, expected: set[str]) -> Reason:
+    """Nobody ever read it: a typo in its name is the commonest bug."""
+    read = case.ledger.queues_read
+    dead = [one for one in case.consumers if one.name in expected and not one.alive]
+    if dead:
+        return Reason(
+            detail="nobody_consumes",
+            claim=f"{claim}, and nobody consumes it",
+            cause=_exits(case, dead[0].name),
+        )
+    cause = f"nobody consumes `{queue}`"
+    mend = ""
+    if read:
+        who = sorted({link for links in read.values() for link in links})
+        cause += f"; {', '.join(who)} consumes {listed(read)}"
+        similar = difflib.get_close_matches(queue, list(read), n=1)
+        mend = f"is `{similar[0]}` a misspelt `{queue}`?" if similar else ""
+    return Reason(detail="nobody_consumes", claim=f"{claim}, and nobody consumes it", cause=cause, mend=mend)
+
+
+def _silent(case: Case, claim: str, queue: str, links: set[str]) -> Reason:
+    """It is subscribed, and nothing is delivered any more."""
+    held: dict[str, int] = {}
+    for one in case.ledger.end.open:
+        held[one.link] = held.get(one.link, 0) + 1
+    if held:
+        words = ", ".join(f"{link} holds {count} unacknowledged" for link, count in sorted(held.items()))
+        return Reason(
+            detail="behind_unacknowledged", claim=f"{claim}, behind what is unacknowledged", cause=words
+        )
+    who = ", ".join(sorted(links))
+    return Reason(
+        detail="silent",
+        claim=f"{claim}, and nothing is delivered",
+        cause=f"{who} is subscribed and gets nothing",
+    )
+
+
+def _gone(case: Case, claim: str, queue: str, links: set[str], connected: set[str]) -> Reason:
+    """Who read it reads it no more: dead, away, or back without subscribing."""
+    around = case.ledger.surroundings
+    for link in sorted(links):
+        if around.ended(link) or any(one.name == link and not one.alive for one in case.consumers):
+            exits = _exits(case, link)
+            return _with_fault(case, link, Reason(
+                detail="consumer_ended", claim=f"{claim}, and its consumer has ended", cause=exits,
+                mend=_supervisor(case, link),
+            ))  # fmt: skip
+    back = sorted(links & connected)
+    if back:
+        who = ", ".join(back)
+        closed = _resubscribed(case, back[0])
+        return _with_fault(case, back[0], Reason(
+            detail="not_consuming", claim=f"{claim}, and its consumer does not consume",
+            cause=f"{who} reconnected and consumes nothing" if closed else f"{who} is connected and consumes nothing",
+            mend="subscribe again after each reconnect",
+        ))  # fmt: skip
+    who = ", ".join(sorted(links))
+    return _with_fault(case, sorted(links)[0], Reason(
+        detail="not_reconnected", claim=f"{claim}, and its consumer is not connected",
+        cause=f"{who} never reconnected", mend="connect again after a lost connection, and subscribe again",
+    ))  # fmt: skip
+
+
+def _resubscribed(case: Case, link: str) -> bool:
+    """Whether the link lost a connection before the one it has."""
+    return any(event.link == link for _, event in case.ledger.surroundings.lost_links)
+
+
+def _exits(case: Case, link: str) -> str:
+    last: e.ConsumerEnded | None = None
+    for _, event in case.ledger.surroundings.ends:
+        if event.consumer == link:
+            last = event
+    code = (
+        last.exit_code
+        if last is not None
+        else next((one.exit_code for one in case.consumers if one.name == link), None)
+    )
+    if code is None:
+        return f"{link} has ended"
+    return f"{link} was killed by signal {-code}" if code < 0 else f"{link} ended with exit code {code}"
+
+
+def _supervisor(case: Case, link: str) -> str:
+    if any(one.name == link and one.restart == "on-fault" for one in case.consumers):
+        return f'if a supervisor would start {link} again, say so: mqchaos.consumer(..., restart="always")'
+    return ""
+
+
+def _with_fault(case: Case, link: str, reason: Reason) -> Reason:
+    """Name the last fault that took the consumer's connection or process away."""
+    moments: Iterable[int] = [
+        *(event.at for _, event in case.ledger.surroundings.lost_links if event.link == link),
+        *(event.at for _, event in case.ledger.surroundings.ends if event.consumer == link),
+    ]
+    strike = strike_near(case, link, max(moments, default=-(10**18)))
+    if strike is None:
+        return reason
+    return Reason(
+        detail=reason.detail, claim=reason.claim, mend=reason.mend, fault=strike.event.fault,
+        cause=f"{reason.cause} after {fault_text(case, strike.event.fault)}",
+    )  # fmt: skip

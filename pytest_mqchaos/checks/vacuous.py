@@ -1,0 +1,71 @@
+"""Vacuous: a fault that was planned did not test anything. The run proves nothing."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.faults import Fault
+from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.surroundings import Strike
+
+__all__ = ["check"]
+
+
+def check(case: Case) -> list[Finding]:
+    """Find faults that never struck, changed nothing, or struck when no message was on its way or came later."""
+    found = []
+    for number, fault in enumerate(case.faults):
+        strikes = [one for one in case.ledger.surroundings.strikes if one.event.fault == number]
+        claim, cause = _payload(case, strikes) if fault.family == "payload" else _struck(case, fault, strikes)
+        if claim:
+            found.append(Finding(kind="vacuous", claim=f"{fault} {claim}", cause=cause, fault=number))
+    return found
+
+
+def _payload(case: Case, strikes: list[Strike]) -> tuple[str, str]:
+    poison = [record for record in case.ledger.records.values() if record.message.poison]
+    if strikes or any(record.publications for record in poison):
+        return "", ""
+    return "published no message", f"{len(case.ledger.records)} messages were published, none of them poison"
+
+
+def _struck(case: Case, fault: Fault, strikes: list[Strike]) -> tuple[str, str]:
+    if not strikes:
+        return "never struck", _instead(case, fault)
+    if not any(one.event.changed for one in strikes):
+        last = strikes[-1].event
+        target = last.target or "no target"
+        return (
+            f"changed nothing: {target} felt nothing of it",
+            last.trigger and f"it struck at {last.trigger}",
+        )
+    if any(_mattered(case, fault, one) for one in strikes if one.event.changed):
+        return "", ""
+    return "struck when no message was on its way, and none came later", _instead(case, fault)
+
+
+def _mattered(case: Case, fault: Fault, strike: Strike) -> bool:
+    """Whether a message was on its way at the strike, or came later.
+
+    The message that a fault struck at counts where the fault asks whether its work was done by then: a process
+    that is killed after its ack, a frame that is taken.
+    """
+    if strike.moving or case.ledger.traffic > strike.traffic:
+        return True
+    if strike.unworked and case.evidence == "effects":
+        return True
+    return strike.event.message is not None and (fault.position == "before" or fault.family == "process")
+
+
+def _instead(case: Case, fault: Fault) -> str:
+    """What was seen of what the fault waited for."""
+    trigger = fault.trigger
+    if trigger is None or trigger.kind == "seconds":
+        return ""
+    events = {"publish": "Published", "confirm": "Confirmed", "delivery": "Delivered", "ack": "Acked",
+              "effect": "Effected"}  # fmt: skip
+    names = {"Nacked", "Rejected"} if trigger.kind == "nack" else {events[trigger.kind]}
+    count = sum(
+        type(event).__name__ in names and getattr(event, "message", None) in case.messages
+        for event in case.events
+    )
+    return f"it waited for {trigger}, and there were {count} in all"

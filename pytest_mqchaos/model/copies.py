@@ -1,0 +1,244 @@
+"""Messages, copies and deliveries: the rows of the ledger.
+
+A *message* is an id of the run, a *copy* is one place where a broker can hold it, a *delivery* is one copy handed
+to one consumer. Settlement and redelivery belong to the copy, loss and duplication to the message.
+
+```
+            ┌────────── requeue, link or channel lost, cancel, recover, broker stop ───────────┐
+            ▼                                                                                  │
+ ready ──Delivered──► in_hand ──ack, nack, reject passed on──► settling ──processed──► settled
+   └── an exact census holds it no more ──► gone                  resting (read from a terminal queue)
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pytest_mqchaos.model.messages import Message
+
+__all__ = [
+    "Conflict",
+    "Copy",
+    "CopyState",
+    "Delivery",
+    "Outcome",
+    "Publication",
+    "Record",
+    "Settlement",
+    "Slot",
+]
+
+CopyState = Literal["ready", "in_hand", "settling", "settled", "resting", "gone"]
+"""`ready`: the broker's, again or still. `settled`: how is told by the last delivery's settlement."""
+
+Settlement = Literal["", "acked", "auto", "dropped", "requeued"]
+"""How a delivery was settled; `dropped` is a nack or reject without requeue, whatever becomes of it then."""
+
+Outcome = Literal["planned", "confirmed", "returned", "nacked", "failed", "indeterminate"]
+
+TERMINAL: frozenset[CopyState] = frozenset({"settled", "resting", "gone"})
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One copy in the hand of one consumer. `copy` is None for traffic that is not ours."""
+
+    copy: Copy | None
+    queue: str
+    link: str
+    connection: int
+    channel: int
+    tag: int
+    consumer_tag: str
+    index: int
+    """The number of its event in the history."""
+    at: int
+    auto_ack: bool = False
+    redelivered: bool = False
+    get: bool = False
+    passed: bool = True
+    digest: str | None = None
+    identified_by: str = ""
+    incarnation: int = 0
+    """Which process of the link's consumer took it (the number of its start, 0 where none was seen)."""
+    settlement: Settlement = ""
+    """What the consumer sent; whether it reached the broker says `settled_passed`."""
+    settled_index: int | None = None
+    settled_at: int | None = None
+    settled_passed: bool = False
+    effect_seen: bool | None = None
+    transactional: bool = False
+    processed: bool = False
+    returned: str = ""
+    """Why it is the broker's again: `requeued`, `link_lost`, `channel_closed`, `cancelled`, `recovered`."""
+    returned_index: int | None = None
+    returned_at: int | None = None
+    voided: bool = False
+    """Whether a rollback took its settlement back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A delivery of a copy that the broker had no right to deliver, as far as was known at that moment."""
+
+    before: Delivery
+    after: Delivery
+    was: CopyState
+    """What the copy was thought to be."""
+
+
+@dataclass(slots=True, eq=False)
+class Copy:
+    """One copy in one queue; `deaths` tells its passages by a dead-letter exchange apart."""
+
+    record: Record
+    queue: str
+    deaths: str | None
+    state: CopyState
+    since: int
+    """When its state changed last."""
+    deliveries: list[Delivery] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    death_reason: str | None = None
+    """Of a resting copy: why it was dead-lettered last, None if it was not."""
+    death_queue: str | None = None
+    digest: str | None = None
+
+    @property
+    def last(self) -> Delivery | None:
+        """Its last delivery."""
+        return self.deliveries[-1] if self.deliveries else None
+
+    @property
+    def settlement(self) -> Settlement:
+        """How it was settled, if a settlement was passed on; empty while it is not."""
+        last = self.last
+        return last.settlement if last is not None and last.settled_passed else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One time that a message was sent: by the workload, or by the application (`link` tells)."""
+
+    index: int
+    at: int
+    link: str
+    exchange: str
+    routing_key: str
+    passed: bool
+    deaths: str | None = None
+    expiration: str | None = None
+    digest: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The copies of one message in one queue with one history of deaths."""
+
+    copies: list[Copy] = field(default_factory=list)
+    ready: list[Copy] = field(default_factory=list)
+    """Those that were handed out before and are the broker's again."""
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """All that is known of one message of the workload."""
+
+    message: Message
+    events: list[int] = field(default_factory=list)
+    """Numbers of its events in the history."""
+    publications: list[Publication] = field(default_factory=list)
+    republications: list[Publication] = field(default_factory=list)
+    confirmed: int = 0
+    confirmed_index: int | None = None
+    confirmed_at: int | None = None
+    returned: int = 0
+    nacked: bool = False
+    failed: bool = False
+    outstanding: int = 0
+    """Publications whose answer may still come."""
+    effects: int = 0
+    effect_index: int | None = None
+    effect_at: int | None = None
+    effects_by: dict[str, int] = field(default_factory=dict)
+    """Effects by consumer (empty where the source does not tell)."""
+    effects_from: dict[str, int] = field(default_factory=dict)
+    leading: dict[str, int] = field(default_factory=dict)
+    """How many publications that were passed on can lead to a queue; the empty name stands for any queue."""
+    copies: list[Copy] = field(default_factory=list)
+    slots: dict[tuple[str, str | None], Slot] = field(default_factory=dict)
+    pending: int = 0
+    """How many of its copies are not terminal."""
+    advances: int = 0
+    """How often a copy of it became terminal and counted as progress."""
+    gone: bool = False
+    """Whether an exact census holds none of it though it was never delivered."""
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.message.id
+
+    @property
+    def good(self) -> bool:
+        """Whether it can be processed."""
+        return not self.message.poison
+
+    @property
+    def passed(self) -> int:
+        """How many of its publications reached the broker's side."""
+        return sum(one.passed for one in self.publications)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of its publication. A return beats the confirm that follows it."""
+        if self.confirmed > self.returned:
+            return "confirmed"
+        if self.returned:
+            return "returned"
+        if self.nacked:
+            return "nacked"
+        if self.failed and not self.publications:
+            return "failed"
+        return "indeterminate" if self.publications else "planned"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the broker took responsibility for it."""
+        return self.outcome == "confirmed"
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a consumer took one of its copies for good: its work is done or will be."""
+        return any(copy.settlement in ("acked", "auto") for copy in self.copies)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more is to come of it: every copy is settled, at rest or gone."""
+        return self.pending == 0 and (bool(self.copies) or self.gone)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """All deliveries of all its copies, in order."""
+        found = [one for copy in self.copies for one in copy.deliveries]
+        return found if len(self.copies) < 2 else sorted(found, key=lambda one: one.index)
+
+    def add(self, publication: Publication, *, own: bool) -> None:
+        """Note one time that it was sent, `own` by the workload, else by the application."""
+        (self.publications if own else self.republications).append(publication)
+        if publication.passed:
+            lands = "" if publication.exchange else publication.routing_key
+            self.leading[lands] = self.leading.get(lands, 0) + 1
+
+    def explained(self, queue: str, deaths: str | None) -> int:
+        """How many copies of it can stand in a queue: one for each publication that may lead there.
+
+        The default exchange leads to one queue only. After a dead-letter passage a copy may come from anywhere.
+        A first copy is always explained (`CC`, alternate exchanges, bindings that came later).
+        """
+        if deaths is not None:
+            return max(1, sum(self.leading.values()))
+        count = self.leading.get("", 0)
+        return max(1, count + self.leading.get(queue, 0) if queue else count)

@@ -1,0 +1,122 @@
+"""The census against the table: what the broker holds no more is settled, or gone."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.connections import Connections
+from pytest_mqchaos.model.roles import Roles
+from pytest_mqchaos.model.table import Standing, Table
+from pytest_mqchaos.model.topology import QueueState
+
+__all__ = ["Counting"]
+
+
+class Counting:
+    """The part of the ledger that takes censuses in.
+
+    A census was asked after the event before it: what changed later it may not have seen. So only what stood
+    still since the census before is judged by it.
+    """
+
+    def __init__(self, table: Table, connections: Connections) -> None:
+        self._table = table
+        self._connections = connections
+        self.all: list[e.CensusTaken] = []
+        self.rested: dict[str, int] = {}
+        self._fewest = -1
+        self._traffic = -1
+
+    @property
+    def last(self) -> e.CensusTaken | None:
+        """The last census."""
+        return self.all[-1] if self.all else None
+
+    def on_census(self, event: e.CensusTaken, index: int) -> None:
+        """Count what is gone, and whether there is less than there ever was since the last publication."""
+        since = self.all[-1].at if self.all else -1
+        self.all.append(event)
+        states = {state.name: state for state in event.queues}
+        for name, state in states.items():
+            self._connections.queue_types[name] = state.type
+        if since >= 0:
+            for name, standing in self._table.standing.items():
+                self._resolve(standing, states.get(name), since, index, event.at)
+            self._resolve_undelivered(event, states, since, index)
+        total = sum(state.messages for state in event.queues)
+        if self._traffic != self._table.confirmed:
+            self._traffic, self._fewest = self._table.confirmed, total
+        elif total < self._fewest:
+            self._fewest = total
+            self._table.advance(index, event.at)
+
+    def on_rested(self, event: e.Rested) -> None:
+        """Count a message that was read from a terminal queue."""
+        self.rested[event.queue] = self.rested.get(event.queue, 0) + 1
+
+    def _resolve(self, standing: Standing, state: QueueState | None, since: int, index: int, at: int) -> None:
+        """Settle or strike off what an exact census of a queue does not hold."""
+        if state is not None and not state.exact:
+            return
+        ready = 0 if state is None else state.ready + state.transit
+        unacknowledged = 0 if state is None else state.unacknowledged
+        known = len(standing.in_hand) + standing.foreign
+        still = standing.changed <= since
+        if unacknowledged and not (still and unacknowledged <= known):
+            return
+        for copy in [one for one in standing.settling if one.since <= since]:
+            if (last := copy.last) is not None:
+                self._connections.counted(last, index, at)
+        if ready:
+            return
+        for copy in [one for one in standing.ready if one.since <= since]:
+            slot = copy.record.slots[copy.queue, copy.deaths]
+            if copy in slot.ready:
+                slot.ready.remove(copy)
+            self._table.move(
+                copy, "settled" if copy.settlement in ("acked", "dropped") else "gone", index, at
+            )
+
+    def _resolve_undelivered(
+        self, event: e.CensusTaken, states: dict[str, QueueState], since: int, index: int
+    ) -> None:
+        for (exchange, key), ids in list(self._table.undelivered.items()):
+            queues = {key} if exchange == "" else event.topology.leads_to(exchange, key)
+            held = [states[name] for name in queues if name in states]
+            if any(state.messages or not state.exact for state in held):
+                continue
+            for name in list(ids):
+                record = self._table.records[name]
+                if record.confirmed_at is not None and record.confirmed_at <= since:
+                    record.gone = True
+                    self._table.forget_undelivered(record)
+                    self._table.advance(index, event.at)
+                    self._table.touch(record)
+
+    def settled(self, outstanding: int, roles: Roles) -> tuple[bool, str]:
+        """Whether nothing is on its way, else what is, in words."""
+        if outstanding:
+            return False, f"{outstanding} publications wait for their confirm"
+        if self.last is None:
+            return False, "no census was taken yet"
+        held = []
+        for state in self.last.queues:
+            if state.name in roles.terminal:
+                if state.transit:
+                    held.append(f"`{state.name}` holds {state.transit} in dead-letter transit")
+                continue
+            foreign = self._table.at(state.name).foreign if state.name in self._table.standing else 0
+            counts = {
+                "ready": state.ready,
+                "unacknowledged": max(0, state.unacknowledged - foreign),
+                "in dead-letter transit": state.transit,
+            }
+            words = [f"{count} {what}" for what, count in counts.items() if count]
+            if words:
+                held.append(f"`{state.name}` holds {', '.join(words)}")
+            elif not state.exact:
+                held.append(f"`{state.name}` could not be counted exactly")
+        if held:
+            return False, "; ".join(held)
+        if self._connections.in_hand:
+            return False, f"{self._connections.in_hand} deliveries are open"
+        return True, ""

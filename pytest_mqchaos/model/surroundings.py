@@ -1,0 +1,122 @@
+"""What happened around the messages: processes, links, queues, the broker and the faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_mqchaos.model import events as e
+
+__all__ = ["Strike", "Surroundings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One time that a fault fired, and what was on its way at that moment."""
+
+    index: int
+    event: e.FaultFired
+    moving: int
+    """Messages that were not answered, or not terminal."""
+    unworked: int
+    """Messages that were acknowledged and lacked their effect."""
+    traffic: int
+    """Publications and deliveries so far: if there are more in the end, messages came later."""
+
+    def hits(self, link: str) -> bool:
+        """Whether it struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own)."""
+        names = {name.strip() for name in self.event.target.split(",")}
+        return bool(names & {link, link.split("#")[0], "*", "broker"})
+
+
+class Surroundings:
+    """The part of the ledger that concerns no message by itself. Lists hold (number of the event, event)."""
+
+    def __init__(self) -> None:
+        self.strikes: list[Strike] = []
+        self.armed: dict[int, e.FaultArmed] = {}
+        self.starts: list[tuple[int, e.ConsumerStarted]] = []
+        self.ends: list[tuple[int, e.ConsumerEnded]] = []
+        self.frozen: dict[str, int] = {}
+        """Consumers that stand still, since which event."""
+        self.lost_links: list[tuple[int, e.LinkLost]] = []
+        self.opened_links: list[tuple[int, e.LinkOpened]] = []
+        self.subscribed: list[tuple[int, e.Subscribed]] = []
+        self.unknown_settlements: list[tuple[int, e.UnknownSettlement]] = []
+        self.declared: dict[str, e.QueueDeclared] = {}
+        self.deleted: list[tuple[int, e.QueueDeleted]] = []
+        self.purged: list[tuple[int, e.QueuePurged]] = []
+        self.stops: list[tuple[int, e.BrokerStopped]] = []
+        self.broker_down = False
+        self._alive: dict[str, bool] = {}
+
+    def ended(self, consumer: str) -> bool:
+        """Whether the consumer's last process has ended."""
+        return self._alive.get(consumer) is False
+
+    def on_started(self, event: e.ConsumerStarted, index: int) -> None:
+        """A process runs."""
+        self.starts.append((index, event))
+        self._alive[event.consumer] = True
+        self.frozen.pop(event.consumer, None)
+
+    def on_ended(self, event: e.ConsumerEnded, index: int) -> None:
+        """A process ended."""
+        self.ends.append((index, event))
+        self._alive[event.consumer] = False
+        self.frozen.pop(event.consumer, None)
+
+    def on_frozen(self, event: e.ConsumerFrozen, index: int) -> None:
+        """A consumer stands still."""
+        self.frozen.setdefault(event.consumer, index)
+
+    def on_thawed(self, event: e.ConsumerThawed, index: int) -> None:
+        """A consumer goes on."""
+        self.frozen.pop(event.consumer, None)
+
+    def on_subscribed(self, event: e.Subscribed, index: int) -> None:
+        """A queue is read."""
+        self.subscribed.append((index, event))
+
+    def on_unknown_settlement(self, event: e.UnknownSettlement, index: int) -> None:
+        """A settlement named no open delivery."""
+        self.unknown_settlements.append((index, event))
+
+    def on_queue_declared(self, event: e.QueueDeclared, index: int) -> None:
+        """A queue was declared; a passive declaration says nothing of what it is."""
+        if not event.passive:
+            self.declared[event.queue] = event
+
+    def on_queue_deleted(self, event: e.QueueDeleted, index: int) -> None:
+        """A queue was deleted."""
+        self.deleted.append((index, event))
+
+    def on_queue_purged(self, event: e.QueuePurged, index: int) -> None:
+        """A queue was purged."""
+        self.purged.append((index, event))
+
+    def on_link_opened(self, event: e.LinkOpened, index: int) -> None:
+        """A client is connected."""
+        self.opened_links.append((index, event))
+
+    def on_link_lost(self, event: e.LinkLost, index: int) -> None:
+        """A connection ended."""
+        self.lost_links.append((index, event))
+
+    def on_broker_stopped(self, event: e.BrokerStopped, index: int) -> None:
+        """The broker is down."""
+        self.stops.append((index, event))
+        self.broker_down = True
+
+    def on_broker_started(self, event: e.BrokerStarted, index: int) -> None:
+        """The broker answers again."""
+        self.broker_down = False
+
+    def on_fault_armed(self, event: e.FaultArmed, index: int) -> None:
+        """A fault waits for its moment."""
+        self.armed[event.fault] = event
+
+    def on_fault_fired(
+        self, event: e.FaultFired, index: int, *, moving: int, unworked: int, traffic: int
+    ) -> None:
+        """A fault struck."""
+        self.strikes.append(Strike(index, event, moving, unworked, traffic))

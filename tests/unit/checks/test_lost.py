@@ -1,0 +1,153 @@
+"""Lost: confirmed, good, without its effect, and nowhere any more."""
+
+from __future__ import annotations
+
+from check_builders import Run, found, only, queue
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.faults import consumer_crash
+from pytest_mqchaos.model.triggers import ack
+
+
+def crashed_after_its_ack() -> Run:
+    """A consumer that acknowledges before its work is killed in between."""
+    run = Run(3).start().subscribe().publish().plan(consumer_crash(after=ack(2)))
+    first = run.deliver(1)
+    run.ack(first, effect_seen=False).effect(1)
+    second = run.deliver(2)
+    run.ack(second, effect_seen=False).barrier().crash(fault=0)
+    return run.start().subscribe().work(3).settled()
+
+
+def test_an_ack_before_the_work_is_a_loss_by_the_consumer() -> None:
+    """A consumer that is killed between its ack and its work loses exactly that message."""
+    finding = only(crashed_after_its_ack(), "lost")
+    assert (finding.name, finding.violation, finding.messages) == (
+        "lost:by_consumer",
+        True,
+        ("orders-k3f9-000002",),
+    )
+    assert finding.claim == "lost by the consumer: its ack reached the broker, its work was never done"
+    assert finding.cause == "consumer_crash(after=ack(2))"
+    assert finding.fault == 0
+    assert finding.mend == "acknowledge after the work"
+
+
+def test_an_ack_after_the_work_loses_nothing() -> None:
+    """The same crash finds nothing at a consumer that works first."""
+    run = Run(3).start().subscribe().publish().plan(consumer_crash(after=ack(2)))
+    run.work(1, 2).barrier().crash(fault=0)
+    assert found(run.start().subscribe().work(3).settled()) == {}
+
+
+def test_automatic_ack() -> None:
+    """What was read with automatic ack and not worked on when the process was killed is lost."""
+    run = Run(3).start().subscribe(auto_ack=True).publish().plan(consumer_crash(after=ack(1)))
+    for number in (1, 2, 3):
+        run.deliver(number, auto_ack=True)
+    run.effect(1).crash(fault=0).start().subscribe(auto_ack=True).settled()
+    finding = only(run, "lost")
+    assert finding.name == "lost:by_consumer"
+    assert finding.claim.startswith("lost by the consumer: read with automatic ack")
+    assert finding.messages == ("orders-k3f9-000002", "orders-k3f9-000003")
+
+
+def test_rejected_without_a_dead_letter_exchange_is_lost_by_policy() -> None:
+    """A good message that is rejected where no dead-letter exchange is set is gone by the queue's policy."""
+    run = Run(2).subscribe().publish()
+    run.nack(run.deliver(1), requeue=False)
+    finding = only(run.work(2).settled(), "lost")
+    assert finding.name == "lost:by_policy"
+    assert finding.claim == "lost by policy: rejected by worker, and `orders` has no dead-letter exchange"
+
+
+def test_expired_in_its_queue_is_lost_by_policy() -> None:
+    """A message that a queue's time to live took away is lost by policy, though nobody rejected it."""
+    run = Run(2).subscribe().publish().work(1).settled(queue("orders", message_ttl=2.0))
+    assert found(run) == {"lost:by_policy": [2]}
+
+
+def test_never_delivered_and_gone_is_lost_by_the_broker() -> None:
+    """A confirmed message that was never delivered and that no queue holds is the broker's loss."""
+    assert found(Run(2).subscribe().publish().work(1).settled()) == {"lost:by_broker": [2]}
+
+
+def test_delivered_never_read_never_again_is_lost_in_transit() -> None:
+    """A delivery that a cut swallowed and that never comes again is lost in transit."""
+    run = Run(1).subscribe().publish()
+    run.deliver(1, passed=False)
+    assert found(run.lose().subscribe().settled()) == {"lost:in_transit": [1]}
+
+
+def test_still_in_the_queue_is_not_lost() -> None:
+    """What is still ready is stalled, not lost."""
+    run = Run(2).subscribe().publish().work(1).unsettled(queue("orders", ready=1))
+    assert "lost:by_broker" not in found(run)
+
+
+def test_one_of_two_queues_that_loses() -> None:
+    """With two effects expected, one that is missing is a loss of the consumer that acknowledged without it."""
+    run = Run(1, to="", expect=2).bind("events", "fanout", ("", "mail"), ("", "bill"))
+    run.subscribe("mail", link="mailer").subscribe("bill", link="biller").publish(
+        exchange="events", routing_key=""
+    )
+    run.work(1, link="mailer", queue_name="mail").ack(
+        run.deliver(1, "bill", link="biller"), effect_seen=False
+    )
+    assert found(run.settled(queue("mail"), queue("bill"))) == {"lost:by_consumer": [1]}
+
+
+def test_both_of_two_queues_worked_on() -> None:
+    """With two effects expected and shown, nothing is found."""
+    run = Run(1, to="", expect=2).bind("events", "fanout", ("", "mail"), ("", "bill"))
+    run.subscribe("mail", link="mailer").subscribe("bill", link="biller").publish(
+        exchange="events", routing_key=""
+    )
+    run.work(1, link="mailer", queue_name="mail").work(1, link="biller", queue_name="bill")
+    assert found(run.settled(queue("mail"), queue("bill"))) == {}
+
+
+def test_a_worker_that_does_nothing_is_unknown_without_effects() -> None:
+    """Without a source of effects, whether an acknowledged message was worked on cannot be judged."""
+    run = Run(2).subscribe().publish()
+    run.ack(run.deliver(1), run.deliver(2)).settled()
+    finding = only(run, "lost", evidence="unknown")
+    assert (finding.unknown, finding.violation, len(finding.messages)) == (True, True, 2)
+    assert "probe.effect(id)" in finding.mend
+    assert "mqchaos.effects(...)" in finding.mend
+
+
+def test_a_worker_that_does_nothing_is_caught_with_effects() -> None:
+    """With a source of effects, a worker that acknowledges everything and does nothing loses everything."""
+    run = Run(2).subscribe().publish()
+    run.ack(run.deliver(1), run.deliver(2)).settled()
+    assert found(run, evidence="effects") == {"lost:by_consumer": [1, 2]}
+
+
+def test_the_brokers_view_counts_an_ack_as_work() -> None:
+    """With the broker's evidence an acknowledged message is worked on."""
+    run = Run(2).subscribe().publish()
+    run.ack(run.deliver(1), run.deliver(2)).settled()
+    assert found(run, evidence="broker") == {}
+
+
+def test_an_inexact_census_makes_it_unknown() -> None:
+    """Where a queue could not be counted exactly, what rests on it is unknown, never a pass."""
+    run = Run(1).subscribe().publish().settled(queue("orders", exact=False))
+    assert found(run) == {"lost:by_broker?": [1]}
+
+
+def test_purged_by_the_consumer() -> None:
+    """A consumer that empties its queue loses what was in it."""
+    run = Run(1).subscribe().publish()
+    run.on_channel(e.QueuePurged, queue="orders", count=1).settled()
+    finding = only(run, "lost")
+    assert (finding.name, finding.claim) == (
+        "lost:by_consumer",
+        "lost by the consumer: worker purged `orders`",
+    )
+
+
+def test_losing_nothing_is_no_promise_of_at_most_once() -> None:
+    """Under at-most-once a loss is reported and is no violation."""
+    assert found(crashed_after_its_ack(), "at-most-once") == {"(lost:by_consumer)": [2]}
