@@ -11,50 +11,17 @@ of publishing these stand among the good ones, each at a seeded place before som
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from pytest_mqchaos import payloads
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.messages import Message
-from pytest_mqchaos.payloads import Planned
+from pytest_mqchaos.payloads import Plan, Planned
 
 __all__ = ["Plan", "Planned", "Publication", "Publishing", "plan"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The messages of one `publish` in the order of publishing."""
-
-    run: str
-    seed: int
-    queue: str = ""
-    exchange: str = ""
-    routing_key: str = ""
-    entries: tuple[Planned, ...]
-    confirm: bool = True
-    mandatory: bool = True
-    rate: float | None = None
-    arrivals: str = "burst"
-    next_number: int
-    """The `first_number` of the next plan of the run."""
-
-    @property
-    def target(self) -> str:
-        """Where it is published to, in words: `queue 'orders'`."""
-        return f"queue {self.queue!r}" if self.queue else f"exchange {self.exchange!r}"
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """All messages, in the order of publishing."""
-        return tuple(entry.message for entry in self.entries)
-
-    def schedule(self) -> Iterator[float]:
-        """Yield for each message the seconds after the first one at which it is due."""
-        generator = payloads.rng(self.seed, "arrivals", self.next_number)
-        return payloads.offsets(len(self.entries), self.rate, self.arrivals, generator)
 
 
 class Publishing(Protocol):
@@ -73,6 +40,9 @@ class Publishing(Protocol):
 
     def progress(self) -> str:
         """Say how far it is: `42 confirmed, 3 unanswered, 55 not sent`."""
+
+    def close(self) -> None:
+        """End it where it is; what was not sent is not sent any more. May be called again."""
 
 
 class Publication:
@@ -116,6 +86,10 @@ class Publication:
         if self._publishing.error is not None:
             raise self._publishing.error
         return self
+
+    def close(self) -> None:
+        """End it where it is; what was not sent is not sent any more. May be called again."""
+        self._publishing.close()
 
     def __repr__(self) -> str:
         """One line: how many, where to, how far."""

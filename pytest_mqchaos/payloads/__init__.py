@@ -5,8 +5,9 @@ from pytest_mqchaos.payloads.attributes import ID_HEADER, PROPERTIES, checked_he
 from pytest_mqchaos.payloads.bodies import default_body, encoded
 from pytest_mqchaos.payloads.drafts import Draft, made, rng, told, whole
 from pytest_mqchaos.payloads.keys import KeyRule
-from pytest_mqchaos.payloads.maker import Maker, Planned
+from pytest_mqchaos.payloads.maker import Maker
 from pytest_mqchaos.payloads.malformed import KINDS, malformed, readable_as_json
+from pytest_mqchaos.payloads.plans import Plan, Planned
 
 __all__ = [
     "ARRIVALS",
@@ -16,6 +17,7 @@ __all__ = [
     "Draft",
     "KeyRule",
     "Maker",
+    "Plan",
     "Planned",
     "checked_arrivals",
     "checked_headers",

@@ -15,21 +15,12 @@ from pytest_mqchaos.payloads.bodies import default_body, encoded
 from pytest_mqchaos.payloads.drafts import Draft, made, rng, told, whole
 from pytest_mqchaos.payloads.keys import KeyRule
 from pytest_mqchaos.payloads.malformed import KINDS, malformed
+from pytest_mqchaos.payloads.plans import Planned
 
-__all__ = ["Maker", "Planned"]
+__all__ = ["Maker"]
 
 _STEM = 100
 """Characters of a queue's or exchange's name that its messages' ids carry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """One message as it is to be sent; the body stands in `message`."""
-
-    message: Message
-    headers: dict[str, object]
-    properties: dict[str, object]
-    """Without the headers, and without the delivery mode: that is `message.persistent`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

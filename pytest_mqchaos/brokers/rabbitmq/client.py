@@ -1,0 +1,116 @@
+"""pika as this plugin uses it: its parameters, its silence, and its errors in one line."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pika
+
+__all__ = ["broker_code", "one_write", "parameters", "quiet", "reason"]
+
+_CLOSED_BY_BROKER = re.compile(r"ByBroker: \((\d{3})\) (.*)", re.DOTALL)
+_ours = threading.local()
+
+
+def parameters(url: str, name: str, *, heartbeat: int | None = None) -> pika.URLParameters:
+    """Return the parameters of a connection that is tried once, and given up after 5 s.
+
+    Args:
+        url: of the link or broker.
+        name: what the broker shows the connection as.
+        heartbeat: seconds; what the broker proposes by default, 0 for none.
+    """
+    import pika
+
+    made = pika.URLParameters(url)
+    made.connection_attempts = 1
+    made.socket_timeout = made.stack_timeout = 5.0
+    made.client_properties = {"connection_name": name}
+    if heartbeat is not None:
+        made.heartbeat = heartbeat
+    return made
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what pika logs in this thread meanwhile to ourselves; the user's own use of pika is not touched."""
+    import pika  # noqa: F401 - its loggers are there from now on
+
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "pika":
+            logging.getLogger(name).addFilter(_not_ours)
+    before = getattr(_ours, "quiet", False)
+    _ours.quiet = True
+    try:
+        yield
+    finally:
+        _ours.quiet = before
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    del record
+    return not getattr(_ours, "quiet", False)
+
+
+@contextmanager
+def one_write(connection: Any) -> Iterator[None]:
+    """Hand what the connection sends meanwhile to its socket in one piece.
+
+    pika makes three system calls a message, and as many small segments for all that stand between us and the
+    broker; in one piece a message costs 12 µs instead of 30. This is the one place that touches what pika keeps to
+    itself; where a later pika has it no more, it writes as it likes.
+    """
+    emit = getattr(connection, "_adapter_emit_data", None)
+    if emit is None:
+        yield
+        return
+    parts: list[bytes] = []
+    connection._adapter_emit_data = parts.append
+    try:
+        yield
+    finally:
+        del connection._adapter_emit_data
+        if parts:
+            emit(b"".join(parts))
+
+
+def broker_code(error: object) -> int | None:
+    """Return the reply code with which the broker closed a connection or channel, None if it did not."""
+    found = _CLOSED_BY_BROKER.search(repr(error))
+    return int(found[1]) if found else None
+
+
+def reason(error: object) -> str:
+    """Return why a connection or channel ended, in one line: `404 NOT_FOUND - no exchange 'events' ...`."""
+    if isinstance(error, str):
+        return error
+    text = repr(error)
+    found = _CLOSED_BY_BROKER.search(text)
+    if found:
+        return f"{found[1]} {_unquoted(found[2])}"
+    for known in (
+        "Connection refused",
+        "Connection reset by peer",
+        "Broken pipe",
+        "Name or service not known",
+    ):
+        if known in text:
+            return known.lower()
+    if "EOF" in text or "Connection lost" in text:
+        return "the connection was closed"
+    if "Timeout" in text:
+        return "no answer within 5 s"
+    return " ".join(text.split())[:200]
+
+
+def _unquoted(text: str) -> str:
+    """Return what pika shows as a repr, perhaps within another's repr, as the broker wrote it."""
+    text = text.replace("\\", "").strip()
+    quote = text[:1]
+    return text[1 : text.rindex(quote)].strip() if quote in ("'", '"') and text.count(quote) > 1 else text
