@@ -138,7 +138,6 @@ class Line:
 
     def _pump(self) -> None:
         """Send what is due and has room, and notice the end."""
-        self._timer = None
         if self._closing or self._blocked_by or not self._channel.is_open:
             return
         with one_write(self._connection):
@@ -158,9 +157,13 @@ class Line:
                 return
             wait = flight.wait_for_next(time.monotonic())
             if wait > 0:
-                self._timer = self._timer or self._connection.ioloop.call_later(wait, self._pump)
+                self._timer = self._timer or self._connection.ioloop.call_later(wait, self._due)
                 return
             self._send(entry)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _send(self, entry: Planned) -> None:
         message = entry.message
