@@ -28,6 +28,7 @@ __all__ = ["explain", "summary", "text"]
 
 _STEPS = 16
 _LINE = 400
+_NOTES = 10
 
 
 def summary(account: Account) -> str:
@@ -35,7 +36,7 @@ def summary(account: Account) -> str:
     parts = _kinds(account, [each for each in account.violations if each.allowed is None])
     for each in account.undecided:
         if each.allowed is None:
-            parts.append(_undecided(each))
+            parts.append(_undecided(account, each))
     if not parts:
         allowed = _kinds(account, [each for each in account.violations if each.allowed is not None])
         counts = account.counts
@@ -68,9 +69,11 @@ def _of_kind(account: Account, kind: str, found: Sequence[Finding]) -> str:
     return f"{kind}: {count:,} of {plural(total, noun)}"
 
 
-def _undecided(finding: Finding) -> str:
+def _undecided(account: Account, finding: Finding) -> str:
     if finding.kind == "vacuous":
         return f"vacuous: {printable(finding.claim, 200)}"
+    if finding.messages or finding.count:
+        return f"unknown: {_of_kind(account, finding.kind, [finding])} cannot be judged"
     return f"unknown: {finding.kind} cannot be judged: {printable(finding.claim, 200)}"
 
 
@@ -111,15 +114,18 @@ def _violation(account: Account, finding: Finding, told: set[str]) -> list[str]:
 
 
 def _not_judged(finding: Finding) -> list[str]:
+    claim = printable(finding.claim, _LINE)
     if finding.kind == "vacuous":
-        lines = [f"  vacuous, this run proves nothing: {printable(finding.claim, _LINE)}"]
+        lines = [f"  this run proves nothing: {claim}"]
+    elif finding.messages:
+        lines = [f"  {printable(finding.messages[0], 120)} {claim}"]
+        more = max(finding.count or 0, len(finding.messages)) - 1
+        lines += [f"  ... and {more:,} more (see the report)"] if more else []
     else:
-        count = max(finding.count or 0, len(finding.messages))
-        many = f" of {plural(count, 'message')}" if count else ""
-        lines = [f"  {finding.name}{many} cannot be judged: {printable(finding.claim, _LINE)}"]
-    if finding.cause:
-        lines.append(f"  cause: {printable(finding.cause, _LINE)}")
-    return [*lines, *_mend(finding)]
+        lines = [f"  {finding.name} cannot be judged: {claim}"]
+    lines += [f"  cause: {printable(finding.cause, _LINE)}"] if finding.cause else []
+    lines += [f"  mend: {printable(finding.mend, _LINE)}"] if finding.mend else []
+    return lines
 
 
 def _mend(finding: Finding) -> list[str]:
@@ -144,7 +150,9 @@ def _asides(account: Account) -> list[str]:
         f'  allow names "{printable(name, 80)}", which this run did not find'
         for name in account.unmatched_allow
     ]
-    lines += [f"  note: {printable(note, _LINE)}" for note in account.notes]
+    lines += [f"  note: {printable(note, _LINE)}" for note in account.notes[:_NOTES]]
+    if len(account.notes) > _NOTES:
+        lines.append(f"  ... and {plural(len(account.notes) - _NOTES, 'note')} more (see the report)")
     if account.evidence_view:
         lines.append(f"  {account.evidence_view}: an acknowledged message counts as worked on")
     return lines

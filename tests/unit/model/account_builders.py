@@ -7,14 +7,30 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_mqchaos.model.events import Acked, Confirmed, Delivered, Effected, Event, Published
+from pytest_mqchaos.model.account import Account
+from pytest_mqchaos.model.events import (
+    Acked,
+    Confirmed,
+    ConsumerEnded,
+    ConsumerStarted,
+    Delivered,
+    Effected,
+    Event,
+    FaultArmed,
+    FaultFired,
+    Published,
+)
+from pytest_mqchaos.model.faults import consumer_crash
+from pytest_mqchaos.model.findings import Finding, Hazard
 from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.model.messages import Message, digest, message_id
+from pytest_mqchaos.model.triggers import ack
 
 if TYPE_CHECKING:
     from pytest_mqchaos.model.case import Case
 
 RUN = "k3f9"
+PUBLISHER: dict[str, Any] = {"link": "publisher", "connection": 1, "channel": 1}
 
 
 def ms(milliseconds: float) -> int:
@@ -43,12 +59,12 @@ def workload(count: int, poison: int = 0) -> dict[str, Message]:
 
 def published(number: int, at: float = 0.0, **fields: Any) -> Published:
     """Return the publish of a message."""
-    return Published(at=ms(at), link="publisher", connection=1, channel=1, message=name(number), **fields)
+    return Published(at=ms(at), message=name(number), **(PUBLISHER | fields))
 
 
 def confirmed(number: int, at: float = 1.0, **fields: Any) -> Confirmed:
     """Return the confirm of a message."""
-    return Confirmed(at=ms(at), link="publisher", connection=1, channel=1, message=name(number), **fields)
+    return Confirmed(at=ms(at), message=name(number), **(PUBLISHER | fields))
 
 
 def delivered(number: int, at: float = 2.0, **fields: Any) -> Delivered:
@@ -98,3 +114,73 @@ def case(events: Sequence[Event], messages: dict[str, Message], **fields: Any) -
         "dead_letters": frozenset(),
     }
     return cast("Case", SimpleNamespace(**(known | fields)))
+
+
+CRASH = consumer_crash(after=ack(17))
+AGAIN = "pytest 'tests/test_orders.py::test_orders[consumer_crash-after-ack-17]' --mqchaos-seed=4711"
+LOST = Finding(
+    kind="lost",
+    detail="by_consumer",
+    messages=(name(17),),
+    claim="lost by the consumer: its ack reached the broker, its work was never done",
+    cause="consumer_crash(after=ack(17))",
+    mend="acknowledge after the work",
+    fault=0,
+    violation=True,
+)
+
+
+def one_lost() -> Account:
+    """Return the account of the example that the documents show."""
+    events = [event for n in range(1, 17) for event in done(n)]
+    events = [
+        FaultArmed(at=ms(-5), fault=0, description=str(CRASH)),
+        ConsumerStarted(at=ms(-4), consumer="worker", pid=100),
+        *events,
+        published(17, 412),
+        confirmed(17, 413),
+        delivered(17, 431),
+        acked(17, 431.2, effect_seen=False),
+        FaultFired(
+            at=ms(432.9), fault=0, description=str(CRASH), target="worker", message=name(17), actor="signal"
+        ),
+        ConsumerEnded(at=ms(433), consumer="worker", pid=100, exit_code=-9, by="fault", restarts=True),
+        ConsumerStarted(at=ms(434), consumer="worker", pid=101),
+        *(event for n in range(18, 201) for event in done(n, 500)),
+    ]
+    return Account(
+        case(events, workload(200), faults=(CRASH,)),
+        [LOST],
+        [],
+        allow=(),
+        strict=False,
+        seed=4711,
+        timings={},
+        again=AGAIN,
+        scenario=CRASH.id,
+    )
+
+
+def found(kind: str, *numbers: int, detail: str = "", violation: bool = True, **fields: Any) -> Finding:
+    """Return a finding about some messages, a violation unless said otherwise."""
+    return Finding(
+        kind=kind,
+        detail=detail,
+        messages=tuple(name(n) for n in numbers),
+        violation=violation,
+        **({"claim": f"{kind} in some way"} | fields),
+    )
+
+
+def account(*findings: Finding, hazards: Sequence[Hazard] = (), poison: int = 0, **fields: Any) -> Account:
+    """Return the account of a run of 200 good messages with these findings."""
+    events = [event for n in range(1, 201 + poison) for event in done(n)]
+    of_case = {key: fields.pop(key) for key in ("evidence", "dead_letters", "faults") if key in fields}
+    events += fields.pop("events", [])
+    return Account(case(events, workload(200, poison), **of_case), findings, hazards, **fields)
+
+
+UNKNOWN = found("lost", 1, unknown=True, claim="cannot be seen", mend="name a source")
+VACUOUS = Finding(
+    kind="vacuous", claim="consumer_crash(after=ack(900)) never struck", cause="there were 200 acks"
+)

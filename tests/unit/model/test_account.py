@@ -1,76 +1,211 @@
-"""The account: these findings over these events give exactly this verdict, these sequences, this text."""
+"""The account: these findings over these events give this verdict, these sequences, these numbers."""
 
 from __future__ import annotations
 
-from account_builders import acked, case, confirmed, delivered, done, ms, name, published, workload
-
-from pytest_mqchaos.model.account import Account
-from pytest_mqchaos.model.events import ConsumerEnded, ConsumerStarted, FaultArmed, FaultFired
-from pytest_mqchaos.model.faults import consumer_crash
-from pytest_mqchaos.model.findings import Finding
-from pytest_mqchaos.model.triggers import ack
-
-CRASH = consumer_crash(after=ack(17))
-AGAIN = "pytest 'tests/test_orders.py::test_orders[consumer_crash-after-ack-17]' --mqchaos-seed=4711"
-LOST = Finding(
-    kind="lost",
-    detail="by_consumer",
-    messages=(name(17),),
-    claim="lost by the consumer: its ack reached the broker, its work was never done",
-    cause="consumer_crash(after=ack(17))",
-    mend="acknowledge after the work",
-    fault=0,
-    violation=True,
+import pytest
+from account_builders import (
+    PUBLISHER,
+    UNKNOWN,
+    VACUOUS,
+    account,
+    delivered,
+    found,
+    ms,
+    name,
+    one_lost,
 )
 
-
-def one_lost() -> Account:
-    """Return the account of the example that the documents show."""
-    events = [event for n in range(1, 17) for event in done(n)]
-    events = [
-        FaultArmed(at=ms(-5), fault=0, description=str(CRASH)),
-        ConsumerStarted(at=ms(-4), consumer="worker", pid=100),
-        *events,
-        published(17, 412),
-        confirmed(17, 413),
-        delivered(17, 431),
-        acked(17, 431.2, effect_seen=False),
-        FaultFired(
-            at=ms(432.9), fault=0, description=str(CRASH), target="worker", message=name(17), actor="signal"
-        ),
-        ConsumerEnded(at=ms(433), consumer="worker", pid=100, exit_code=-9, by="fault", restarts=True),
-        ConsumerStarted(at=ms(434), consumer="worker", pid=101),
-        *(event for n in range(18, 201) for event in done(n, 500)),
-    ]
-    return Account(
-        case(events, workload(200), faults=(CRASH,)),
-        [LOST],
-        [],
-        allow=(),
-        strict=False,
-        seed=4711,
-        timings={},
-        again=AGAIN,
-        scenario=CRASH.id,
-    )
-
-
-def test_a_lost_message_reads_as_the_documents_show() -> None:
-    """The failure block of the documents comes out letter by letter."""
-    assert one_lost().text(summary=True) == "\n".join(
-        [
-            "lost: 1 of 200 messages",
-            "  orders-k3f9-000017 lost by the consumer: its ack reached the broker, its work was never done",
-            "     0.412  published, confirmed",
-            "     0.431  delivered to worker (tag 17)",
-            "     0.431  acknowledged by worker         <- before its effect",
-            "     0.433  worker killed                  <- consumer_crash(after=ack(17))",
-            '  mend: acknowledge after the work. To allow just this: allow=("lost:by_consumer",)',
-            f"  again: {AGAIN}",
-        ]
-    )
+from pytest_mqchaos.model.events import (
+    FaultArmed,
+    FaultFired,
+    FaultHealed,
+    Rested,
+    Returned,
+)
+from pytest_mqchaos.model.faults import connection_drop, consumer_crash
+from pytest_mqchaos.model.findings import FINDING_KINDS, Finding
+from pytest_mqchaos.model.sequences import FaultRecord, Messages
+from pytest_mqchaos.model.triggers import ack, delivery
 
 
 def test_the_repr_of_a_sequence_is_one_line() -> None:
     """`assert not account.lost` shows which messages, and of how many."""
     assert repr(one_lost().lost) == "<lost: 1 of 200: orders-k3f9-000017>"
+
+
+@pytest.mark.parametrize(
+    ("findings", "allow", "strict", "verdict", "failed"),
+    [
+        ([], (), True, "pass", False),
+        ([found("duplicated", 1, violation=False)], (), True, "pass", False),
+        ([found("lost", 1)], (), False, "fail", True),
+        ([found("lost", 1)], (("lost", ""),), True, "fail", False),
+        ([found("lost", 1, detail="by_policy")], (("lost:by_policy", ""),), True, "fail", False),
+        ([found("lost", 1, detail="by_consumer")], (("lost:by_policy", ""),), True, "fail", True),
+        ([found("lost", 1), found("stalled", 2)], (("lost", ""),), True, "fail", True),
+        ([found("lost", 1), found("stalled", 2)], (("*", ""),), True, "fail", False),
+        ([UNKNOWN], (), False, "unknown", False),
+        ([UNKNOWN], (), True, "unknown", True),
+        ([UNKNOWN], (("*", ""),), True, "unknown", False),
+        ([UNKNOWN], (("lost", ""),), True, "unknown", False),
+        ([found("lost", 1, unknown=True, violation=False)], (), True, "pass", False),
+        ([VACUOUS], (), False, "unknown", True),
+        ([VACUOUS], (("*", ""), ("vacuous", "")), False, "unknown", True),
+        ([VACUOUS, found("lost", 1)], (), False, "fail", True),
+        ([VACUOUS, found("lost", 1)], (("lost", ""),), False, "fail", True),
+        ([UNKNOWN, found("stalled", 1)], (), False, "fail", True),
+        ([UNKNOWN, found("stalled", 1)], (("stalled", ""),), False, "fail", False),
+    ],
+)
+def test_verdict_and_failure(
+    findings: list[Finding], allow: tuple[tuple[str, str], ...], strict: bool, verdict: str, failed: bool
+) -> None:
+    """The verdict follows from the guarantee alone, the failure from `allow` and strict too; vacuous always fails."""
+    judged = account(*findings, allow=allow, strict=strict)
+
+    assert (judged.verdict, judged.failed) == (verdict, failed)
+
+
+def test_every_kind_of_finding_is_an_attribute() -> None:
+    """Each kind gives its messages by name, an empty sequence where nothing was found."""
+    for kind in FINDING_KINDS:
+        empty: Messages = getattr(account(), kind)
+        assert (len(empty), bool(empty)) == (0, False)
+        assert len(getattr(account(found(kind, 3)), kind)) == 1
+
+
+def test_the_findings_of_one_kind_are_one_sequence() -> None:
+    """Details are joined, in the order found, each message once."""
+    judged = account(found("lost", 9, 3, detail="by_policy"), found("lost", 3, 4, detail="by_consumer"))
+
+    assert judged.lost.numbers == (9, 3, 4)
+
+
+def test_what_cannot_be_judged_is_not_in_the_sequence() -> None:
+    """An unknown loss is no loss: `assert not account.lost` holds, and the verdict says unknown."""
+    assert not account(UNKNOWN).lost
+    assert account(UNKNOWN).counts["lost"] == 0
+
+
+def test_a_finding_that_names_no_message_is_true_all_the_same() -> None:
+    """`assert not account.stalled` fails where messages were counted that nobody can name."""
+    stalled = account(found("stalled", count=37)).stalled
+
+    assert bool(stalled)
+    assert repr(stalled) == "<stalled: 37 of 200>"
+    assert bool(account(VACUOUS).vacuous)
+
+
+def test_sequences_compare_with_ids_and_numbers() -> None:
+    """A test may say which messages it expects by id, number or life, in order or as a set."""
+    lost = account(found("lost", 3, 17, 40)).lost
+
+    assert lost == [3, 17, 40]
+    assert lost == (name(3), 17, name(40))
+    assert lost == {40, 17, 3}
+    assert lost == {name(3), name(17), 40}
+    assert lost == account(found("lost", 3, 17, 40)).lost
+    assert lost != [17, 3, 40]
+    assert lost != [3, 17]
+    assert lost != {3, 17}
+    assert lost != "orders"
+    assert account().lost == []
+    assert (17 in lost, name(17) in lost, lost[1] in lost, 18 in lost) == (True, True, True, False)
+    assert (lost[0].id, lost[-1].number, lost[:2] == [3, 17]) == (name(3), 40, True)
+
+
+def test_a_long_sequence_shows_its_first_five() -> None:
+    """The repr stays one line, however many there are."""
+    lost = account(found("lost", *range(1, 43))).lost
+
+    assert repr(lost) == (
+        "<lost: 42 of 200: orders-k3f9-000001, orders-k3f9-000002, orders-k3f9-000003, orders-k3f9-000004, "
+        "orders-k3f9-000005, ... and 37 more>"
+    )
+    assert repr(account().lost) == "<lost: 0 of 200>"
+
+
+def test_states_are_sequences_too() -> None:
+    """Published, confirmed, effected and dead-lettered are the messages that were seen so."""
+    rested = Rested(at=ms(900), message=name(201), queue="orders.dead", death_reason="rejected")
+    returned = Returned(at=ms(900), message=name(200), **PUBLISHER)
+    parked = Rested(at=ms(900), message=name(5), queue="orders.parked")
+    judged = account(poison=1, events=[rested, returned, parked])
+
+    assert (len(judged.published), len(judged.effected)) == (201, 201)
+    assert name(200) not in judged.confirmed
+    assert judged.dead_lettered == [201]
+    assert account(events=[parked], dead_letters=frozenset({"orders.parked"})).dead_lettered == [5]
+
+
+def test_a_dead_letter_queue_that_is_read_counts_as_well() -> None:
+    """Where a named dead-letter queue has a consumer of its own, its deliveries show what arrived."""
+    read = delivered(5, 900, queue="orders.dead", link="undertaker", connection=7)
+
+    assert account(events=[read], dead_letters=frozenset({"orders.dead"})).dead_lettered == [5]
+
+
+def test_counts_join_the_losses() -> None:
+    """`counts.lost` has both losses in it; the other numbers are those of the sequences."""
+    judged = account(
+        found("lost", 1), found("persistence_loss", 2), found("duplicated", 3, violation=False), poison=2
+    )
+
+    assert judged.counts == {
+        "published": 202,
+        "confirmed": 202,
+        "effected": 202,
+        "lost": 2,
+        "duplicated": 1,
+        "redelivered": 0,
+        "unacknowledged": 0,
+        "dead_lettered": 0,
+        "poison": 2,
+    }
+
+
+def test_the_faults_of_a_run() -> None:
+    """Each fault has a record: what it is, whether it was armed, when it struck, on whom, and when all was whole."""
+    drop, crash = connection_drop(after=delivery(3)), consumer_crash(after=ack(900), consumer="worker")
+    judged = account(
+        faults=(drop, crash),
+        events=[
+            FaultArmed(at=ms(1), fault=0, description=str(drop)),
+            FaultArmed(at=ms(1), fault=1, description=str(crash)),
+            FaultFired(at=ms(500), fault=0, description=str(drop), target="worker", message=name(3),
+                       actor="toxiproxy", trigger="delivery 3"),
+            FaultHealed(at=ms(700), fault=0),
+        ],
+    )  # fmt: skip
+
+    assert judged.faults == (
+        FaultRecord(
+            kind="connection_drop",
+            description="connection_drop(after=delivery(3))",
+            target="worker",
+            armed=True,
+            fired=True,
+            changed=True,
+            at=0.5,
+            healed=0.7,
+            strikes=1,
+            message=name(3),
+            trigger="delivery 3",
+            actor="toxiproxy",
+        ),
+        FaultRecord(
+            kind="consumer_crash",
+            description="consumer_crash(after=ack(900), consumer='worker')",
+            target="worker",
+            armed=True,
+        ),
+    )
+
+
+def test_a_fault_by_hand_is_known_from_its_events() -> None:
+    """What was injected by hand and is not among the case's faults has a record as well."""
+    judged = account(
+        events=[FaultFired(at=ms(5), fault=0, description="refuse()", target="worker", changed=False)]
+    )
+
+    assert [(each.kind, each.fired, each.changed) for each in judged.faults] == [("refuse", True, False)]
