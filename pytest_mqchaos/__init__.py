@@ -1,0 +1,135 @@
+"""Chaos tests for consumers of message queues: real brokers, faults at exact moments, a verdict per message.
+
+Every name is loaded when it is first used, so that a test run without chaos tests pays nothing.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_mqchaos import probe
+    from pytest_mqchaos.consumers.consumer import Consumer
+    from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
+    from pytest_mqchaos.experiment.chaos import Chaos
+    from pytest_mqchaos.experiment.workload import Publication
+    from pytest_mqchaos.model.account import Account, Delivery
+    from pytest_mqchaos.model.faults import (
+        Fault,
+        Scenario,
+        baseline,
+        broker_restart,
+        combine,
+        connection_drop,
+        connection_reset,
+        consumer_crash,
+        consumer_terminate,
+        lost_ack,
+        malformed_payload,
+        poison_message,
+        refuse,
+    )
+    from pytest_mqchaos.model.findings import Finding, Hazard
+    from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
+    from pytest_mqchaos.model.lives import Life
+    from pytest_mqchaos.model.sequences import Messages
+    from pytest_mqchaos.model.triggers import (
+        Trigger,
+        ack,
+        confirm,
+        delivery,
+        effect,
+        nack,
+        publish,
+        seconds,
+    )
+    from pytest_mqchaos.verdict import DeliveryError
+
+    __version__: str
+
+__all__ = [
+    "Account",
+    "Chaos",
+    "ChaosError",
+    "Consumer",
+    "Delivery",
+    "DeliveryError",
+    "Fault",
+    "Finding",
+    "Guarantee",
+    "Hazard",
+    "Life",
+    "Messages",
+    "Publication",
+    "Scenario",
+    "ServerUnavailable",
+    "Trigger",
+    "UsageError",
+    "__version__",
+    "ack",
+    "at_least_once",
+    "at_most_once",
+    "baseline",
+    "broker_restart",
+    "combine",
+    "confirm",
+    "connection_drop",
+    "connection_reset",
+    "consumer_crash",
+    "consumer_terminate",
+    "delivery",
+    "effect",
+    "exactly_once",
+    "lost_ack",
+    "malformed_payload",
+    "nack",
+    "poison_message",
+    "probe",
+    "publish",
+    "refuse",
+    "seconds",
+]
+
+_HOMES = {
+    "consumers.consumer": "Consumer",
+    "errors": "ChaosError ServerUnavailable UsageError",
+    "experiment.chaos": "Chaos",
+    "experiment.workload": "Publication",
+    "model.account": "Account Delivery",
+    "model.faults": "Fault Scenario baseline broker_restart combine connection_drop connection_reset consumer_crash "
+    "consumer_terminate lost_ack malformed_payload poison_message refuse",
+    "model.findings": "Finding Hazard",
+    "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
+    "model.lives": "Life",
+    "model.sequences": "Messages",
+    "model.triggers": "Trigger ack confirm delivery effect nack publish seconds",
+    "verdict": "DeliveryError",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home when it is first used (PEP 562)."""
+    if name == "__version__":
+        return _version()
+    if name == "probe":
+        return import_module("pytest_mqchaos.probe")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # not kept here: runs of pytester drop what they imported, and must meet their own modules' names again
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pytest-mqchaos")
+    except PackageNotFoundError:  # run from the sources
+        return "0+unknown"

@@ -1,0 +1,157 @@
+"""The fixture, and what stands behind it: the session's servers, and one trial for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.xdist import worker_id
+
+if TYPE_CHECKING:
+    from _pytest.outcomes import Failed
+
+    from pytest_mqchaos.experiment.chaos import Chaos
+    from pytest_mqchaos.experiment.session import Session
+    from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
+    from pytest_mqchaos.model.account import Account
+else:
+    Failed = pytest.fail.Exception
+
+__all__ = [
+    "Failed",
+    "Ground",
+    "Refused",
+    "Trial",
+    "close_ground",
+    "forget",
+    "ground",
+    "mqchaos",
+    "refuse",
+    "trial",
+]
+
+
+class Refused(Failed):
+    """A test that cannot be run or judged as it stands; the text is one line that says why."""
+
+
+class Ground:
+    """What the chaos tests of this process share: their servers, and which batteries have a failed baseline."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self.settings = settings
+        self.session: Session | None = None
+        self.unavailable = ""
+        """Why no server could be had; it is not tried again."""
+        self.failed: dict[tuple[str, str, str], str] = {}
+        """Batteries whose baseline failed, with its message."""
+
+
+class Trial:
+    """One test between the set-up of its fixture and its last report."""
+
+    def __init__(self, chaos: Chaos, settings: TestSettings) -> None:
+        self.chaos, self.settings = chaos, settings
+        self.account: Account | None = None
+        self.snapshot = ""
+        """What is shown after the test's own failure."""
+
+
+_GROUND = pytest.StashKey[Ground]()
+_TRIAL = pytest.StashKey[Trial]()
+_ATTEMPTS = pytest.StashKey[int]()
+
+
+@pytest.fixture
+def mqchaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
+    """Your own consumer on a real broker, broken at an exact moment, with an account of every message.
+
+    Start the consumer by `mqchaos.consumer(["python", "worker.py"])`, say where its work shows by
+    `mqchaos.effects("orders.log")`, and publish by `mqchaos.publish("orders", count=200)`. The mark
+    `chaos(...)` names the faults; the verdict is given when the test's function is done.
+    """
+    try:
+        yield _begin(request.node)
+    finally:
+        _end(request.node)
+
+
+def trial(item: pytest.Item) -> Trial | None:
+    """Return the item's trial; None if it has not come to its fixture."""
+    return item.stash.get(_TRIAL, None)
+
+
+def forget(item: pytest.Item) -> None:
+    """Drop the item's trial: with it goes the whole history of its run."""
+    if _TRIAL in item.stash:
+        del item.stash[_TRIAL]
+
+
+def ground(config: pytest.Config) -> Ground:
+    """Return what the chaos tests of this process share; nothing is started by it.
+
+    Raises:
+        UsageError: if an option is wrong.
+    """
+    if _GROUND not in config.stash:
+        from pytest_mqchaos.options import session_settings
+
+        config.stash[_GROUND] = Ground(session_settings(config, worker_id(config)))
+    return config.stash[_GROUND]
+
+
+def close_ground(config: pytest.Config) -> None:
+    """End the session's servers, if there are any."""
+    here = config.stash.get(_GROUND, None)
+    if here is not None and here.session is not None:
+        here.session.close()
+
+
+def refuse(text: str) -> NoReturn:
+    """Fail in one line, without frames."""
+    raise Refused(text, pytrace=False) from None
+
+
+def _begin(item: pytest.Item) -> Chaos:
+    from pytest_mqchaos.markers import test_settings
+
+    attempt = item.stash.get(_ATTEMPTS, 0) + 1
+    item.stash[_ATTEMPTS] = attempt
+    try:
+        here = ground(item.config)
+        settings = test_settings(item, here.settings, attempt)
+        chaos = _open(item.config, here, settings)
+    except ServerUnavailable as error:
+        if here.settings.ci:
+            refuse(f"{error} (CI is set: no server is an error)")
+        raise pytest.skip.Exception(str(error), _use_item_location=True) from None
+    except ChaosError as error:
+        refuse(str(error))
+    item.stash[_TRIAL] = Trial(chaos, settings)
+    item.ihook.pytest_mqchaos_run_started(item=item, settings=settings)
+    return chaos
+
+
+def _open(config: pytest.Config, here: Ground, settings: TestSettings) -> Chaos:
+    if here.unavailable:
+        raise ServerUnavailable(here.unavailable)
+    if here.session is None:
+        here.session = config.hook.pytest_mqchaos_session(config=config, settings=here.settings)
+    assert here.session is not None
+    try:
+        return here.session.open(settings)
+    except ServerUnavailable as error:
+        here.unavailable = str(error)
+        raise
+
+
+def _end(item: pytest.Item) -> None:
+    here = trial(item)
+    if here is not None:
+        try:
+            here.chaos.close()
+        except ChaosError as error:
+            refuse(str(error))

@@ -1,0 +1,334 @@
+"""The mark `chaos`: its scenarios become parameters, its options are merged, and what is wrong is one line.
+
+```
+module   pytestmark = chaos(guarantee="exactly-once")      scenarios are joined, equal ones once
+class      @chaos(refuse())                                 options are merged key by key,
+function     @chaos(consumer_crash(), allow="redelivered")  the nearest mark wins
+```
+A mark that cannot be understood is no error of the collection, which would end the session: its test is collected
+once, without a scenario, and fails when it is set up.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+import pytest_mqchaos.model.faults as faults
+from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
+from pytest_mqchaos.model.faults import Fault, Scenario
+from pytest_mqchaos.model.findings import FINDING_KINDS, HAZARD_KINDS
+from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, guarantee
+from pytest_mqchaos.model.triggers import Trigger
+from pytest_mqchaos.options import again, base_seed, setting, test_seed
+
+__all__ = [
+    "FIXTURE",
+    "MARK",
+    "Planned",
+    "battery_key",
+    "check",
+    "explain",
+    "parametrize",
+    "plan",
+    "planned",
+    "test_settings",
+]
+
+FIXTURE = "mqchaos"
+MARK = "chaos"
+
+_PARAMETER_SET = type(pytest.param(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One scenario of a test, under the id that stands in its node id."""
+
+    scenario: Scenario
+    id: str
+    battery: bool = False
+    """Whether it is part of the standard battery, which rests on its baseline."""
+    marks: tuple[Any, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        """The id, as `--setup-show` prints it."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The options of a test's marks, merged."""
+
+    guarantee: Guarantee = at_least_once
+    evidence: str = "auto"
+    poison: str = "auto"
+    allow: tuple[tuple[str, str], ...] = ()
+    settle_timeout: float | None = None
+    effect_timeout: float = 5.0
+    seed: int | None = None
+
+
+def battery() -> tuple[Scenario, ...]:
+    """Return the scenarios of a test whose marks name none."""
+    return (
+        faults.baseline(),
+        faults.scenario(faults.connection_drop()),
+        faults.scenario(faults.consumer_crash()),
+        faults.scenario(faults.malformed_payload()),
+        faults.scenario(faults.broker_restart()),
+    )
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each scenario; a mark that is wrong is left to `check`."""
+    definition = metafunc.definition
+    if FIXTURE not in metafunc.fixturenames or definition.get_closest_marker(MARK) is None:
+        return
+    try:
+        scenarios = plan(definition)
+        chosen(definition)
+    except UsageError:
+        return
+    parameters = [pytest.param(each, id=each.id, marks=each.marks) for each in scenarios]
+    metafunc.parametrize(FIXTURE, parameters, indirect=True, scope="function")
+
+
+def check(item: pytest.Item) -> None:
+    """Refuse a test that is marked wrongly, before anything of it is set up.
+
+    Raises:
+        UsageError: if the mark is wrong, or stands on a function that does not use the fixture.
+    """
+    marked = item.get_closest_marker(MARK) is not None
+    if FIXTURE in getattr(item, "fixturenames", ()):
+        chosen(item)
+        planned(item)
+    elif marked and any(mark.name == MARK for mark in item.own_markers):
+        name = getattr(item, "originalname", None) or item.name
+        raise UsageError(f"marked `chaos` and does not use the fixture: write def {name}({FIXTURE})")
+
+
+def explain(collector: pytest.Collector, report: pytest.CollectReport) -> None:
+    """Say why a module or class with `pytestmark = pytest.mark.chaos(connection_drop)` was not collected.
+
+    pytest takes a single callable for what is decorated, so that the fault's function itself becomes the mark.
+    """
+    written = getattr(getattr(collector, "_obj", None), "pytestmark", ())
+    for mark in written if isinstance(written, list | tuple) else [written]:
+        name = getattr(mark, "__name__", "")
+        if callable(mark) and getattr(faults, name, None) is mark:
+            report.longrepr = f"{collector.nodeid}: chaos: {name}: forgotten parentheses: write {name}()"
+
+
+def planned(item: pytest.Item) -> Planned:
+    """Return the scenario that this item runs.
+
+    Raises:
+        UsageError: if its marks are wrong, or name several scenarios where nothing can be parametrized.
+    """
+    callspec = getattr(item, "callspec", None)
+    parameter = callspec.params.get(FIXTURE) if callspec is not None else None
+    if isinstance(parameter, Planned):
+        return parameter
+    if item.get_closest_marker(MARK) is None:
+        return Planned(faults.baseline(), "baseline")
+    scenarios = plan(item)
+    if len(scenarios) == 1:
+        return scenarios[0]
+    raise UsageError(
+        "chaos: unittest methods, doctests and request.getfixturevalue cannot be parametrized: "
+        "name one scenario, such as chaos(baseline())"
+    )
+
+
+def battery_key(item: pytest.Item, scenario: Planned) -> tuple[str, str, str]:
+    """Return what an item shares with the other scenarios of its battery: the function and other parameters."""
+    others: str = item.callspec.id.removeprefix(scenario.id)  # type: ignore[attr-defined]
+    return (item.parent.nodeid if item.parent else "", getattr(item, "originalname", item.name), others)
+
+
+def plan(node: pytest.Item) -> tuple[Planned, ...]:
+    """Return the scenarios of all marks from the farthest to the nearest, under ids that are unique.
+
+    Raises:
+        UsageError: if something else than a fault or scenario is named.
+    """
+    joined: dict[tuple[Scenario, str | None], tuple[Any, ...]] = {}
+    for owner, mark in _marks(node):
+        for value in mark.args:
+            try:
+                scenario, identity, marks = _scenario(value)
+            except UsageError as error:
+                raise UsageError(f"chaos: {error}{_standing_on(owner, node)}") from None
+            joined[scenario, identity] = joined.get((scenario, identity), ()) + marks
+    if not joined:
+        return tuple(Planned(scenario, scenario.id, battery=True) for scenario in battery())
+    ids = _unique([identity or scenario.id for scenario, identity in joined])
+    return tuple(
+        Planned(scenario if scenario.id == name else replace(scenario, name=name), name, marks=marks)
+        for ((scenario, _), marks), name in zip(joined.items(), ids, strict=True)
+    )
+
+
+def _marks(node: pytest.Item) -> Iterator[tuple[Any, pytest.Mark]]:
+    yield from reversed(list(node.iter_markers_with_node(MARK)))
+
+
+def _standing_on(owner: Any, node: pytest.Item) -> str:
+    return "" if owner is node else f" (the mark of {owner.nodeid})"
+
+
+def _unique(ids: list[str]) -> list[str]:
+    taken = set(ids)
+    seen: set[str] = set()
+    unique = []
+    for name in ids:
+        number, candidate = 2, name
+        while candidate in seen or (candidate != name and candidate in taken):
+            candidate = f"{name}-{number}"
+            number += 1
+        seen.add(candidate)
+        unique.append(candidate)
+    return unique
+
+
+def _scenario(value: Any) -> tuple[Scenario, str | None, tuple[Any, ...]]:
+    """Return a positional argument of the mark as scenario, id and marks."""
+    identity: str | None = None
+    marks: tuple[Any, ...] = ()
+    if isinstance(value, _PARAMETER_SET):
+        if len(value.values) != 1:
+            raise UsageError(f"pytest.param of {len(value.values)} values: one fault or scenario")
+        if value.id is not None and not isinstance(value.id, str):
+            raise UsageError(f"pytest.param(id={value.id!r}): a text")
+        identity, marks, value = value.id, tuple(value.marks), value.values[0]
+    if not isinstance(value, Fault | Scenario):
+        raise UsageError(_not_a_fault(value))
+    scenario = faults.scenario(value)
+    _allowed(scenario.allow)
+    return scenario, identity, marks
+
+
+def _not_a_fault(value: object) -> str:
+    if callable(value):
+        name = getattr(value, "__name__", repr(value))
+        return f"{name}: forgotten parentheses: write {name}()"
+    if isinstance(value, Trigger):
+        return f"{value} is a moment, not a fault: write connection_drop(after={value})"
+    if isinstance(value, Guarantee):
+        return f"{value} is a guarantee, not a fault: write guarantee={str(value)!r}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} is not a fault: unpack it with *"
+    if isinstance(value, str) and value in faults.__all__:
+        return f"{value!r} is a text: write {value}()"
+    return f"{value!r} is not a fault: write connection_drop(), baseline(), combine(...) or another"
+
+
+def chosen(node: pytest.Item) -> Chosen:
+    """Return the options of all marks, the nearest first.
+
+    Raises:
+        UsageError: if an option is unknown or its value wrong.
+    """
+    merged: dict[str, Any] = {}
+    for owner, mark in _marks(node):
+        for name, value in mark.kwargs.items():
+            try:
+                merged[name] = _option(name, value)
+            except UsageError as error:
+                raise UsageError(f"chaos: {error}{_standing_on(owner, node)}") from None
+    return Chosen(**merged)
+
+
+def _option(name: str, value: object) -> object:
+    if name not in _READERS:
+        close = difflib.get_close_matches(name, _READERS, 1)
+        meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(_READERS)}"
+        raise UsageError(f"{name}={value!r}: no such option; {meant}")
+    return _READERS[name](value)
+
+
+def _choice(name: str, *choices: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if value not in choices:
+            raise UsageError(f"{name}={value!r}: one of {', '.join(map(repr, choices))}")
+        return value
+
+    return read
+
+
+def _seconds(name: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise UsageError(f"{name}={value!r}: a number of seconds above 0")
+        return float(value)
+
+    return read
+
+
+def _seed(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UsageError(f"seed={value!r}: a whole number from 0 on")
+    return value
+
+
+def _allowed(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = faults.allowed(value)
+    for name, _ in pairs:
+        kind = name.partition(":")[0]
+        if kind == "vacuous":
+            raise UsageError(f"allow={name!r}: nothing allows a run that proves nothing")
+        if kind not in _ALLOWABLE:
+            close = difflib.get_close_matches(kind, _ALLOWABLE, 1)
+            meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_ALLOWABLE)}"
+            raise UsageError(f"allow={name!r}: no such finding or hazard; {meant}")
+    return pairs
+
+
+_ALLOWABLE = tuple(dict.fromkeys((*FINDING_KINDS, *HAZARD_KINDS, "dead_lettered", "*")))
+_READERS: dict[str, Callable[[Any], object]] = {
+    "guarantee": guarantee,
+    "evidence": _choice("evidence", "auto", "effects", "broker"),
+    "poison": _choice("poison", "auto", "dead-letter", "discard"),
+    "allow": _allowed,
+    "settle_timeout": _seconds("settle_timeout"),
+    "effect_timeout": _seconds("effect_timeout"),
+    "seed": _seed,
+}
+
+
+def test_settings(item: pytest.Item, session: SessionSettings, attempt: int) -> TestSettings:
+    """Return what holds for one test: options of the command line, then its marks, then the rest.
+
+    Raises:
+        UsageError: if an option or a mark is wrong.
+    """
+    config, options, scenario = item.config, chosen(item), planned(item).scenario
+    settle, number = session.settle_timeout, base_seed(config)
+    if options.settle_timeout is not None and setting(config, "settle_timeout").origin != "command line":
+        settle = options.settle_timeout
+    if options.seed is not None and setting(config, "seed").origin != "command line":
+        number = options.seed
+    return TestSettings(
+        nodeid=item.nodeid,
+        attempt=attempt,
+        scenario=scenario,
+        guarantee=scenario.guarantee or options.guarantee,
+        evidence=options.evidence,
+        poison=options.poison,
+        allow=options.allow + tuple(pair for pair in scenario.allow if pair not in options.allow),
+        settle_timeout=settle,
+        effect_timeout=options.effect_timeout,
+        seed=test_seed(item.nodeid, number),
+        strict=session.strict,
+        again=again(config, item.nodeid, number),
+    )
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]  # not a test, wherever it is imported

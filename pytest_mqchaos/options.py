@@ -1,0 +1,309 @@
+"""The options of the group *mqchaos*: where a value comes from, what it may be, and the seed.
+
+A value is taken from the first of these that has one; an error names the value and that place.
+
+```
+command line      --mqchaos-settle-timeout=5
+the test's mark   chaos(settle_timeout=5)             (see markers.py)
+environment       PYTEST_MQCHAOS_SETTLE_TIMEOUT=5
+ini               mqchaos_settle_timeout = 5
+default
+```
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_mqchaos.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.experiment.settings import SessionSettings
+
+__all__ = [
+    "Option",
+    "Setting",
+    "add_options",
+    "again",
+    "base_seed",
+    "check_command_line",
+    "on_ci",
+    "session_settings",
+    "setting",
+    "test_seed",
+]
+
+Origin = Literal["command line", "environment", "ini", "default"]
+
+BASE_SEED = pytest.StashKey[int]()
+
+
+class Option:
+    """One option: its name without the prefix, and what its text may be.
+
+    `read` turns the text into the value, and a `ValueError` of it says what was expected; `ini` is the type in
+    a configuration file. (No dataclass: to make one costs a millisecond of every pytest run.)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        read: Callable[[str], object],
+        default: object,
+        help: str,
+        metavar: str | None = None,
+        ini: Any = "string",
+    ) -> None:
+        self.name, self.read, self.default = name, read, default
+        self.help, self.metavar, self.ini = help, metavar, ini
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line."""
+        return f"--mqchaos-{self.name.replace('_', '-')}"
+
+    @property
+    def key(self) -> str:
+        """The option in a configuration file, and where argparse keeps it."""
+        return f"mqchaos_{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The option in the environment."""
+        return f"PYTEST_MQCHAOS_{self.name.upper()}"
+
+
+class Setting:
+    """An option's value and where it came from."""
+
+    def __init__(self, value: Any, origin: Origin) -> None:
+        self.value, self.origin = value, origin
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a text that is not empty")
+    return text
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError("a number of seconds above 0")
+    return value
+
+
+def _flag(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered not in _TRUE | _FALSE:
+        raise ValueError("true or false")
+    return lowered in _TRUE
+
+
+def _seed(text: str) -> int | str:
+    if text == "random":
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("a whole number from 0 on, or random")
+    return int(text)
+
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+_SEED_TYPE: Any = int | str if pytest.version_tuple >= (9, 2) else "string"
+
+OPTIONS = (
+    Option("servers", read=_one_of("auto", "docker", "process"), default="auto", metavar="KIND",
+           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), "
+                "or auto: docker where the engine has or gets the images, else process (default: auto)"),
+    Option("network", read=_one_of("auto", "toxiproxy", "wire"), default="auto", metavar="KIND",
+           help="who does the network's faults: toxiproxy, wire (our own), "
+                "or auto: Toxiproxy where it can be had (default: auto)"),
+    Option("rabbitmq_image", read=_text, default="rabbitmq:4", metavar="IMAGE",
+           help="image of docker servers (default: rabbitmq:4)"),
+    Option("toxiproxy_image", read=_text, default="ghcr.io/shopify/toxiproxy:2.12.0", metavar="IMAGE",
+           help="image of docker servers (default: ghcr.io/shopify/toxiproxy:2.12.0)"),
+    Option("settle_timeout", read=_positive, default=30.0, metavar="S", ini="float",
+           help="seconds without progress after which what is not settled becomes findings (default: 30)"),
+    Option("strict", read=_flag, default=None, ini="bool",
+           help="an unknown verdict fails (default: when CI is set)"),
+    Option("report", read=_text, default="mqchaos-report", metavar="DIR",
+           help="directory of report.json, relative to the root directory, written when a chaos test ran "
+                "(default: mqchaos-report)"),
+    Option("seed", read=_seed, default=0, metavar="N|random", ini=_SEED_TYPE,
+           help="a test's random choices follow from its node id and this number; "
+                "random draws one, and what repeats a test names it (default: 0)"),
+)  # fmt: skip
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the group *mqchaos* to the command line and its keys to the configuration file."""
+    group = parser.getgroup("mqchaos", "mqchaos: chaos tests of message-queue consumers")
+    for option in OPTIONS:
+        if option.name == "strict":
+            group.addoption(
+                option.flag, action=argparse.BooleanOptionalAction, default=None, help=option.help
+            )
+        else:
+            group.addoption(option.flag, default=None, metavar=option.metavar, help=option.help)
+        parser.addini(option.key, option.help, type=option.ini, default=None)
+
+
+def setting(config: pytest.Config, name: str) -> Setting:
+    """Return the value of the option `name` and where it came from.
+
+    Raises:
+        UsageError: if it cannot be read; the text names the value and where it came from.
+    """
+    option = _BY_NAME[name]
+    given = config.getoption(option.key, None)
+    if given is not None:
+        return Setting(_read(option, given, option.flag), "command line")
+    text = os.environ.get(option.variable, "")
+    if text:
+        return Setting(_read(option, text, option.variable), "environment")
+    where = f"{option.key} {_ini_place(config, option)}"
+    try:
+        written = config.getini(option.key)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        raise UsageError(f"{where}: {error}") from None
+    if written is not None:
+        return Setting(_read(option, written, where), "ini")
+    return Setting(option.default, "default")
+
+
+def _read(option: Option, value: object, where: str) -> object:
+    if isinstance(value, bool):
+        return value
+    try:
+        return option.read(str(value))
+    except ValueError as error:
+        raise UsageError(f"{where}: {str(value)!r} is not {error}") from None
+
+
+def _ini_place(config: pytest.Config, option: Option) -> str:
+    if any(text.startswith(f"{option.key}=") for text in config.getoption("override_ini", None) or ()):
+        return "in -o"
+    return f"in {config.inipath.name}" if config.inipath else "in the configuration"
+
+
+def check_command_line(config: pytest.Config) -> None:
+    """Read what the command line says of us, so that an error in it ends the session at once.
+
+    The environment and the configuration file are read when a chaos test is set up: sessions without one
+    have nothing to do with them.
+    """
+    for option in OPTIONS:
+        if config.getoption(option.key, None) is not None:
+            try:
+                setting(config, option.name)
+            except UsageError as error:
+                raise pytest.UsageError(str(error)) from None
+
+
+def on_ci() -> bool:
+    """Whether `CI` is set to something that does not say no."""
+    return os.environ.get("CI", "").strip().lower() not in _FALSE | {""}
+
+
+def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
+    """Return what holds for the whole session.
+
+    Raises:
+        UsageError: if an option cannot be read.
+    """
+    from pytest_mqchaos.experiment.settings import SessionSettings
+
+    value = {option.name: setting(config, option.name).value for option in OPTIONS}
+    strict = value["strict"]
+    return SessionSettings(
+        servers=value["servers"],
+        network=value["network"],
+        rabbitmq_image=value["rabbitmq_image"],
+        toxiproxy_image=value["toxiproxy_image"],
+        settle_timeout=value["settle_timeout"],
+        strict=on_ci() if strict is None else strict,
+        report=config.rootpath / Path(value["report"]).expanduser(),
+        rootdir=config.rootpath,
+        ci=on_ci(),
+        worker=worker,
+    )
+
+
+def base_seed(config: pytest.Config) -> int:
+    """Return the session's number N; a random one is drawn once, and by the controller for all its workers."""
+    value = setting(config, "seed").value
+    if value != "random":
+        return int(value)
+    if BASE_SEED not in config.stash:
+        drawn = getattr(config, "workerinput", {}).get("mqchaos_seed")
+        config.stash[BASE_SEED] = int.from_bytes(os.urandom(4), "big") if drawn is None else drawn
+    return config.stash[BASE_SEED]
+
+
+def test_seed(nodeid: str, number: int) -> int:
+    """Return the seed of one test: the first four bytes of SHA-256 over the number and the node id."""
+    return int.from_bytes(hashlib.sha256(f"{number}:{nodeid}".encode()).digest()[:4], "big")
+
+
+test_seed.__test__ = False  # type: ignore[attr-defined]  # not a test, wherever it is imported
+
+
+def again(config: pytest.Config, nodeid: str, number: int) -> str:
+    """Return the command line that repeats a test: its node id, its number N, and the options that were given.
+
+    Options of the configuration file are left out: they stand there still.
+    """
+    words = ["pytest", _from_here(config, nodeid)]
+    for name, flag in (("rootdir", "--rootdir"), ("inifilename", "--config-file")):
+        value = config.getoption(name, None)
+        if value:
+            words.append(f"{flag}={value}")
+    for option in OPTIONS:
+        if option.name == "seed":
+            words.append(f"{option.flag}={number}")
+        elif option.name != "report":
+            words += _given(config, option)
+    return shlex.join(words)
+
+
+def _from_here(config: pytest.Config, nodeid: str) -> str:
+    """Return a node id, which is relative to the root directory, as the command line takes it."""
+    here = config.invocation_params.dir
+    if here == config.rootpath:
+        return nodeid
+    path, separator, rest = nodeid.partition("::")
+    return f"{os.path.relpath(config.rootpath / path, here)}{separator}{rest}"
+
+
+def _given(config: pytest.Config, option: Option) -> list[str]:
+    found = setting(config, option.name)
+    if found.origin not in ("command line", "environment"):
+        return []
+    if isinstance(found.value, bool):
+        return [option.flag if found.value else option.flag.replace("--", "--no-", 1)]
+    value = f"{found.value:g}" if isinstance(found.value, float) else found.value
+    return [f"{option.flag}={value}"]

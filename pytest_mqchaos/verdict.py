@@ -1,0 +1,285 @@
+"""The verdict on a test: given in its call phase, after its function, and told in its report.
+
+```
+function ends well  ──► conclude ──► account.failed ──► DeliveryError         FAILED - lost: 1 of 200 messages
+function fails      ──► snapshot ──► section `mqchaos`                        its own failure stands
+skip, exit, Ctrl-C  ──► nothing is judged
+```
+`DeliveryError` stands here, not in `errors`, because it is a failure of pytest's as well as an `AssertionError`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.fixtures import Failed, Refused, Trial, forget, ground, refuse, trial
+from pytest_mqchaos.xdist import outcome
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.model.account import Account
+
+__all__ = [
+    "CROSSING",
+    "DeliveryError",
+    "admit",
+    "around_call",
+    "around_report",
+    "compare",
+    "status",
+]
+
+CROSSING = "mqchaos"
+"""The attribute of a report under which a run crosses to where the report is written."""
+
+
+class DeliveryError(AssertionError, Failed):
+    """The guarantee was not kept. Its text is the account's: one line, then the lives of the messages.
+
+    `xfail(raises=AssertionError)` takes it, and pytest shows it without frames.
+    """
+
+    def __init__(self, account: Account) -> None:
+        Failed.__init__(self, account.text(summary=True), pytrace=False)
+        self.account = account
+
+
+def around_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Run the test, then judge it; or, after its own failure, look once."""
+    try:
+        result = yield
+    except BaseException as error:
+        _after(item, error)
+        raise
+    # unittest keeps what a method raised to itself until the report is made
+    raised = getattr(item, "_excinfo", None)
+    if raised:
+        raised[:] = [_cut(each) for each in raised]
+        _after(item, raised[0].value)
+    else:
+        _conclude(item)
+    return result
+
+
+def _conclude(item: pytest.Item) -> None:
+    here = trial(item)
+    if here is None:
+        return
+    try:
+        here.account = account = here.chaos.conclude()
+    except ChaosError as error:
+        refuse(str(error))
+    item.ihook.pytest_mqchaos_run_finished(item=item, account=account)
+    failed = item.ihook.pytest_mqchaos_verdict(item=item, account=account)
+    if account.failed if failed is None else failed:
+        raise DeliveryError(account)
+
+
+def _after(item: pytest.Item, error: BaseException) -> None:
+    """Look at a test that did not reach its end: not at all where it was left on purpose."""
+    here = trial(item)
+    if here is None or isinstance(error, _left_on_purpose()):
+        return
+    if isinstance(error, DeliveryError):
+        here.account = error.account
+    else:
+        try:
+            here.account = here.chaos.snapshot()
+        except Exception as trouble:  # the test's own failure stands, whatever becomes of the look
+            here.snapshot = f"no account: {trouble}"
+            return
+        here.snapshot = here.account.text(summary=True) if here.account is not None else ""
+    if here.account is not None:
+        item.ihook.pytest_mqchaos_run_finished(item=item, account=here.account)
+
+
+def _left_on_purpose() -> tuple[type[BaseException], ...]:
+    unittest = sys.modules.get("unittest")
+    own = (
+        pytest.skip.Exception,
+        pytest.xfail.Exception,
+        pytest.exit.Exception,
+        KeyboardInterrupt,
+        GeneratorExit,
+    )
+    return own if unittest is None else (*own, unittest.SkipTest)
+
+
+def admit(item: pytest.Item) -> None:
+    """Let a test that is marked `chaos` come to its set-up, or say in one line why not.
+
+    A wrong mark fails; a scenario of the standard battery whose baseline failed is skipped.
+    """
+    from pytest_mqchaos.markers import FIXTURE, battery_key, check, planned
+
+    try:
+        check(item)
+    except ChaosError as error:
+        refuse(str(error))
+    if FIXTURE not in getattr(item, "fixturenames", ()):
+        return
+    scenario = planned(item)
+    if scenario.battery and scenario.id != "baseline":
+        reason = ground(item.config).failed.get(battery_key(item, scenario))
+        if reason is not None:
+            raise pytest.skip.Exception(f"the baseline failed: {reason}", _use_item_location=True)
+
+
+def around_report(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Take our frames out of what is reported, and add what we know of the run."""
+    if call.excinfo is not None:
+        call.excinfo = _cut(call.excinfo)
+    report = yield
+    here = trial(item)
+    if call.excinfo is not None:
+        _message_alone(item, call.excinfo.value, report)
+    if here is not None:
+        _annotate(item, report, here)
+        _note_baseline(item, report)
+        if call.when == "teardown":
+            forget(item)
+    return report
+
+
+def _cut(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
+    """Cut the traceback of an error of ours where the user called us; the frames of this layer go as well."""
+    error = excinfo.value
+    if not isinstance(error, ChaosError | DeliveryError):
+        return excinfo
+    error.__cause__, error.__suppress_context__ = None, True
+    entries: list[tuple[FrameType, int, int]] = []
+    entry: TracebackType | None = excinfo.tb
+    while entry is not None and not _is_inside(entry.tb_frame):
+        if not _is_ours(entry.tb_frame):
+            entries.append((entry.tb_frame, entry.tb_lasti, entry.tb_lineno))
+        entry = entry.tb_next
+    rest: TracebackType | None = None
+    for frame, lasti, line in reversed(entries):
+        rest = TracebackType(rest, frame, lasti, line)
+    return excinfo if rest is None else pytest.ExceptionInfo.from_exception(error.with_traceback(rest))
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == __package__
+
+
+def _is_inside(frame: FrameType) -> bool:
+    """Whether the frame is ours, and not of the layer that pytest calls."""
+    return (
+        _is_ours(frame) and frame.f_globals["__name__"].removeprefix(f"{__package__}.") not in _PLUGIN_LAYER
+    )
+
+
+_PLUGIN_LAYER = {"plugin", "fixtures", "markers", "options", "hookspecs", "xdist", "verdict"}
+
+
+def _message_alone(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
+    """Let the summary line show what happened, and not the name of an exception or a line of ours."""
+    crash: Any = getattr(report.longrepr, "reprcrash", None)
+    if crash is None or not isinstance(error, ChaosError | DeliveryError | Refused):
+        return
+    crash.message = str(error).partition("\n")[0]
+    if _is_path_of_ours(crash.path):
+        path, line, _ = item.location
+        crash.path, crash.lineno = path, (line or 0) + 1
+
+
+def _is_path_of_ours(path: str) -> bool:
+    return Path(path).is_relative_to(Path(__file__).parent)
+
+
+def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None:
+    if report.failed:
+        if here.snapshot and report.when == "call":
+            report.sections.append((CROSSING, here.snapshot))
+        report.sections.extend((title, _printable(text)) for title, text in _sections(here))
+    if report.when == "call" or (report.when == "setup" and not report.passed):
+        setattr(report, CROSSING, _crossing(item, report, here))
+
+
+def _sections(here: Trial) -> list[tuple[str, str]]:
+    try:
+        return here.chaos.sections()
+    except Exception as trouble:  # a report is never lost for want of its ornaments
+        return [("mqchaos sections", f"could not be read: {trouble!r}")]
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r\n", "\n")
+    )
+
+
+def _crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[str, object]:
+    """Return what crosses to where the report is written: plain values only."""
+    from pytest_mqchaos.report.document import run_record
+
+    account, settings, here_now = here.account, here.settings, ground(item.config)
+    run = run_record(
+        account,
+        nodeid=settings.nodeid,
+        attempt=settings.attempt,
+        outcome=outcome(report),
+        reproduce=settings.again,
+        scenario=settings.scenario.id,
+        error=None if not report.failed or (account and account.failed) else _first_line(report),
+        seed=settings.seed,
+    )
+    unknown = account is not None and any(each.allowed is None for each in account.undecided)
+    servers = here_now.session.facts() if here_now.session is not None else {}
+    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker}
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr) if crash is None else str(crash.message)
+    return text.strip().partition("\n")[0]
+
+
+def _note_baseline(item: pytest.Item, report: pytest.TestReport) -> None:
+    from pytest_mqchaos.markers import battery_key, planned
+
+    scenario = planned(item)
+    if not scenario.battery or scenario.id != "baseline":
+        return
+    failed, key = ground(item.config).failed, battery_key(item, scenario)
+    if report.failed:
+        failed[key] = _first_line(report)
+    elif report.when == "call":
+        failed.pop(key, None)
+
+
+def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Return the status `unknown` for a passed test whose verdict is unknown."""
+    crossing = getattr(report, CROSSING, None)
+    if crossing and crossing["unknown"] and report.passed and not hasattr(report, "wasxfail"):
+        return "unknown", "?", ("UNKNOWN", {"yellow": True})
+    return None
+
+
+def compare(op: str, left: object, right: object) -> list[str] | None:
+    """Return what a failed comparison of an account's messages shows: both sides, and the first lives."""
+    sequences = sys.modules.get("pytest_mqchaos.model.sequences")
+    if sequences is None:
+        return None
+    sides = [side for side in (left, right) if isinstance(side, sequences.Messages)]
+    if not sides:
+        return None
+    lives = [line for side in sides for life in side[: sequences.SHOWN] for line in str(life).splitlines()]
+    return [f"{_short(left)} {op} {_short(right)}", *lives]
+
+
+def _short(side: object) -> str:
+    text = repr(side)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 400

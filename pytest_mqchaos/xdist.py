@@ -1,0 +1,119 @@
+"""Where runs come together: in the session itself or, under pytest-xdist, in its controller.
+
+```
+worker:      run ──► attribute of the test's report ──┐
+controller:                                           └──► runs ──► report.json, terminal summary
+```
+Each worker has servers of its own. What a worker must know comes down in `workerinput`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["Runs", "hand_down", "outcome", "worker_id"]
+
+
+def worker_id(config: pytest.Config) -> str:
+    """Return the id of the xdist worker that this process is, or nothing."""
+    return str(getattr(config, "workerinput", {}).get("workerid", ""))
+
+
+def hand_down(config: pytest.Config, workerinput: dict[str, Any]) -> None:
+    """Give a worker the random number that the controller drew."""
+    from pytest_mqchaos.errors import UsageError
+    from pytest_mqchaos.options import base_seed, setting
+
+    try:
+        if setting(config, "seed").value == "random":
+            workerinput["mqchaos_seed"] = base_seed(config)
+    except UsageError:
+        return  # said by each chaos test, if there is one
+
+
+def outcome(report: pytest.TestReport) -> str:
+    """Return pytest's outcome of a test after this report: an attempt that is run again has failed."""
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return "failed" if report.outcome not in ("passed", "skipped") else report.outcome
+
+
+class Runs:
+    """The runs of a session, in the order in which they were reported."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._started = datetime.now().astimezone().isoformat(timespec="seconds")
+        self._runs: dict[tuple[str, int], dict[str, Any]] = {}
+        self._servers: dict[str, dict[str, Any]] = {}
+        self._path: Path | None = None
+        self._trouble = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a run from the report it came with; a failing teardown changes its outcome."""
+        crossing = getattr(report, "mqchaos", None)
+        if crossing is not None:
+            run = crossing["run"]
+            run["outcome"] = outcome(report)
+            self._runs[run["nodeid"], run["attempt"]] = run
+            self._servers.setdefault(crossing["worker"], crossing["servers"])
+        elif report.failed and report.when == "teardown":
+            for run in [run for (nodeid, _), run in self._runs.items() if nodeid == report.nodeid][-1:]:
+                run["outcome"] = "error"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the report, if there is something to tell."""
+        if self._runs:
+            self._write()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the section *mqchaos*, if a chaos test ran."""
+        if self._runs:
+            self._summarize(terminalreporter)
+
+    def _write(self) -> None:
+        from pytest_mqchaos import __version__
+        from pytest_mqchaos.errors import UsageError
+        from pytest_mqchaos.options import session_settings
+        from pytest_mqchaos.report.document import document, write
+
+        try:
+            directory = session_settings(self._config, "").report
+            whole = document(self._runs.values(), self._facts(), __version__, self._started)
+            self._path = write(directory, whole)
+        except (OSError, UsageError) as error:
+            self._trouble = str(error)
+
+    def _facts(self) -> dict[str, Any]:
+        """Return the servers; with several workers the first one's, and those of each under `workers`."""
+        first = next(iter(self._servers.values()))
+        return dict(first) if len(self._servers) == 1 else {**first, "workers": dict(self._servers)}
+
+    def _summarize(self, terminal: pytest.TerminalReporter) -> None:
+        from pytest_mqchaos.report.terminal import summary_lines
+
+        terminal.section("mqchaos")
+        description = self._facts().get("description")
+        if description:
+            each = (
+                f" (and as much for each of {len(self._servers)} workers)" if len(self._servers) > 1 else ""
+            )
+            terminal.write_line(f"{description}{each}")
+        width = self._config.get_terminal_writer().fullwidth
+        for line, markup in summary_lines(list(self._runs.values()), self._shown_path(), width):
+            terminal.write_line(line, **markup)
+        if self._trouble:
+            terminal.write_line(f"no report: {self._trouble}", red=True)
+
+    def _shown_path(self) -> Path | None:
+        here = self._config.invocation_params.dir
+        if self._path is not None and self._path.is_relative_to(here):
+            return self._path.relative_to(here)
+        return self._path

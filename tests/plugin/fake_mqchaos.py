@@ -1,0 +1,186 @@
+"""A session without servers, loaded into runs of pytester: the account is what the test asks for.
+
+What happens to it is written to `fake.log`, a line each, in the order in which it happened.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.model.account import Account
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.events import Acked, Confirmed, Delivered, Effected, Event, Published
+from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.ledger import Ledger
+from pytest_mqchaos.model.messages import Message, digest, message_id
+from pytest_mqchaos.verdict import DeliveryError
+
+LOG = Path("fake.log").absolute()
+
+
+def log(line: str) -> None:
+    """Write a line to `fake.log`, whichever process this is."""
+    with LOG.open("a") as file:
+        file.write(f"{line}\n")
+
+
+class FakeChaos:
+    """The value of the fixture: `lose` and the like plan the account that `conclude` returns."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+        self.scenario = settings.scenario.id
+        self.seed = settings.seed
+        self.lost: tuple[int, ...] = ()
+        self.findings: list[Finding] = []
+        self.error = ""
+        self.at_close = ""
+        self.closed = False
+
+    def lose(self, *numbers: int) -> None:
+        """Lose these messages."""
+        self.lost += numbers
+
+    def cannot_judge(self) -> None:
+        """Be unable to say whether messages were lost."""
+        self.findings.append(Finding(kind="lost", claim="no effects were seen", violation=True, unknown=True))
+
+    def prove_nothing(self) -> None:
+        """Let no fault strike."""
+        self.findings.append(Finding(kind="vacuous", claim="consumer_crash never struck", unknown=True))
+
+    def url_of(self, name: object) -> str:
+        """Refuse, as a call does that was written wrongly."""
+        return self._refuse(f"link({name!r}): no such link")
+
+    def _refuse(self, text: str) -> str:
+        raise ChaosError(text)
+
+    def account(self) -> Account:
+        """Return what was planned."""
+        messages = {}
+        events: list[Event] = []
+        for n in range(1, 201):
+            body = b'{"order": %d}' % n
+            name = message_id("orders", "k3f9", n)
+            messages[name] = Message(id=name, number=n, body=body, digest=digest(body), queue="orders")
+            events += _life(name, n, worked=n not in self.lost)
+        findings = list(self.findings)
+        if self.lost:
+            findings.append(
+                Finding(
+                    kind="lost",
+                    detail="by_consumer",
+                    messages=tuple(message_id("orders", "k3f9", n) for n in self.lost),
+                    claim="lost by the consumer: its ack reached the broker, its work was never done",
+                    mend="acknowledge after the work",
+                    violation=True,
+                )
+            )
+        case = Case(
+            events=events,
+            messages=messages,
+            ledger=Ledger.of(events, messages),
+            guarantee=self.settings.guarantee,
+            final=True,
+        )
+        return Account(
+            case,
+            findings,
+            (),
+            allow=self.settings.allow,
+            strict=self.settings.strict,
+            seed=self.seed,
+            again=self.settings.again,
+            scenario=self.scenario,
+        )
+
+    def settle(self) -> Account:
+        """Return the account."""
+        return self.account()
+
+    def verify(self) -> Account:
+        """Return the account, or raise."""
+        log("verify")
+        account = self.account()
+        if account.failed:
+            raise DeliveryError(account)
+        return account
+
+    def conclude(self) -> Account:
+        """Give the verdict."""
+        log("conclude")
+        print("said while concluding")
+        if self.error:
+            raise ChaosError(self.error)
+        return self.account()
+
+    def snapshot(self) -> Account | None:
+        """Look once."""
+        log("snapshot")
+        if self.error:
+            raise ChaosError(self.error)
+        return self.account()
+
+    def sections(self) -> list[tuple[str, str]]:
+        """Return what a failing report carries."""
+        return [("mqchaos: worker", "working on \x1b[31m17\r\n")]
+
+    def close(self) -> None:
+        """End all of it."""
+        if not self.closed:
+            self.closed = True
+            log("close")
+            if self.at_close:
+                raise ChaosError(self.at_close)
+
+
+def _life(name: str, n: int, *, worked: bool) -> list[Event]:
+    at = n * 1_000_000
+    link = {"link": "worker", "connection": 2, "channel": 1}
+    seen: list[Event] = [
+        Published(at=at, link="publisher", connection=1, channel=1, message=name),
+        Confirmed(at=at + 1, link="publisher", connection=1, channel=1, message=name),
+        Delivered(at=at + 2, message=name, tag=n, queue="orders", **link),
+        Acked(at=at + 4, message=name, tag=n, effect_seen=worked, **link),
+    ]
+    if worked:
+        seen.insert(3, Effected(at=at + 3, message=name, source="orders.log", name=name))
+    return seen
+
+
+class FakeSession:
+    """Opens fake chaos; `FAKE_UNAVAILABLE` in the environment says why it cannot."""
+
+    description = ""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+        log(f"session of {settings.worker or 'the main process'}")
+
+    def facts(self) -> dict[str, str]:
+        """Return the servers of the report."""
+        return {"broker": "rabbitmq", "version": "4.0.5", "description": self.description}
+
+    def open(self, test: Any) -> FakeChaos:
+        """Return the chaos of one test."""
+        log(f"open {test.nodeid}")
+        if os.environ.get("FAKE_UNAVAILABLE"):
+            raise ServerUnavailable(os.environ["FAKE_UNAVAILABLE"])
+        self.description = "RabbitMQ 4.0.5 (fake), Toxiproxy 2.12.0 (fake)"
+        return FakeChaos(test)
+
+    def close(self) -> None:
+        """End the session."""
+        log("session closed")
+
+
+@pytest.hookimpl
+def pytest_mqchaos_session(settings: Any) -> FakeSession:
+    """Take the place of the real session."""
+    return FakeSession(settings)
