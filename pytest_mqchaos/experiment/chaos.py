@@ -102,7 +102,6 @@ class Chaos:
         consumer = Consumer(
             target,
             name=chosen,
-            replicas=replicas,
             env=env,
             cwd=cwd,
             args=args,
@@ -337,6 +336,7 @@ class Chaos:
             effect_timeout=run.test.effect_timeout,
         )
         end = settling.wait()
+        run.remember_consumers()
         run.read_resting()
         self._work.nothing_confirmed()
         run.history.append(end)

@@ -8,7 +8,7 @@ from pytest_mqchaos.checks import judge
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.account import Account
-from pytest_mqchaos.model.case import Case, ConsumerFacts
+from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.ledger import Ledger
@@ -53,7 +53,7 @@ def account_of(
         ordered_evidence=run.board.ordered,
         poison=run.test.poison,
         dead_letters=frozenset(run.dead_letters),
-        consumers=_consumers(run),
+        consumers=run.standing,
         settled=bool(ends) and ends[-1].settled,
         final=final,
     )
@@ -72,17 +72,3 @@ def account_of(
         evidence_view="broker" if case.evidence == "broker" else "effects",
     )
 
-
-def _consumers(run: Run) -> tuple[ConsumerFacts, ...]:
-    return tuple(
-        ConsumerFacts(
-            name=replica.name,
-            alive=replica.alive_when_judged,
-            exit_code=replica.exit_code,
-            restart=consumer.restart_policy,
-            queues=tuple(consumer.queues or ()),
-            frozen=replica.frozen,
-        )
-        for consumer in run.consumers
-        for replica in consumer.replicas
-    )

@@ -26,6 +26,7 @@ from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.case import ConsumerFacts
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import digest, new_run
@@ -76,6 +77,7 @@ class Run:
         self.injector.strike = Strikes(
             history=self.history, thread=thread, links=self.links, consumers=self, broker=broker
         )
+        self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0
         broker.create_namespace(self.namespace)
@@ -114,6 +116,9 @@ class Run:
         for armed in self.injector.armed:
             if armed.error is not None:
                 raise armed.error
+        for replica in self.replicas():
+            if replica.trouble is not None:
+                raise replica.trouble
         for publication in self.publications:
             if publication.error is not None:
                 raise publication.error
@@ -146,6 +151,15 @@ class Run:
         queues = self.broker.census(self.namespace)
         topology = self.broker.topology(self.namespace)
         self.history.append(facts.CensusTaken(at=now(), queues=queues, topology=topology))
+
+    def settled(self) -> tuple[bool, str]:
+        """Whether messages are conserved by the wire and the last census, else what is on its way."""
+        with self.history.changed:
+            return self.ledger.settled(self.dead_letters, self.expected_queues())
+
+    def expected_queues(self) -> frozenset[str]:
+        """Queues that the test said a consumer reads."""
+        return frozenset(queue for consumer in self.consumers for queue in consumer.queues)
 
     def can_progress(self) -> bool:
         """Whether any process, restart, connection or TTL is left that could move a message."""
@@ -182,10 +196,25 @@ class Run:
 
     # --- the end ---
 
+    def remember_consumers(self) -> None:
+        """Keep how the consumers stand now: the verdict rests on that, not on how they ended afterwards."""
+        self.standing = tuple(
+            ConsumerFacts(
+                name=replica.name,
+                alive=replica.alive,
+                exit_code=replica.exit_code,
+                restart=consumer.restart_policy,
+                queues=consumer.queues,
+                frozen=replica.frozen,
+            )
+            for consumer in self.consumers
+            for replica in consumer.replicas
+        )
+
     def read_resting(self) -> None:
         """Take what rests in terminal queues out of them, into the history."""
         with self.history.changed:
-            queues = self.ledger.terminal_queues(self.dead_letters)
+            queues = self.ledger.terminal_queues(self.dead_letters, self.expected_queues())
             held = {state.name: state for state in self.ledger.queues()}
         for name in sorted(queues):
             state = held.get(name)

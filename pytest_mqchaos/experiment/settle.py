@@ -43,6 +43,9 @@ class Surroundings(Protocol):
     def census(self) -> None:
         """Ask the broker what it holds and write the answer into the history."""
 
+    def settled(self) -> tuple[bool, str]:
+        """Whether messages are conserved by the wire and the last census, else what is on its way."""
+
     def can_progress(self) -> bool:
         """Whether any process, restart, connection or TTL is left that could move a message."""
 
@@ -92,7 +95,7 @@ class Settling:
                 seen = len(self.history)
                 self.run.census()
                 counted = self.clock()
-                settled, busy = self.ledger.settled()
+                settled, busy = self.run.settled()
                 if settled and quiet_since == seen - 1:
                     return self._wait_for_effects()
                 quiet_since = seen if settled and len(self.history) == seen + 1 else -1
@@ -118,9 +121,7 @@ class Settling:
 
     def _pause(self) -> None:
         with self.history.changed:
-            before = len(self.history)
-            if before == len(self.history):
-                self.history.changed.wait(_PAUSE)
+            self.history.changed.wait(_PAUSE)
 
     def _wait_for_effects(self) -> facts.SettleEnded:
         """Wait for work that may follow an ack; a true loss costs no time-out once its holders have ended."""

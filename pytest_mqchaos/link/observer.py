@@ -61,6 +61,7 @@ class Observer:
             wire.GetRequested: self._get_requested,
             wire.Settled: self._settled,
             wire.RecoverRequested: self._recovered,
+            wire.TxCommitted: self._committed,
             wire.TxRolledBack: self._rolled_back,
             wire.PublishSent: self._publish_sent,
             wire.ConfirmReceived: self._confirm_received,
@@ -300,6 +301,9 @@ class Observer:
 
     def _recovered(self, event: wire.RecoverRequested) -> list[LinkEvent]:
         return [facts.Recovered(at=now(), link=self.link, connection=self.connection, channel=event.channel)]
+
+    def _committed(self, event: wire.TxCommitted) -> list[LinkEvent]:
+        return [facts.Committed(at=now(), link=self.link, connection=self.connection, channel=event.channel)]
 
     def _rolled_back(self, event: wire.TxRolledBack) -> list[LinkEvent]:
         return [facts.RolledBack(at=now(), link=self.link, connection=self.connection, channel=event.channel)]
