@@ -3,6 +3,7 @@ r"""What one AMQP connection says, as values.
 Every event belongs to one `Segment` of bytes. "Sent" events come from the client and "received" ones from
 the server; what takes a request and an answer (a declaration, a subscription) is an event of the answer, or
 of the request when it asks for none. Names and texts that are not UTF-8 are shown with `\xNN`.
+The module is long because it is the vocabulary, read as one page; there is no behaviour in it.
 """
 
 from __future__ import annotations

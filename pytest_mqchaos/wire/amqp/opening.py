@@ -6,18 +6,25 @@ from pytest_mqchaos.wire.amqp.calls import Call
 from pytest_mqchaos.wire.amqp.channels import Channel, Connection
 from pytest_mqchaos.wire.amqp.events import ChannelOpened, Tuned
 from pytest_mqchaos.wire.amqp.protocol import Method
-from pytest_mqchaos.wire.amqp.tables import text
+from pytest_mqchaos.wire.amqp.tables import decode_table, text
 
 __all__ = ["channel_open", "connection_open", "start_ok", "tune_ok"]
 
 
 def start_ok(connection: Connection, call: Call) -> None:
-    """Read the user's name where the mechanism is PLAIN: identity, name and password, split by NUL."""
+    """Read the user's name where the mechanism shows it.
+
+    A response of PLAIN is identity, name and password, split by NUL; one of AMQPLAIN (py-amqp, so Celery) is a
+    field table without its length.
+    """
     call.table()
     mechanism, response = call.short_bytes(), call.long_bytes()
-    parts = response.split(b"\0")
-    if mechanism == b"PLAIN" and len(parts) == 3:
-        connection.user = text(parts[1])
+    if mechanism == b"PLAIN":
+        parts = response.split(b"\0")
+        connection.user = text(parts[1]) if len(parts) == 3 else None
+    elif mechanism == b"AMQPLAIN":
+        login = decode_table(response, 0, len(response)).get("LOGIN")
+        connection.user = login if isinstance(login, str) else None
 
 
 def tune_ok(connection: Connection, call: Call) -> Tuned:

@@ -8,6 +8,7 @@ cannot be read is None.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
@@ -58,12 +59,11 @@ def _present(flags: int) -> tuple[tuple[str, str], ...]:
 class Properties:
     """The properties of one message; `raw` are their bytes, from the flags to the end of the header frame."""
 
-    __slots__ = ("_known", "_table", "raw")
+    __slots__ = ("_known", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self._known: dict[str, object] | None = None
-        self._table = (0, 0)
 
     def __eq__(self, other: object) -> bool:
         return self.raw == other.raw if isinstance(other, Properties) else NotImplemented
@@ -103,18 +103,18 @@ class Properties:
     @property
     def mqchaos_id(self) -> str | None:
         """The plugin's id of the message: the header `x-mqchaos-id`."""
-        return self._header_text("x-mqchaos-id")
+        return self._header_text(b"x-mqchaos-id")
 
     @property
     def deaths(self) -> str | None:
         """A digest of the header `x-death` as it is encoded: equal for equal histories of dead-lettering."""
-        place = self._find("x-death")
+        place = self._find(b"x-death")
         return None if place is None else digest(self.raw[place[0] : place[1]])
 
     @property
     def death_count(self) -> int | None:
         """How often the message was dead-lettered: the sum of the counts in `x-death`."""
-        entries = self._header("x-death")
+        entries = self._header(b"x-death")
         if not isinstance(entries, list):
             return None
         counts = [entry.get("count") for entry in entries if isinstance(entry, dict)]
@@ -123,83 +123,55 @@ class Properties:
     @property
     def first_death_reason(self) -> str | None:
         """Why the message was dead-lettered first."""
-        return self._header_text("x-first-death-reason")
+        return self._header_text(b"x-first-death-reason")
 
     @property
     def last_death_reason(self) -> str | None:
         """Why the message was dead-lettered last (RabbitMQ 3.13 and later)."""
-        return self._header_text("x-last-death-reason")
+        return self._header_text(b"x-last-death-reason")
 
     @property
     def first_death_queue(self) -> str | None:
         """The queue from which the message was dead-lettered first."""
-        return self._header_text("x-first-death-queue")
+        return self._header_text(b"x-first-death-queue")
 
     @property
     def delivery_count(self) -> int | None:
         """The broker's count of failed deliveries: the header `x-delivery-count`."""
-        return self._header_number("x-delivery-count")
+        return self._header_number(b"x-delivery-count")
 
     @property
     def acquired_count(self) -> int | None:
         """The broker's count of consumers that held the message: the header `x-acquired-count`."""
-        return self._header_number("x-acquired-count")
+        return self._header_number(b"x-acquired-count")
 
     def headers(self) -> dict[str, object]:
         """Return all headers, decoded anew at each call; none if the table is malformed."""
-        self._fixed()
         try:
-            return decode_table(self.raw, *self._table)
+            return decode_table(self.raw, *_table_of(self.raw))
         except MALFORMED:
             return {}
 
     def _fixed(self) -> dict[str, object]:
+        """Return the fixed properties up to the first that is malformed."""
         known = self._known
         if known is None:
             known = self._known = {}
-            try:
-                self._read(known)
-            except MALFORMED:
-                self._table = self._table if "headers" in known else (0, 0)
+            with suppress(*MALFORMED):
+                _read(self.raw, known)
         return known
 
-    def _read(self, known: dict[str, object]) -> None:
-        """Read the fixed properties up to the first that is malformed."""
-        raw = self.raw
-        flags = _FLAGS.unpack_from(raw)[0]
-        pos = 2
-        more = flags
-        while more & 1:  # a last bit that is set announces another word of flags
-            more = _FLAGS.unpack_from(raw, pos)[0]
-            pos += 2
-        for name, kind in _present(flags):
-            if kind == "text":
-                end = pos + 1 + raw[pos]
-                value: object = text(raw[pos + 1 : end])
-            elif kind == "octet":
-                end, value = pos + 1, raw[pos]
-            elif kind == "moment":
-                end, value = pos + 8, None
-            else:
-                end = pos + 4 + _LENGTH.unpack_from(raw, pos)[0]
-                value = self._table = (pos + 4, end)
-            if end > len(raw):
-                raise MalformedError("a property ends behind its frame")
-            known[name] = value
-            pos = end
-
-    def _find(self, name: str) -> tuple[int, int] | None:
+    def _find(self, name: bytes) -> tuple[int, int] | None:
         """Find the value of a header in `raw`; the table is not walked if the name is nowhere."""
-        encoded = name.encode()
-        if encoded not in self.raw:
+        raw = self.raw
+        if name not in raw:
             return None
-        self._fixed()
         try:
-            return find_field(self.raw, *self._table, encoded)
+            return find_field(raw, *_table_of(raw), name)
         except MALFORMED:
             return None
 
-    def _header(self, name: str) -> object:
+    def _header(self, name: bytes) -> object:
         place = self._find(name)
         if place is None:
             return None
@@ -212,12 +184,56 @@ class Properties:
         value = self._fixed().get(name)
         return value if isinstance(value, str) else None
 
-    def _header_text(self, name: str) -> str | None:
-        value = self._header(name)
-        if isinstance(value, bytes):
-            return text(value)
-        return value if isinstance(value, str) else None
+    def _header_text(self, name: bytes) -> str | None:
+        place = self._find(name)
+        if place is None or self.raw[place[0]] not in b"Sx":  # long string, byte array
+            return None
+        return text(self.raw[place[0] + 5 : place[1]])
 
-    def _header_number(self, name: str) -> int | None:
+    def _header_number(self, name: bytes) -> int | None:
         value = self._header(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _start(raw: bytes) -> tuple[int, int]:
+    """Return the flags and the offset of the first property."""
+    flags = more = int(_FLAGS.unpack_from(raw)[0])
+    pos = 2
+    while more & 1:  # a last bit that is set announces another word of flags
+        more = _FLAGS.unpack_from(raw, pos)[0]
+        pos += 2
+    return flags, pos
+
+
+def _table_of(raw: bytes) -> tuple[int, int]:
+    """Return where the header table begins and ends; only two short strings can stand before it."""
+    flags, pos = _start(raw)
+    if not flags & 0x2000:
+        return 0, 0
+    if flags & 0x8000:
+        pos += 1 + raw[pos]
+    if flags & 0x4000:
+        pos += 1 + raw[pos]
+    end = pos + 4 + int(_LENGTH.unpack_from(raw, pos)[0])
+    if end > len(raw):
+        raise MalformedError("the headers end behind their frame")
+    return pos + 4, end
+
+
+def _read(raw: bytes, known: dict[str, object]) -> None:
+    flags, pos = _start(raw)
+    for name, kind in _present(flags):
+        value: object = None
+        if kind == "text":
+            end = pos + 1 + raw[pos]
+            value = text(raw[pos + 1 : end])
+        elif kind == "octet":
+            end, value = pos + 1, raw[pos]
+        elif kind == "moment":
+            end = pos + 8
+        else:
+            end = pos + 4 + int(_LENGTH.unpack_from(raw, pos)[0])
+        if end > len(raw):
+            raise MalformedError("a property ends behind its frame")
+        known[name] = value
+        pos = end

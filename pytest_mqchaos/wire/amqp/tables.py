@@ -13,7 +13,7 @@ from typing import Final
 
 __all__ = ["MALFORMED", "MalformedError", "decode_table", "decode_value", "find_field", "text"]
 
-DEEPEST: Final = 32
+_DEEPEST: Final = 32
 """How deep tables and arrays may nest before they count as malformed."""
 
 
@@ -82,8 +82,8 @@ def decode_value(data: bytes, pos: int, depth: int = 0) -> tuple[object, int]:
         return text(data[pos + 5 : stop]), stop
     if kind == _BYTES:
         return data[pos + 5 : stop], stop
-    if depth >= DEEPEST:
-        raise MalformedError(f"tables nest deeper than {DEEPEST}")
+    if depth >= _DEEPEST:
+        raise MalformedError(f"tables nest deeper than {_DEEPEST}")
     if kind == _TABLE:
         return decode_table(data, pos + 5, stop, depth + 1), stop
     return _array(data, pos + 5, stop, depth + 1), stop
@@ -97,7 +97,10 @@ def find_field(data: bytes, start: int, stop: int, name: bytes) -> tuple[int, in
     pos = start
     while pos < stop:
         after = pos + 1 + data[pos]
-        end = _value_end(data, after)
+        if data[after] == _STRING:  # nearly all are
+            end = after + 5 + int(_LENGTH.unpack_from(data, after + 1)[0])
+        else:
+            end = _value_end(data, after)
         if end > stop:
             raise MalformedError("a field ends behind its table")
         if data[pos + 1 : after] == name:

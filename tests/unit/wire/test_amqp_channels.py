@@ -321,18 +321,25 @@ def test_confirms_are_resolved_to_numbers() -> None:
     ]
 
 
-def test_the_user_is_read_from_plain_only() -> None:
-    """Other mechanisms and odd responses leave the user unknown."""
-    for mechanism, response, user in (
+@pytest.mark.parametrize(
+    ("mechanism", "response", "user"),
+    [
         ("PLAIN", "\0guest\0a\0b", None),
         ("PLAIN", "\0guest\0pw", "guest"),
+        ("AMQPLAIN", "\x05LOGINS\0\0\0\x05guest\x08PASSWORDS\0\0\0\x02pw", "guest"),
+        ("AMQPLAIN", "\x05LOGINt\x01", None),
+        ("AMQPLAIN", "\x05LOGINS\0\0\0\x7fguest", None),
         ("EXTERNAL", "\0guest\0pw", None),
-    ):
-        played = Played()
-        played.client(
-            method(c.Connection.StartOk({}, mechanism, response, "en_US"), 0), method(c.Connection.Open(), 0)
-        )
-        assert played.server(method(c.Connection.OpenOk(), 0)) == [e.Opened("/", user)]
+    ],
+)
+def test_the_user_is_read_where_the_mechanism_shows_it(
+    mechanism: str, response: str, user: str | None
+) -> None:
+    """Other mechanisms and odd responses leave the user unknown."""
+    played = Played()
+    start_ok = c.Connection.StartOk({}, mechanism, response, "en_US")
+    played.client(method(start_ok, 0), method(c.Connection.Open(), 0))
+    assert played.server(method(c.Connection.OpenOk(), 0)) == [e.Opened("/", user)]
 
 
 def test_frames_on_channels_never_opened_are_no_trouble() -> None:
