@@ -6,7 +6,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from pytest_mqchaos.checks import duplicated, lost, stalled, unacknowledged, vacuous
+from pytest_mqchaos.checks import (
+    acked_before_effect,
+    corrupted,
+    dead_letter_false_positive,
+    dead_letter_miss,
+    duplicated,
+    illegal_transition,
+    lost,
+    persistence_loss,
+    poison_effected,
+    poison_stuck,
+    redelivered,
+    requeue_storm,
+    stalled,
+    stranded,
+    unacknowledged,
+    unexpected,
+    vacuous,
+)
+from pytest_mqchaos.checks.hazards import HAZARDS
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding, Hazard
 
@@ -16,9 +35,21 @@ Check: TypeAlias = Callable[[Case], list[Finding]]
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("lost", lost.check),
+    ("persistence_loss", persistence_loss.check),
+    ("stranded", stranded.check),
     ("duplicated", duplicated.check),
+    ("redelivered", redelivered.check),
     ("unacknowledged", unacknowledged.check),
     ("stalled", stalled.check),
+    ("acked_before_effect", acked_before_effect.check),
+    ("requeue_storm", requeue_storm.check),
+    ("poison_stuck", poison_stuck.check),
+    ("poison_effected", poison_effected.check),
+    ("dead_letter_miss", dead_letter_miss.check),
+    ("dead_letter_false_positive", dead_letter_false_positive.check),
+    ("unexpected", unexpected.check),
+    ("corrupted", corrupted.check),
+    ("illegal_transition", illegal_transition.check),
     ("vacuous", vacuous.check),
 )
 """Every check by the kind of its findings, in the order of a report."""
@@ -43,11 +74,21 @@ def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
         try:
             findings += check(case)
         except Exception as error:
-            claim = f"the check itself failed: {type(error).__name__}: {error}"
-            findings.append(Finding(kind=kind, claim=claim, unknown=True, violation=_any_detail(case, kind)))
+            findings.append(_failed(case, kind, error))
     findings = [_judged(case, one) for one in findings]
     findings += _unsettled(case, findings)
-    return findings, []
+    hazards: list[Hazard] = []
+    for kind, hazard in HAZARDS:
+        try:
+            hazards += hazard(case, findings)
+        except Exception as error:
+            findings.append(_failed(case, kind, error))
+    return findings, hazards
+
+
+def _failed(case: Case, kind: str, error: Exception) -> Finding:
+    claim = f"the check itself failed: {type(error).__name__}: {error}"
+    return Finding(kind=kind, claim=claim, unknown=True, violation=_any_detail(case, kind))
 
 
 def _judged(case: Case, finding: Finding) -> Finding:

@@ -39,24 +39,30 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     crashed = again is not None and _forgotten(case, again)
     if again is not None:
         cause, fault = return_cause(case, again)
-        acked = again.settlement == "acked"
-        lost = acked and not again.settled_passed
-        after = (
-            "its ack never reached the broker"
-            if lost
-            else "the broker forgot its ack"
-            if crashed
-            else ("its ack was lost with the connection" if acked else "it was delivered again")
+        return Reason(
+            detail="by_broker" if crashed else "by_redelivery",
+            claim=f"{times}: {_why(again, crashed=crashed)}",
+            cause=cause,
+            fault=fault,
+            mend=_MEND,
+            information=relaxed and crashed,
         )
-        return Reason(detail="by_broker" if crashed else "by_redelivery", claim=f"{times}: {after}", cause=cause,
-                      fault=fault, mend=_MEND, information=relaxed and crashed)  # fmt: skip
-    queues = sorted({one.queue for one in record.deliveries})
+    queues = {one.queue for one in record.deliveries}
     if len(queues) > 1:
-        mend = f"if each of {', '.join(f'`{name}`' for name in queues)} should work on it, publish with expect={len(queues)}"
+        mend = f"if each of {listed(queues)} should work on it, publish with expect={len(queues)}"
         return Reason(detail="by_copies", claim=f"{times}: it stood in {len(queues)} queues", mend=mend)
     if record.republications:
         return Reason(detail="by_copies", claim=f"{times}: the application published it again", mend=_MEND)
     return Reason(detail="by_consumer", claim=f"{times}, though delivered once", mend=_MEND)
+
+
+def _why(again: Delivery, *, crashed: bool) -> str:
+    """What became of the answer to the delivery that was followed by another."""
+    if again.settlement == "acked" and not again.settled_passed:
+        return "its ack never reached the broker"
+    if crashed:
+        return "the broker forgot its ack"
+    return "its ack was lost with the connection" if again.settlement == "acked" else "it was delivered again"
 
 
 def _again(record: Record) -> Delivery | None:

@@ -13,7 +13,7 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.topology import QueueState
 
-__all__ = ["Fate", "Whereabouts", "fates", "queue_facts"]
+__all__ = ["Fate", "Whereabouts", "declared_transient", "done", "fates", "queue_facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,16 @@ class Fate:
     """Why it cannot be told, empty if it can."""
     stop: int | None
     """The number of the broker's stop that it did not outlive, None if that is not what ended it."""
+
+    @property
+    def accepted(self) -> list[Copy]:
+        """Copies that a consumer took for good and that arrived there, if there are more of them than effects."""
+        found = [copy for copy in self.record.copies if copy.settlement in ("acked", "auto")]
+        if len(found) <= self.record.effects:
+            return []
+        return [
+            copy for copy in found if copy.last is not None and (copy.last.passed or not copy.last.auto_ack)
+        ]
 
 
 class Whereabouts:
@@ -127,15 +137,40 @@ def fates(case: Case) -> list[Fate]:
 
 def _stop(case: Case, where: Whereabouts, record: Record) -> int | None:
     """Return the broker's stop after which a copy, held by the broker before it, was never seen again."""
-    since: list[int] = []
-    if record.confirmed_index is not None and where.unseen(record):
-        since.append(record.confirmed_index)
-    since += [copy.deliveries[-1].index for copy in record.copies if _held(copy)]
-    for begin in since:
+    since: list[tuple[int, str]] = []
+    if record.confirmed_index is not None:
+        since += [(record.confirmed_index, queue) for queue in sorted(where.unseen(record))]
+    since += [(copy.deliveries[-1].index, copy.queue) for copy in record.copies if _held(copy)]
+    for begin, queue in since:
         for index, stop in case.ledger.surroundings.stops:
             if index > begin and stop.how != "freeze":
-                return index
+                state = queue_facts(case, queue)
+                if declared_transient(case, record) or state is None or not _limited(state):
+                    return index
     return None
+
+
+def _limited(state: QueueState) -> bool:
+    """Whether a queue takes messages away by itself."""
+    return state.message_ttl is not None or state.max_length is not None or state.max_length_bytes is not None
+
+
+def declared_transient(case: Case, record: Record) -> str:
+    """Return why a message need not outlive a stop of the broker, in words; empty if it should."""
+    queues = {copy.queue for copy in record.copies if copy.deliveries}
+    queues |= {one.routing_key for one in record.publications if one.exchange == ""}
+    states = [state for queue in sorted(queues) if (state := queue_facts(case, queue)) is not None]
+    for state in states:
+        for word, holds in (
+            ("not durable", not state.durable),
+            ("exclusive", state.exclusive),
+            ("auto-delete", state.auto_delete),
+        ):
+            if holds:
+                return f"`{state.name}` is {word}"
+    if not record.message.persistent and not any(state.type == "quorum" for state in states):
+        return "it was published as transient"
+    return ""
 
 
 def _held(copy: Copy) -> bool:

@@ -23,7 +23,7 @@ def check(case: Case) -> list[Finding]:
     groups = Groups(case, "lost")
     progress = _Progress(case)
     for fate in fates(case):
-        by_consumer = _accepted(fate.record)
+        by_consumer = fate.accepted
         if case.evidence == "unknown" and by_consumer:
             groups.add(
                 Reason(
@@ -50,15 +50,6 @@ def _unsure(fate: Fate, reason: Reason) -> Reason:
         claim=f"has no effect, and whether it is still there cannot be told: {fate.unsure}",
         unknown=True,
     )
-
-
-def _accepted(record: Record) -> list[Copy]:
-    """Copies that a consumer took for good, if there are more of them than effects."""
-    found = [copy for copy in record.copies if copy.settlement in ("acked", "auto")]
-    unread = [copy for copy in found if copy.last is not None and copy.last.auto_ack and not copy.last.passed]
-    if len(found) <= record.effects:
-        return []
-    return [copy for copy in found if copy not in unread]
 
 
 class _Progress:
@@ -143,8 +134,8 @@ def _dropped(case: Case, copy: Copy) -> Reason:
     exchange = None if state is None else state.dead_letter_exchange
     if exchange is None:
         claim = f"lost by policy: rejected by {link}, and `{copy.queue}` has no dead-letter exchange"
-        return Reason(detail="by_policy", claim=claim,
-                      mend=f"give `{copy.queue}` a dead-letter exchange, or requeue what can be tried again")  # fmt: skip
+        mend = f"give `{copy.queue}` a dead-letter exchange, or requeue what can be tried again"
+        return Reason(detail="by_policy", claim=claim, mend=mend)
     claim = f"lost by policy: rejected by {link}, and dead letters of `{copy.queue}` reached no queue"
     return Reason(detail="by_policy", claim=claim,
                   mend=f"bind a queue to the dead-letter exchange {exchange!r}")  # fmt: skip

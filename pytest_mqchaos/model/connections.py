@@ -244,7 +244,11 @@ class Connections:
 
     def on_unsubscribed(self, event: e.Unsubscribed, index: int) -> None:
         """A consumer reads no more; what it has in hand stays there."""
-        self._channel(event).subscriptions.pop(event.consumer_tag, None)
+        channel = self._channel(event)
+        channel.subscriptions.pop(event.consumer_tag, None)
+        for one in channel.open.values():
+            if one.consumer_tag == event.consumer_tag:
+                one.unsubscribed = True
 
     def on_cancelled(self, event: e.ConsumerCancelled, index: int) -> None:
         """The broker ended a subscription and takes its deliveries back: later settlements settle nothing."""

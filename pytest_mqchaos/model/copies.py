@@ -75,6 +75,8 @@ class Delivery:
     """Why it is the broker's again: `requeued`, `link_lost`, `channel_closed`, `cancelled`, `recovered`."""
     returned_index: int | None = None
     returned_at: int | None = None
+    unsubscribed: bool = False
+    """Whether its consumer was cancelled by the client while it was in hand."""
     voided: bool = False
     """Whether a rollback took its settlement back."""
 

@@ -1,0 +1,51 @@
+"""Dead-letter false positive: a good message rests in a terminal dead-letter queue."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.checks.causes import return_cause
+from pytest_mqchaos.checks.fates import Whereabouts
+from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Copy, Record
+from pytest_mqchaos.model.findings import Finding
+
+__all__ = ["check"]
+
+
+def check(case: Case) -> list[Finding]:
+    """Find good messages among the dead letters, by the reason that they were put there for."""
+    groups = Groups(case, "dead_letter_false_positive")
+    where: Whereabouts | None = None
+    for record in case.ledger.records.values():
+        if not record.good:
+            continue
+        for copy in record.copies:
+            if copy.state == "resting":
+                where = where or Whereabouts(case)
+                if copy.queue in where.roles.dead_letter_queues or copy.death_reason is not None:
+                    groups.add(_reason(case, record, copy), record.id)
+    return groups.findings()
+
+
+def _reason(case: Case, record: Record, copy: Copy) -> Reason:
+    detail = copy.death_reason or "published"
+    source = f"`{copy.death_queue}`" if copy.death_queue else "its queue"
+    cause, fault, mend = "", None, ""
+    if detail == "rejected":
+        rejected = [one for one in record.deliveries if one.settlement == "dropped"]
+        who = rejected[-1].link if rejected else "a consumer"
+        words = f"rejected by {who}"
+        mend = "reject only what can never be processed; requeue or retry what failed for a while"
+    elif detail == "delivery_limit":
+        words = f"given up by {source} after too many returns"
+        returned = [one for one in record.deliveries if one.returned]
+        if returned:
+            cause, fault = return_cause(case, returned[-1])
+    elif detail == "expired":
+        words = f"expired in {source}"
+    elif detail == "maxlen":
+        words = f"pushed out of {source}, which was full"
+    else:
+        words = "published there by the application"
+    claim = f"good, and at rest in the dead-letter queue `{copy.queue}`: {words}"
+    return Reason(detail=detail, claim=claim, cause=cause, fault=fault, mend=mend)

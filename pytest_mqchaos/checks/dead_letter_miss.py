@@ -1,0 +1,118 @@
+"""Dead-letter miss: what belongs in the dead-letter queue is not there, or not as it should be."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.checks.causes import listed
+from pytest_mqchaos.checks.fates import Whereabouts
+from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.poison import Expected, poison
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Copy
+from pytest_mqchaos.model.findings import Finding
+
+__all__ = ["check"]
+
+
+def check(case: Case) -> list[Finding]:
+    """Find poison that was dropped or went astray, and dead letters that arrive nowhere."""
+    groups = Groups(case, "dead_letter_miss")
+    for one in poison(case):
+        if not one.required:
+            continue
+        reasons = _arrived(case, one) if one.arrived else [_missing(case, one)]
+        for reason in reasons:
+            if reason is not None:
+                groups.add(reason, one.record.id)
+    _in_transit(case, groups)
+    return groups.findings()
+
+
+def _missing(case: Case, one: Expected) -> Reason | None:
+    record = one.record
+    if record.effects and case.poison == "auto":
+        return None  # accepted, and reported as such
+    resting = [copy.queue for copy in record.copies if copy.state == "resting"]
+    into = listed(one.targets) if one.targets else "any dead-letter queue"
+    if resting:
+        return Reason(detail="wrong_queue", claim=f"is at rest in {listed(set(resting))}, not in {into}")
+    if one.held:
+        return None  # stuck, stalled or in transit
+    unread = [queue for queue in one.targets if isinstance(one.where.room(queue), str)]
+    if unread:
+        return Reason(detail="dropped", claim=f"is missing, and {one.where.room(unread[0])}", unknown=True)
+    return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
+
+
+def _dropped(one: Expected, into: str) -> str:
+    accepted = [copy for copy in one.record.copies if copy.settlement in ("acked", "auto")]
+    if accepted and (last := accepted[-1].last) is not None:
+        how = "read with automatic ack" if last.auto_ack else "acknowledged"
+        return f"is missing in {into}: {how} by {last.link} and gone"
+    rejected = [copy for copy in one.record.copies if copy.settlement == "dropped"]
+    if rejected and (last := rejected[-1].last) is not None:
+        return f"is missing in {into}: rejected by {last.link}, and its dead letter reached no queue"
+    return f"is missing in {into}, and no queue holds it"
+
+
+def _mend(one: Expected) -> str:
+    if not one.targets:
+        return 'name the queue that the application uses: mqchaos.dead_letters("..."), or expect poison="discard"'
+    return "reject without requeue what cannot be processed, instead of acknowledging it"
+
+
+def _arrived(case: Case, one: Expected) -> list[Reason | None]:
+    record = one.record
+    return [
+        *(_wrong_reason(one, copy) for copy in one.arrived),
+        *(_altered(one, copy) for copy in one.arrived),
+        _twice(one),
+        Reason(detail="effected_too", claim="is in the dead-letter queue, and it had an effect too")
+        if record.effects and case.poison != "auto"
+        else None,
+    ]
+
+
+def _wrong_reason(one: Expected, copy: Copy) -> Reason | None:
+    if copy.death_reason not in ("expired", "maxlen") or copy.death_queue not in one.where.roles.work:
+        return None
+    why = "it expired" if copy.death_reason == "expired" else "its queue was full"
+    claim = f"is in `{copy.queue}` because {why} in `{copy.death_queue}`, not because it was rejected"
+    return Reason(detail="wrong_reason", claim=claim)
+
+
+def _altered(one: Expected, copy: Copy) -> Reason | None:
+    digests = (
+        {copy.digest} - {None}
+        if copy.state == "resting"
+        else {each.digest for each in copy.deliveries} - {None}
+    )
+    if not digests - {one.record.message.digest}:
+        return None
+    own = bool(one.record.republications)
+    whose = "the application's own copy" if own else "a copy"
+    return Reason(
+        detail="altered", claim=f"is in `{copy.queue}` as {whose} with another body", information=own
+    )
+
+
+def _twice(one: Expected) -> Reason | None:
+    """More copies than publications. Redeliveries that a fault explains make an honest consumer do that."""
+    if len(one.arrived) <= max(one.record.passed, 1):
+        return None
+    again = any(len(copy.deliveries) > 1 for copy in one.record.copies if copy.queue not in one.targets)
+    claim = f"is in {listed({copy.queue for copy in one.arrived})} {len(one.arrived)} times"
+    return Reason(detail="twice", claim=claim, information=again)
+
+
+def _in_transit(case: Case, groups: Groups) -> None:
+    """Dead letters, good or bad, that their queue still keeps because no queue takes them."""
+    where = Whereabouts(case)
+    for state in where.roles.queues.values():
+        if not state.transit:
+            continue
+        for record in case.ledger.records.values():
+            for copy in record.copies:
+                if copy.queue == state.name and copy.settlement == "dropped":
+                    claim = f"is in dead-letter transit: no queue takes the dead letters of `{state.name}`"
+                    mend = f"bind a queue to the dead-letter exchange {state.dead_letter_exchange!r}"
+                    groups.add(Reason(detail="no_target", claim=claim, mend=mend), record.id)

@@ -1,0 +1,165 @@
+"""Hazards: what a run already shows to be fragile, though nothing broke. Each is named by consumer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from pytest_mqchaos.checks.grouping import in_order
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Delivery, Record
+from pytest_mqchaos.model.findings import Finding, Hazard
+
+__all__ = ["HAZARDS", "HazardCheck"]
+
+HazardCheck: TypeAlias = Callable[[Case, list[Finding]], list[Hazard]]
+
+_LATE = 1_000_000_000
+"""Nanoseconds after its ack from which an effect counts as late."""
+
+
+def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
+    """The wire saw acks whose effects were not there yet. An effect that was there proves nothing."""
+    if not case.ordered_evidence or case.evidence != "effects":
+        return []
+    found: dict[str, list[str]] = {}
+    for record in case.ledger.records.values():
+        if record.good and record.message.expect:
+            for one in record.deliveries:
+                if one.settlement == "acked" and one.effect_seen is False and not _elsewhere(record, one):
+                    found.setdefault(_consumer(one.link), []).append(record.id)
+    return _by_consumer(
+        case, "acked_before_effect", found, _proved(findings, "acked_before_effect"),
+        claim="{consumer} acknowledges before its work shows: a crash in between loses the message",
+        mend="acknowledge after the work",
+    )  # fmt: skip
+
+
+def _elsewhere(record: Record, delivery: Delivery) -> bool:
+    """Whether the work may rightly be done for another copy: one handed on before, or in another queue."""
+    if any(one.index < (delivery.settled_index or 0) for one in record.republications):
+        return True
+    return len({copy.queue for copy in record.copies}) > record.message.expect
+
+
+def auto_ack(case: Case, findings: list[Finding]) -> list[Hazard]:
+    """Deliveries with automatic ack: the broker forgets them as soon as they are sent."""
+    found: dict[str, list[str]] = {}
+    if case.ledger.auto_acks:
+        for record in case.ledger.records.values():
+            for one in record.deliveries:
+                if one.auto_ack:
+                    found.setdefault(_consumer(one.link), []).append(record.id)
+    return _by_consumer(
+        case, "auto_ack", found, _proved(findings, "lost"),
+        claim="{consumer} reads with automatic ack: what it has in hand when it dies is lost",
+        mend="acknowledge by hand, after the work",
+    )  # fmt: skip
+
+
+def effect_before_ack(case: Case, findings: list[Finding]) -> list[Hazard]:
+    """Work that was done twice proves that it is not idempotent; a clean run cannot show it."""
+    twice = {
+        name for one in findings if one.kind == "duplicated" and not one.unknown for name in one.messages
+    }
+    found: dict[str, list[str]] = {}
+    for name in twice:
+        record = case.ledger.records.get(name)
+        if record is not None and any(len(copy.deliveries) > 1 for copy in record.copies):
+            found.setdefault(_consumer(record.deliveries[-1].link), []).append(name)
+    return _by_consumer(
+        case, "effect_before_ack", found, twice,
+        claim="{consumer} does its work again when a delivery comes again",
+        mend="remember the ids that were worked on, in one transaction with the work",
+    )  # fmt: skip
+
+
+def double_settlement(case: Case, findings: list[Finding]) -> list[Hazard]:
+    """Settlements that named no open delivery: a broker closes the channel for them."""
+    counts = Counter(_consumer(event.link) for _, event in case.ledger.surroundings.unknown_settlements)
+    return [
+        Hazard(
+            kind="double_settlement",
+            claim=f"{consumer} settled deliveries that were not open, {count} times: the broker closes the channel",
+            consumer=consumer,
+            count=count,
+            mend="settle each delivery once, on the channel it came on",
+        )
+        for consumer, count in sorted(counts.items())
+    ]
+
+
+def late_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
+    """Effects that came long after the ack: work in another thread, a commit on a timer."""
+    if not case.ordered_evidence or case.evidence != "effects":
+        return []
+    found: dict[str, list[str]] = {}
+    for record in case.ledger.records.values():
+        settled = [one.settled_at for one in record.deliveries if one.settlement in ("acked", "auto")]
+        first = min((at for at in settled if at is not None), default=None)
+        if first is not None and record.effect_at is not None and record.effect_at - first > _LATE:
+            found.setdefault(_consumer(record.deliveries[0].link), []).append(record.id)
+    return _by_consumer(
+        case, "late_effect", found, set(),
+        claim="the work of {consumer} shows more than a second after its ack",
+        mend="acknowledge after the work is done",
+    )  # fmt: skip
+
+
+def unlimited_prefetch(case: Case, findings: list[Finding]) -> list[Hazard]:
+    """Subscriptions without a prefetch: the broker hands out all it has, to one consumer."""
+    queues = {one.queue for record in case.ledger.records.values() for one in record.deliveries}
+    consumers = Counter(
+        _consumer(event.link)
+        for _, event in case.ledger.surroundings.subscribed
+        if event.prefetch == 0 and not event.auto_ack and event.queue in queues
+    )
+    return [
+        Hazard(
+            kind="unlimited_prefetch",
+            claim=f"{consumer} subscribes without a prefetch: it is handed everything at once",
+            consumer=consumer,
+            count=count,
+            mend="set a prefetch (basic.qos) before subscribing",
+        )
+        for consumer, count in sorted(consumers.items())
+    ]
+
+
+def _consumer(link: str) -> str:
+    """The consumer's name of a replica's link."""
+    return link.split("#")[0]
+
+
+def _proved(findings: Iterable[Finding], kind: str) -> set[str]:
+    """Messages of the findings of a kind that a fault explains."""
+    return {name for one in findings if one.kind == kind and one.fault is not None for name in one.messages}
+
+
+def _by_consumer(
+    case: Case, kind: str, found: dict[str, list[str]], proved: set[str], *, claim: str, mend: str
+) -> list[Hazard]:
+    return [
+        Hazard(
+            kind=kind,
+            claim=claim.format(consumer=consumer),
+            messages=in_order(case, messages),
+            consumer=consumer,
+            count=len(set(messages)),
+            confirmed=not proved.isdisjoint(messages),
+            mend=mend,
+        )
+        for consumer, messages in sorted(found.items())
+    ]
+
+
+HAZARDS: tuple[tuple[str, HazardCheck], ...] = (
+    ("acked_before_effect", acked_before_effect),
+    ("effect_before_ack", effect_before_ack),
+    ("auto_ack", auto_ack),
+    ("double_settlement", double_settlement),
+    ("late_effect", late_effect),
+    ("unlimited_prefetch", unlimited_prefetch),
+)
+"""Every hazard by its kind; they see the findings, which may prove them."""

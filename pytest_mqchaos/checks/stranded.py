@@ -1,0 +1,36 @@
+"""Stranded: a good message without its effect, at rest in a queue that nobody reads and nobody named."""
+
+from __future__ import annotations
+
+from pytest_mqchaos.checks.fates import Whereabouts, done
+from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Copy
+from pytest_mqchaos.model.findings import Finding
+
+__all__ = ["check"]
+
+
+def check(case: Case) -> list[Finding]:
+    """Find good messages that were put aside; those in dead-letter queues are false positives instead."""
+    groups = Groups(case, "stranded")
+    where: Whereabouts | None = None
+    for record in case.ledger.records.values():
+        resting = [copy for copy in record.copies if copy.state == "resting"]
+        if not resting or not record.good or done(case, record) >= record.message.expect:
+            continue
+        if case.evidence == "unknown" and record.accepted:
+            continue  # whether its work was done cannot be seen: `lost` says so
+        where = where or Whereabouts(case)
+        for copy in resting:
+            if copy.queue not in where.roles.dead_letter_queues and copy.death_reason is None:
+                groups.add(_reason(copy), record.id)
+    return groups.findings()
+
+
+def _reason(copy: Copy) -> Reason:
+    queue = copy.queue
+    return Reason(
+        claim=f"stranded: at rest in `{queue}`, which nobody reads, and its work was never done",
+        mend=f'if `{queue}` is where the application puts bad messages, name it: mqchaos.dead_letters("{queue}")',
+    )
