@@ -147,6 +147,10 @@ def _styled(lines: Iterable[str], style: str) -> list[Line]:
 
 
 def _fitted(text: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        text, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    """Break a line between words; all before its colon, the name of the test above all, stays together."""
+    head, colon, rest = text.partition(": ")
+    whole = head.replace(" ", "\0") + colon + rest
+    lines = textwrap.wrap(
+        whole, max(width, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
+    return [line.replace("\0", " ") for line in lines]
