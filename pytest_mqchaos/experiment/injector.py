@@ -189,6 +189,10 @@ class Injector:
             return None
         return self._strikes([(armed, str(armed.trigger)) for armed, _ in due], relay.observer.link, "before")
 
+    def look(self) -> None:
+        """Read the effects; what is due by them strikes at the next settlement or look of its own."""
+        self._poll_effects()
+
     def saw_effect(self, event: facts.Effected) -> None:
         """Count an effect; a fault that waits for it is due at the next look."""
         if event.message is None:

@@ -329,10 +329,18 @@ class Work:
                 f"{e.description} struck {e.target or 'nothing'} at {e.trigger} by {e.actor}" for e in struck
             ]
             found.append(("faults", "\n".join(lines)))
-        log = run.broker.log_tail(_TAIL).rstrip()
+        log = "\n".join(line for line in run.broker.log_tail(200).splitlines() if _tells(line, run.namespace))
+        log = _last(log, _TAIL)
         if log:
             found.append(("broker's log", log))
         return found
+
+
+def _tells(line: str, namespace: str) -> bool:
+    """Whether a line of the broker's log is worth showing: no routine, and not of another test's namespace."""
+    if "[info]" in line or "[notice]" in line or "[debug]" in line:
+        return False
+    return "mqchaos-" not in line or namespace in line
 
 
 def _stem(target: object) -> str:

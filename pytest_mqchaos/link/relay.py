@@ -49,6 +49,9 @@ class Tap(Protocol):
     def before_settlement(self, relay: Relay) -> Strike | None:
         """Look at the effects before a settlement goes on; return what strikes before it."""
 
+    def look(self) -> None:
+        """Look at the effects, and let nothing strike."""
+
 
 class Pipe:
     """One direction of a connection."""
