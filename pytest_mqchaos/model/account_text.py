@@ -142,7 +142,7 @@ def _asides(account: Account) -> list[str]:
             why = f" ({printable(each.allowed, 160)})" if each.allowed else ""
             lines.append(f"  allowed{why}: {_of_kind(account, each.kind, [each])}")
     lines += [
-        f"  hazard: {_hazard(hazard)}"
+        f"  hazard: {_hazard(account, hazard)}"
         for hazard in account.hazards
         if not hazard.confirmed and account.reason_to_allow(hazard.kind, "*") is None
     ]
@@ -158,14 +158,14 @@ def _asides(account: Account) -> list[str]:
     return lines
 
 
-def _hazard(hazard: Hazard) -> str:
-    who = (
-        f" ({printable(hazard.consumer, 80)})"
-        if hazard.consumer and hazard.consumer not in hazard.claim
-        else ""
-    )
-    mend = f"; mend: {printable(hazard.mend, 160)}" if hazard.mend else ""
-    return f"{printable(hazard.claim or hazard.kind, _LINE)}{who}{mend}"
+def _hazard(account: Account, hazard: Hazard) -> str:
+    claim = printable(hazard.claim or hazard.kind, _LINE)
+    facts = [] if hazard.consumer in claim else [printable(hazard.consumer, 80)]
+    if hazard.messages:
+        count = max(hazard.count, len(hazard.messages))
+        facts.append(f"{count:,} of {plural(len(account.published), 'message')}")
+    about = f" ({', '.join(facts)})" if facts else ""
+    return f"{claim}{about}" + (f"; mend: {printable(hazard.mend, 160)}" if hazard.mend else "")
 
 
 def explain(account: Account, life: Life) -> str:
@@ -185,5 +185,5 @@ def explain(account: Account, life: Life) -> str:
             lines.append(f"  {each.name} ({weight}): {printable(each.claim, _LINE)}")
             lines += [f"  cause: {printable(each.cause, _LINE)}"] if each.cause else []
             lines += _mend(each) if each.violation else []
-    lines += [f"  hazard: {_hazard(each)}" for each in account.hazards if life.id in each.messages]
+    lines += [f"  hazard: {_hazard(account, each)}" for each in account.hazards if life.id in each.messages]
     return "\n".join(cut(line, 2 * _LINE) for line in lines)

@@ -1,4 +1,4 @@
-"""What a failed comparison with a sequence of messages says: which ones are too many, which are missing."""
+"""What a failed comparison with messages says: which are too many, with their lives, and which are missing."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ def _listed(value: object) -> bool:
 
 def _unequal(messages: Messages, other: object, head: str) -> list[str]:
     wanted = list(other) if isinstance(other, Collection) else []
-    extra = [life.id for life in messages if not any(life == each for each in wanted)]
+    extra = [life for life in messages if not any(life == each for each in wanted)]
     missing = [each for each in wanted if each not in messages]
     lines = [head]
     if extra:
-        lines.append(f"not expected in {messages.name}: {_members(extra)}")
+        lines.append(f"not expected in {messages.name}: {_members([life.id for life in extra])}")
     if missing:
         lines.append(f"missing in {messages.name}: {_members([_name(each) for each in missing])}")
-    return lines if len(lines) > 1 else [head, "the same messages, in another order or more than once"]
+    if not extra and not missing:
+        lines.append("the same messages, in another order or more than once")
+    return [*lines, *(line for life in extra[:SHOWN] for line in str(life).splitlines())]
 
 
 def _first_life(left: object, messages: Messages) -> list[str]:

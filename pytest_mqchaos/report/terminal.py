@@ -88,9 +88,10 @@ def _headline(runs: Sequence[Mapping[str, Any]], states: Sequence[str], collecte
 
 
 def _not_well(run: Mapping[str, Any], word: str) -> str:
-    why = run["summary"] if run["failed"] or run["verdict"] == "unknown" else run["error"]
+    by_itself = word == "failed" and not run["failed"]
+    why = (run["error"] or "the test itself failed") if by_itself else run["summary"]
     attempt = f" (attempt {run['attempt']})" if run["attempt"] > 1 else ""
-    return f"{word} {_short(run)}{attempt}: {printable(why or 'the test itself failed', 400)}"
+    return f"{word} {_short(run)}{attempt}: {printable(why, 400)}"
 
 
 def _allowances(runs: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -124,11 +125,13 @@ def _hazards(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             continue
         run, hazard = clean[0]
         proofs = [other for other, same in seen if same["confirmed"]]
-        who = f" ({printable(hazard['consumer'], 80)})" if hazard["consumer"] else ""
+        claim = printable(hazard["claim"] or hazard["kind"], 400)
+        facts = [] if hazard["consumer"] in claim else [printable(hazard["consumer"], 80)]
+        if hazard["messages"]:
+            facts.append(f"{hazard['count']:,} of {plural(run['counts']['published'], 'message')}")
+        about = f" ({', '.join(facts)})" if facts else ""
         proof = f", proved by {_short(proofs[0])}" if proofs else ""
-        lines.append(
-            f"hazard in {_short(run)}: {printable(hazard['claim'] or hazard['kind'], 400)}{who}{proof}"
-        )
+        lines.append(f"hazard in {_short(run)}: {claim}{about}{proof}")
     return lines
 
 

@@ -241,7 +241,7 @@ def test_explain_tells_the_whole_life() -> None:
             "     0.004  acknowledged by worker",
             "  redelivered (information): delivered twice",
             "  cause: connection_drop()",
-            "  hazard: automatic ack",
+            "  hazard: automatic ack (1 of 200 messages)",
         ]
     )
 

@@ -130,6 +130,22 @@ def test_a_hazard_on_a_clean_run_is_named() -> None:
     ]
 
 
+def test_a_hazard_says_how_many_messages_show_it() -> None:
+    """The numbers stand behind the claim, the consumer only where the claim does not name it."""
+    early = replace(EARLY, claim="worker acknowledges before its work shows", messages=("a", "b"), count=2)
+
+    assert lines(run(account(hazards=[early])))[1][0] == (
+        "hazard in test_orders[baseline]: worker acknowledges before its work shows (2 of 200 messages)"
+    )
+
+
+def test_a_test_that_fails_by_itself_under_an_unknown_verdict() -> None:
+    """The test's own error is what failed it, not the verdict."""
+    said = lines(run(account(UNKNOWN), outcome="failed", error="assert 1 == 2", reproduce=""))
+
+    assert said[1] == ("failed test_orders[baseline]: assert 1 == 2", RED)
+
+
 def test_a_hazard_is_named_once_for_a_test_with_its_proof() -> None:
     """The same hazard in other scenarios of the test is not repeated; the one that proves it is named."""
     proved = account(found("lost", 1), hazards=[replace(EARLY, confirmed=True)])
