@@ -42,7 +42,7 @@ from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.story import Step, tell
 
-__all__ = ["Life", "Lives", "Step", "lives", "step_lines"]
+__all__ = ["Life", "Lives", "lives", "step_lines"]
 
 
 class Life:
