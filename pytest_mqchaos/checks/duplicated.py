@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.checks.causes import return_cause
+from pytest_mqchaos.checks.causes import listed, return_cause
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record

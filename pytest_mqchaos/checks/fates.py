@@ -73,8 +73,15 @@ class Whereabouts:
         return False
 
     def still_there(self, record: Record) -> int:
-        """How many copies of a message are in hand or at rest."""
-        return sum(copy in self.open or copy.state == "resting" for copy in record.copies)
+        """How many copies of a message are in hand, at rest, or dead letters that no queue took yet."""
+        return sum(
+            copy in self.open or copy.state == "resting" or self.in_transit(copy) for copy in record.copies
+        )
+
+    def in_transit(self, copy: Copy) -> bool:
+        """Whether a copy may be in dead-letter transit: given up, and its queue still keeps some that were."""
+        state = self.roles.queues.get(copy.queue)
+        return state is not None and state.transit > 0 and copy.settlement == "dropped"
 
     def possible(self, record: Record) -> set[str]:
         """Queues where a copy of a message may stand that was not seen settled there."""

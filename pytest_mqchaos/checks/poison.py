@@ -27,7 +27,7 @@ class Expected:
     @property
     def held(self) -> bool:
         """Whether a copy is still in hand, ready, waiting or in transit."""
-        if any(copy in self.where.open for copy in self.record.copies):
+        if any(copy in self.where.open or self.where.in_transit(copy) for copy in self.record.copies):
             return True
         return any(self.where.room(queue) is True for queue in self.where.possible(self.record))
 

@@ -21,13 +21,14 @@ def check(case: Case) -> list[Finding]:
     """Find poison that consumers did not get rid of.
 
     `crash_loop` if they keep dying on it, `head_of_line` if others wait behind it, `limit` if only the broker's
-    delivery limit ended it.
+    delivery limit ended it. What is in dead-letter transit was given up: that is a dead-letter miss.
     """
     groups = Groups(case, "poison_stuck")
     for one in poison(case):
         if one.record.effects or not one.deliveries:
             continue
-        if one.held and not one.arrived:
+        in_transit = any(one.where.in_transit(copy) for copy in one.record.copies)
+        if one.held and not one.arrived and not in_transit:
             groups.add(_stuck(case, one), one.record.id)
         elif (limit := _limited(case, one)) is not None:
             groups.add(limit, one.record.id)

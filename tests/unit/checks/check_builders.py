@@ -79,7 +79,7 @@ class Run:
         self.clock += milliseconds
         return self
 
-    def add(self, kind: type[e.Event], **fields: Any) -> None:
+    def add(self, kind: type[e.Event], /, **fields: Any) -> None:
         """Append a fact."""
         self.clock += 1.0
         self.events.append(kind(at=1_000_000_000 + round(self.clock * 1e6), **fields))
@@ -216,7 +216,7 @@ class Run:
         )
         return self
 
-    def on_channel(self, kind: type[e.Event], link: str = "worker", **fields: Any) -> Run:
+    def on_channel(self, kind: type[e.Event], link: str = "worker", /, **fields: Any) -> Run:
         """Append a fact of a link's first channel."""
         self.add(kind, link=link, connection=self.connection(link), channel=1, **fields)
         return self

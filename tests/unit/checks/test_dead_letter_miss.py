@@ -1,0 +1,184 @@
+"""Dead-letter miss and false positive: who belongs among the dead letters."""
+
+from __future__ import annotations
+
+from check_builders import Run, found, name, only, queue
+
+ORDERS = queue("orders", dead_letter_exchange="", dead_letter_routing_key="orders.dead")
+DEAD = frozenset({"orders.dead"})
+
+
+def one_poison() -> Run:
+    """One good message was worked on, one poison message was published."""
+    return Run(1, poison=1).subscribe().publish().work(1)
+
+
+def rejected() -> Run:
+    """The poison message was rejected and its queue says where dead letters go."""
+    run = one_poison()
+    return run.nack(run.deliver(2), requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
+
+
+def test_in_the_dead_letter_queue() -> None:
+    """Poison that is rejected and arrives where the dead-letter exchange leads is right."""
+    assert found(rejected().rest(2, "orders.dead", death_reason="rejected", death_queue="orders")) == {}
+
+
+def test_in_the_queue_that_the_test_named() -> None:
+    """Poison that the application itself puts into the named queue is right, whatever it makes of the body."""
+    run = one_poison()
+    hand = run.deliver(2)
+    run.republish(2, "orders.dead", digest="other").ack(hand).settled(
+        queue("orders"), queue("orders.dead", ready=1)
+    )
+    run.rest(2, "orders.dead", digest="other")
+    assert found(run, dead_letters=DEAD) == {"(dead_letter_miss:altered)": [2]}
+
+
+def test_swallowed_with_an_ack() -> None:
+    """Poison that was acknowledged though a dead-letter queue is there is missing in it."""
+    run = one_poison()
+    finding = only(run.ack(run.deliver(2)).settled(ORDERS, queue("orders.dead")), "dead_letter_miss")
+    assert (finding.name, finding.violation) == ("dead_letter_miss:dropped", True)
+    assert finding.claim == "is missing in `orders.dead`: acknowledged by worker and gone"
+
+
+def test_discard_needs_no_dead_letter_queue() -> None:
+    """Where the test expects a discard, an ack is right though a dead-letter queue is there."""
+    run = one_poison()
+    assert found(run.ack(run.deliver(2)).settled(ORDERS, queue("orders.dead")), poison="discard") == {}
+
+
+def test_expected_and_no_queue_to_go_to() -> None:
+    """Where the test expects a dead letter and there is no dead-letter queue, rejected poison is a miss."""
+    run = one_poison()
+    assert found(run.nack(run.deliver(2), requeue=False).settled(), poison="dead-letter") == {
+        "dead_letter_miss:dropped": [2]
+    }
+
+
+def test_in_the_wrong_queue() -> None:
+    """Poison in another terminal queue than the one named is in the wrong queue."""
+    run = one_poison()
+    hand = run.deliver(2)
+    run.republish(2, "orders.odd").ack(hand)
+    run.settled(queue("orders"), queue("orders.odd", ready=1), queue("orders.dead"))
+    assert found(run.rest(2, "orders.odd"), dead_letters=DEAD) == {"dead_letter_miss:wrong_queue": [2]}
+
+
+def test_for_the_wrong_reason() -> None:
+    """Poison that only expired was not recognised."""
+    run = rejected().rest(2, "orders.dead", death_reason="expired", death_queue="orders")
+    assert found(run) == {"dead_letter_miss:wrong_reason": [2]}
+
+
+def test_with_another_body() -> None:
+    """A dead letter whose body changed on the broker's way is altered."""
+    run = rejected().rest(2, "orders.dead", death_reason="rejected", death_queue="orders", digest="other")
+    assert found(run) == {"dead_letter_miss:altered": [2]}
+
+
+def test_twice() -> None:
+    """Two dead letters of one publication, with no redelivery that explains them, are one too many."""
+    run = rejected().rest(2, "orders.dead", death_reason="rejected", death_queue="orders")
+    assert found(run.rest(2, "orders.dead")) == {"dead_letter_miss:twice": [2]}
+
+
+def test_twice_after_a_lost_ack_is_at_least_once() -> None:
+    """An application that publishes dead letters itself repeats them when its ack is lost: information."""
+    run = one_poison()
+    run.deliver(2)
+    run.republish(2, "orders.dead").lose().subscribe()
+    hand = run.deliver(2, redelivered=True)
+    run.republish(2, "orders.dead").ack(hand).settled(queue("orders"), queue("orders.dead", ready=2))
+    run.rest(2, "orders.dead").rest(2, "orders.dead")
+    said = found(run, dead_letters=DEAD)
+    assert [each for each in said if not each.startswith("(")] == []
+
+
+def test_there_and_effected_too() -> None:
+    """Poison that is both dead-lettered and worked on is a miss where the test says dead-letter."""
+    run = rejected().rest(2, "orders.dead", death_reason="rejected", death_queue="orders").effect(2)
+    assert found(run, poison="dead-letter") == {"poison_effected": [2], "dead_letter_miss:effected_too": [2]}
+
+
+def test_dead_letters_that_no_queue_takes() -> None:
+    """Dead letters that are still in transit at the end have no target."""
+    run = one_poison()
+    run.nack(run.deliver(2), requeue=False)
+    orders = queue("orders", type="quorum", transit=1, dead_letter_exchange="gone")
+    assert found(run.unsettled(orders)) == {"dead_letter_miss:no_target": [2]}
+
+
+def test_dead_letters_that_their_full_target_does_not_take() -> None:
+    """Dead letters in transit to a queue that is there, good or bad, are neither dropped nor lost."""
+    run = Run(1, poison=1).subscribe().publish()
+    run.nack(run.deliver(1), run.deliver(2), requeue=False)
+    orders = queue(
+        "orders", type="quorum", transit=2, dead_letter_exchange="", dead_letter_routing_key="orders.dead"
+    )
+    assert found(run.unsettled(orders, queue("orders.dead"))) == {"dead_letter_miss:no_target": [1, 2]}
+
+
+def test_what_could_not_be_read_is_unknown() -> None:
+    """Where the dead-letter queue could not be read, a missing poison message is unknown."""
+    run = one_poison()
+    run.nack(run.deliver(2), requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
+    assert found(run) == {"dead_letter_miss:dropped?": [2]}
+
+
+def test_read_off_the_wire_where_the_queue_has_a_consumer() -> None:
+    """A dead-letter queue with a consumer of its own is read off the wire."""
+    run = one_poison().subscribe("orders.dead", link="mortician")
+    run.nack(run.deliver(2), requeue=False)
+    run.ack(run.deliver(2, "orders.dead", link="mortician", deaths="rejected"))
+    assert found(run.settled(ORDERS, queue("orders.dead")), dead_letters=DEAD) == {}
+
+
+def test_a_good_message_among_the_dead() -> None:
+    """A good message at rest in a dead-letter queue is a false positive, and not lost."""
+    run = Run(2).subscribe().publish().work(1)
+    run.nack(run.deliver(2), requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
+    run.rest(2, "orders.dead", death_reason="rejected", death_queue="orders")
+    finding = only(run, "dead_letter_false_positive")
+    assert (finding.name, finding.violation) == ("dead_letter_false_positive:rejected", True)
+    assert finding.claim == "good, and at rest in the dead-letter queue `orders.dead`: rejected by worker"
+    assert set(found(run)) == {"dead_letter_false_positive:rejected"}
+
+
+def test_a_limit_reached_by_faults_names_them() -> None:
+    """A delivery limit that injected faults used up names the last of them as the cause."""
+    from pytest_mqchaos.model.faults import connection_drop
+    from pytest_mqchaos.model.triggers import delivery
+
+    run = Run(1).subscribe().publish().plan(connection_drop(after=delivery(1)))
+    run.deliver(1)
+    run.fire(0, at=1).lose().subscribe()
+    limited = queue(
+        "orders", delivery_limit=1, dead_letter_exchange="", dead_letter_routing_key="orders.dead"
+    )
+    run.settled(limited, queue("orders.dead", ready=1))
+    run.rest(1, "orders.dead", death_reason="delivery_limit", death_queue="orders")
+    finding = only(run, "dead_letter_false_positive")
+    assert (finding.detail, finding.cause) == ("delivery_limit", "connection_drop(after=delivery(1))")
+
+
+def test_stranded() -> None:
+    """A good message in a queue that nobody reads is stranded; once named, that is a dead-letter queue."""
+    run = Run(1).subscribe().publish()
+    hand = run.deliver(1)
+    run.republish(1, "orders.odd").ack(hand, effect_seen=False).settled(
+        queue("orders"), queue("orders.odd", ready=1)
+    )
+    run.rest(1, "orders.odd")
+    assert found(run) == {"stranded": [1]}
+    assert only(run, "stranded").messages == (name(1),)
+    assert found(run, dead_letters=frozenset({"orders.odd"})) == {"dead_letter_false_positive:published": [1]}
+
+
+def test_handed_on_after_its_work() -> None:
+    """A message that was worked on and handed on to a queue that nobody reads is right."""
+    run = Run(1).subscribe().publish()
+    hand = run.deliver(1)
+    run.effect(1).republish(1, "results").ack(hand, effect_seen=True)
+    assert found(run.settled(queue("orders"), queue("results", ready=1)).rest(1, "results")) == {}

@@ -1,0 +1,46 @@
+"""The judge: every check, its verdict by the guarantee, and a check that fails."""
+
+from __future__ import annotations
+
+import pytest
+from check_builders import Run, found
+
+from pytest_mqchaos import checks
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.findings import FINDING_KINDS, HAZARD_KINDS, Finding
+
+
+def test_every_kind_has_its_check() -> None:
+    """The kinds of findings and hazards are those that are checked, in the order of a report."""
+    assert tuple(kind for kind, _ in checks.CHECKS) == FINDING_KINDS
+    assert tuple(kind for kind, _ in checks.HAZARDS) == HAZARD_KINDS
+
+
+def test_a_check_that_raises_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that raises is a finding that cannot be judged, with its error, and the others still run."""
+
+    def broken(case: Case) -> list[Finding]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(checks, "CHECKS", (("lost", broken), *checks.CHECKS[1:]))
+    run = Run(1).subscribe().publish().work(1).settled()
+    (finding,) = checks.judge(run.case())[0]
+    assert (finding.kind, finding.unknown, finding.violation) == ("lost", True, True)
+    assert finding.claim == "the check itself failed: ZeroDivisionError: a bug"
+    assert not checks.judge(run.case("at-most-once"))[0][0].violation
+
+
+def test_a_hazard_that_raises_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hazard that raises is told, and breaks no promise."""
+
+    def broken(case: Case, findings: list[Finding]) -> list[object]:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(checks, "HAZARDS", (("auto_ack", broken),))
+    run = Run(1).subscribe().publish().work(1).settled()
+    assert found(run) == {"(auto_ack?)": []}
+
+
+def test_nothing_at_all() -> None:
+    """A run in which nothing happened has no finding of its own; that is the test's error."""
+    assert found(Run(1)) == {}

@@ -1,0 +1,84 @@
+"""Redelivered: one copy more often than once, explained or not."""
+
+from __future__ import annotations
+
+import pytest
+from check_builders import Run, found, only
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.faults import connection_drop
+from pytest_mqchaos.model.triggers import delivery
+
+EXPLAINED = {"(redelivered:explained)": [1]}
+
+
+def test_while_another_has_it() -> None:
+    """A copy that is delivered again while a consumer has it, and nothing took it back, is unexplained."""
+    run = Run(1).subscribe().subscribe(link="other").publish()
+    first = run.deliver(1)
+    second = run.deliver(1, link="other")
+    run.effect(1).ack(first, second, effect_seen=True).settled()
+    finding = only(run, "redelivered", "at-most-once")
+    assert (finding.name, finding.violation) == ("redelivered:unexplained", True)
+    assert finding.claim == "delivered again to other while worker (tag 1) had it, and nothing took it back"
+
+
+@pytest.mark.parametrize(
+    "why", ["requeue", "link", "channel", "cancel", "recover", "rollback", "unsubscribe", "stop"]
+)
+def test_explained(why: str) -> None:
+    """Requeue, recover, rollback, the end of consumer, link or channel, a cancel, a broker stop explain it."""
+    run = Run(1).subscribe().publish()
+    hand = run.deliver(1)
+    if why == "requeue":
+        run.nack(hand)
+    elif why == "link":
+        run.lose()
+    elif why == "channel":
+        run.on_channel(e.ChannelClosed, by="client").on_channel(e.ChannelOpened)
+    elif why == "cancel":
+        run.on_channel(e.ConsumerCancelled, consumer_tag="worker-orders", queue="orders")
+    elif why == "recover":
+        run.on_channel(e.Recovered)
+    elif why == "rollback":
+        run.ack(hand, transactional=True).on_channel(e.RolledBack)
+    elif why == "unsubscribe":
+        run.on_channel(e.Unsubscribed, consumer_tag="worker-orders", queue="orders")
+    else:
+        run.restart_broker()
+    again = run.deliver(1, redelivered=True)
+    run.effect(1).ack(again, effect_seen=True)
+    if why in ("rollback", "unsubscribe"):
+        run.ack(hand, effect_seen=True)
+    assert found(run.settled()) == EXPLAINED
+
+
+def test_a_broker_that_sees_the_end_of_a_connection_before_we_do() -> None:
+    """A delivery to another consumer may be seen before the end of the connection that explains it."""
+    run = Run(1).subscribe().subscribe(link="other").publish()
+    run.deliver(1)
+    again = run.deliver(1, link="other", redelivered=True)
+    run.lose().effect(1).ack(again, effect_seen=True).settled()
+    assert found(run) == EXPLAINED
+
+
+def test_the_end_of_the_run_explains_nothing() -> None:
+    """Connections that end when the plugin ends the consumers explain no earlier redelivery."""
+    run = Run(1).subscribe().subscribe(link="other").publish()
+    run.deliver(1)
+    again = run.deliver(1, link="other")
+    run.effect(1).ack(again, effect_seen=True).settled().lose(by="client")
+    assert found(run)["redelivered:unexplained"] == [1]
+
+
+def test_the_fault_is_the_cause() -> None:
+    """A redelivery after a cut names the fault."""
+    run = Run(1).subscribe().publish().plan(connection_drop(after=delivery(1)))
+    run.deliver(1)
+    run.fire(0, at=1).lose().subscribe().work(1, redelivered=True).settled()
+    assert only(run, "redelivered").cause == "connection_drop(after=delivery(1))"
+
+
+def test_the_flag_is_evidence_not_a_record() -> None:
+    """A first delivery with the redelivered flag (prefetched and never read before) is no redelivery."""
+    assert found(Run(1).subscribe().publish().work(1, redelivered=True).settled()) == {}

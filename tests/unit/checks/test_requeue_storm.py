@@ -1,0 +1,67 @@
+"""Requeue storm: given back again and again."""
+
+from __future__ import annotations
+
+from check_builders import SECOND, Run, found, queue
+
+
+def requeued(times: int, *, pause: float = 0.0, poison: int = 1) -> Run:
+    """A poison message is given back so many times."""
+    run = Run(1, poison=poison).subscribe().publish().work(1)
+    for turn in range(times):
+        run.nack(run.deliver(2, redelivered=turn > 0)).wait(pause)
+    return run
+
+
+def test_nack_requeue_of_poison() -> None:
+    """A consumer that requeues poison at once makes a storm, and the poison is stuck."""
+    run = requeued(30).unsettled(queue("orders", ready=1))
+    assert found(run) == {
+        "requeue_storm": [2],
+        "poison_stuck": [2],
+        "(redelivered:explained)": [2],
+    }
+
+
+def test_a_storm_that_the_delivery_limit_ends() -> None:
+    """A storm on a quorum queue ends with the broker's default limit: both are named."""
+    run = requeued(20).settled(queue("orders", type="quorum", delivery_limit=20))
+    assert found(run) == {
+        "requeue_storm": [2],
+        "poison_stuck:limit": [2],
+        "(redelivered:explained)": [2],
+    }
+
+
+def test_three_tries_and_then_the_dead_letter_queue() -> None:
+    """Three immediate tries and then the dead-letter queue is a sound design."""
+    run = requeued(3)
+    run.nack(run.deliver(2, redelivered=True), requeue=False)
+    orders = queue("orders", dead_letter_exchange="", dead_letter_routing_key="orders.dead")
+    run.settled(orders, queue("orders.dead", ready=1))
+    run.rest(2, "orders.dead", death_reason="rejected", death_queue="orders")
+    assert found(run) == {"(redelivered:explained)": [2]}
+
+
+def test_redeliveries_that_go_on_while_nothing_progresses() -> None:
+    """Slow requeues are a storm too if nothing else happens."""
+    run = requeued(12, pause=2 * SECOND).unsettled(queue("orders", ready=1))
+    assert "requeue_storm" in found(run)
+
+
+def test_slow_tries_while_others_progress() -> None:
+    """Ten slow tries are a retry, not a storm."""
+    run = requeued(11, pause=2 * SECOND)
+    hand = run.deliver(2, redelivered=True)
+    assert "requeue_storm" not in found(run.ack(hand).settled())
+
+
+def test_a_process_that_dies_each_time_is_no_storm() -> None:
+    """Deliveries to processes that die on it are a crash loop."""
+    run = Run(1, poison=1).start().subscribe().publish()
+    for _ in range(12):
+        run.deliver(2)
+        run.end(by="itself", exit_code=1).lose(by="client").start().subscribe()
+    said = found(run.work(1).unsettled(queue("orders", ready=1)))
+    assert "requeue_storm" not in said
+    assert said["poison_stuck:crash_loop"] == [2]
