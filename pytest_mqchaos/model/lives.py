@@ -45,6 +45,10 @@ from pytest_mqchaos.model.story import Step, tell
 __all__ = ["Life", "Lives", "lives", "step_lines"]
 
 
+_COLUMN = 48
+"""Longest sentence that moves the margin notes of a life to the right."""
+
+
 class Life:
     """One message and everything that happened to it.
 
@@ -247,8 +251,8 @@ def step_lines(steps: Sequence[Step], *, most: int | None = None) -> list[str]:
     if most is not None and len(shown) > most:
         left_out = len(shown) - most + 1
         shown = [*shown[: most // 2], *shown[most // 2 + left_out :]]
-    margin = min(max((len(step.text) for step in shown), default=0), 60) + 3
-    lines = [f"{step.seconds:10.3f}  {step.text:{margin}}{step.margin}".rstrip() for step in shown]
+    column = max((len(step.text) for step in shown if len(step.text) <= _COLUMN), default=0)
+    lines = [f"{step.seconds:10.3f}  {step.text.ljust(column)}   {step.margin}".rstrip() for step in shown]
     if left_out and most is not None:
         lines.insert(most // 2, f"{'...':>10}  {left_out:,} steps more")
     return lines

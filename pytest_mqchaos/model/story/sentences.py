@@ -20,7 +20,7 @@ from pytest_mqchaos.model.events import (
     Rested,
     Returned,
 )
-from pytest_mqchaos.model.story.walk import Teller, Walk, place
+from pytest_mqchaos.model.story.walk import Teller, Walk, place, reason
 
 __all__ = ["SENTENCES"]
 
@@ -56,8 +56,7 @@ def _publish_nacked(walk: Walk, event: PublishNacked) -> None:
 
 def _returned(walk: Walk, event: Returned) -> None:
     walk.at_broker = False
-    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
-    walk.say(event, f"returned, no queue took it ({why})" if why else "returned, no queue took it")
+    walk.say(event, f"returned, no queue took it{reason(event)}")
 
 
 def _publish_failed(walk: Walk, event: PublishFailed) -> None:

@@ -22,7 +22,7 @@ from pytest_mqchaos.model.events import (
     RolledBack,
     SettleEnded,
 )
-from pytest_mqchaos.model.story.walk import Teller, Walk, names_in
+from pytest_mqchaos.model.story.walk import Teller, Walk, names_in, reason
 
 __all__ = ["SURROUNDINGS"]
 
@@ -33,7 +33,7 @@ def _back(walk: Walk) -> str:
 
 
 def _link_lost(walk: Walk, event: LinkLost) -> None:
-    how = _how_lost(event)
+    how = _how_lost(event) if "broker" not in walk.down else f"{event.link}'s link was lost"
     fault = walk.fault_at(event.at, event.link) if event.by == "fault" else None
     if walk.unconfirmed_on == event.connection:
         walk.unconfirmed_on = None
@@ -54,8 +54,7 @@ def _how_lost(event: LinkLost) -> str:
         return f"{event.link}'s link was lost"
     if event.by == "client":
         return f"{event.link} closed its link"
-    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
-    return f"the broker closed {event.link}'s link" + (f" ({why})" if why else "")
+    return f"the broker closed {event.link}'s link{reason(event)}"
 
 
 def _channel_closed(walk: Walk, event: ChannelClosed) -> None:
@@ -63,13 +62,10 @@ def _channel_closed(walk: Walk, event: ChannelClosed) -> None:
     if not held:
         return
     walk.back(held)
-    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
     if event.by == "client":
         walk.say(event, f"{_back(walk)}: {event.link} closed its channel")
     else:
-        walk.say(
-            event, f"{_back(walk)}: the broker closed {event.link}'s channel" + (f" ({why})" if why else "")
-        )
+        walk.say(event, f"{_back(walk)}: the broker closed {event.link}'s channel{reason(event)}")
 
 
 def _recovered(walk: Walk, event: Recovered) -> None:

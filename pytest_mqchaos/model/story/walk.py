@@ -6,11 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_mqchaos.model.events import Acked, Delivered, Event, FaultFired, Nacked, Rejected
+from pytest_mqchaos.model.events import (
+    Acked,
+    ChannelClosed,
+    Delivered,
+    Event,
+    FaultFired,
+    LinkLost,
+    Nacked,
+    Rejected,
+    Returned,
+)
 from pytest_mqchaos.model.messages import Message
-from pytest_mqchaos.model.printable import printable
+from pytest_mqchaos.model.printable import cut, printable
 
-__all__ = ["Place", "Step", "Teller", "Walk", "names_in", "place"]
+__all__ = ["Place", "Step", "Teller", "Walk", "names_in", "place", "reason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,12 @@ class Walk:
 
 Teller = Callable[[Walk, Any], None]
 """Says one kind of event in the walk, or stays silent where the message was not concerned."""
+
+
+def reason(event: Returned | LinkLost | ChannelClosed) -> str:
+    """Return the code and text that an end or a return came with, in brackets; empty without any."""
+    why = " ".join(part for part in (str(event.code or ""), event.text) if part)
+    return f" ({cut(why, 60)})" if why else ""
 
 
 def place(event: Delivered | Acked | Nacked | Rejected) -> Place:

@@ -588,3 +588,29 @@ def test_any_history_can_be_told(events: list[Event]) -> None:
     assert [step.seconds for step in life] == sorted(step.seconds for step in life)
     strikes = sum(isinstance(event, FaultFired) for event in events)
     assert sum(step.note.count("(after=") for step in life) <= strikes
+
+
+def test_a_link_that_goes_down_with_the_broker_is_told_shortly() -> None:
+    """While the broker is down nobody needs its word for closing the connection."""
+    goodbye = lost_link(
+        3, by="broker", clean=True, code=320, text="CONNECTION_FORCED - broker forced connection closure"
+    )
+
+    assert told(
+        published(1), delivered(1, 2), BrokerStopped(at=ms(2.5), how="restart"), goodbye, delivered(1, 9)
+    )[2:4] == [
+        "broker stopped",
+        "came back: worker's link was lost",
+    ]
+
+
+def test_long_sentences_leave_the_margin_where_it_is() -> None:
+    """Notes stand in one column; a sentence longer than all that has its note right behind it."""
+    steps = [Step(0, "short", "one"), Step(1, "x" * 60, "two"), Step(2, "a little longer")]
+
+    assert step_lines(steps) == [
+        "     0.000  short             <- one",
+        f"     1.000  {'x' * 60}   <- two",
+        "     2.000  a little longer",
+    ]
+    assert step_lines([]) == []
