@@ -1,0 +1,1 @@
+"""Workers with one bug each: what to look for in code that passes every ordinary test."""
