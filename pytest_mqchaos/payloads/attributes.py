@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -124,7 +123,7 @@ def _wrong_value(value: object) -> str:
     if isinstance(value, int):
         return "" if -(2**63) <= value < 2**63 else "64 bits hold no such number"
     if isinstance(value, float):
-        return "" if math.isfinite(value) else "a finite number"
+        return "the client library sends no fractions: write it as text"
     if isinstance(value, list):
         return next(filter(None, map(_wrong_value, value)), "")
     if isinstance(value, dict):

@@ -1,4 +1,8 @@
-"""pika as this plugin uses it: its parameters, its silence, and its errors in one line."""
+"""pika as this plugin uses it: its parameters, its silence, and its errors in one line.
+
+`one_write` and `abort` touch what pika keeps to itself, and nothing else here does. Where a later pika has it no
+more, it writes as it likes, and a connection that does not answer is left to the garbage collector.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +16,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pika
 
-__all__ = ["broker_code", "one_write", "parameters", "quiet", "reason"]
+__all__ = ["abort", "broker_code", "one_write", "parameters", "quiet", "reason"]
 
 _CLOSED_BY_BROKER = re.compile(r"ByBroker: \((\d{3})\) (.*)", re.DOTALL)
 _ours = threading.local()
 
 
-def parameters(url: str, name: str, *, heartbeat: int | None = None) -> pika.URLParameters:
-    """Return the parameters of a connection that is tried once, and given up after 5 s.
+def parameters(url: str, name: str, *, timeout: float = 5.0) -> pika.URLParameters:
+    """Return the parameters of a connection that is tried once.
 
     Args:
         url: of the link or broker.
         name: what the broker shows the connection as.
-        heartbeat: seconds; what the broker proposes by default, 0 for none.
+        timeout: seconds until it must be open.
     """
     import pika
 
     made = pika.URLParameters(url)
     made.connection_attempts = 1
-    made.socket_timeout = made.stack_timeout = 5.0
+    made.socket_timeout = made.stack_timeout = timeout
     made.client_properties = {"connection_name": name}
-    if heartbeat is not None:
-        made.heartbeat = heartbeat
     return made
 
 
@@ -63,8 +65,7 @@ def one_write(connection: Any) -> Iterator[None]:
     """Hand what the connection sends meanwhile to its socket in one piece.
 
     pika makes three system calls a message, and as many small segments for all that stand between us and the
-    broker; in one piece a message costs 12 µs instead of 30. This is the one place that touches what pika keeps to
-    itself; where a later pika has it no more, it writes as it likes.
+    broker; in one piece a message costs 12 µs instead of 30.
     """
     emit = getattr(connection, "_adapter_emit_data", None)
     if emit is None:
@@ -78,6 +79,15 @@ def one_write(connection: Any) -> Iterator[None]:
         del connection._adapter_emit_data
         if parts:
             emit(b"".join(parts))
+
+
+def abort(connection: Any) -> None:
+    """Drop a connection that does not answer: its socket is closed, and its callback told, from the loop."""
+    terminate = getattr(connection, "_terminate_stream", None)
+    if terminate is not None and not connection.is_closed:
+        terminate(ConnectionError("given up"))
+    else:
+        connection.ioloop.stop()
 
 
 def broker_code(error: object) -> int | None:
@@ -105,7 +115,7 @@ def reason(error: object) -> str:
     if "EOF" in text or "Connection lost" in text:
         return "the connection was closed"
     if "Timeout" in text:
-        return "no answer within 5 s"
+        return "no answer while connecting"
     return " ".join(text.split())[:200]
 
 

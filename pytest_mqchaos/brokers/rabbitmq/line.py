@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from pytest_mqchaos.brokers.rabbitmq.client import one_write, parameters
+from pytest_mqchaos.brokers.rabbitmq.client import abort, one_write, parameters
 from pytest_mqchaos.brokers.rabbitmq.flight import Flight, Outcome
 from pytest_mqchaos.payloads import ID_HEADER, Plan, Planned
 
@@ -62,7 +62,7 @@ class Line:
             pika.exceptions.ProtocolSyntaxError,
         )
         self._connection = pika.SelectConnection(
-            parameters(url, f"mqchaos publisher to {plan.target}"),
+            parameters(url, f"mqchaos publisher to {plan.target}", timeout=min(patience, 5.0)),
             on_open_callback=self._opened,
             on_open_error_callback=self._ended,
             on_close_callback=self._ended,
@@ -111,14 +111,12 @@ class Line:
         self._connection.ioloop.stop()
 
     def _close(self) -> None:
-        """Close by the protocol, or just stop where that gets no answer in time."""
+        """Close by the protocol; drop it where that gets no answer in time."""
         if self._closing:
             return
         self._closing = True
-        self._connection.ioloop.call_later(_CLOSE_TIMEOUT, self._connection.ioloop.stop)
-        if self._connection.is_closed or self._connection.is_closing:
-            self._connection.ioloop.stop()
-        else:
+        self._connection.ioloop.call_later(_CLOSE_TIMEOUT, lambda: abort(self._connection))
+        if not (self._connection.is_closed or self._connection.is_closing):
             self._connection.close()
 
     def _tick(self) -> None:
@@ -130,7 +128,8 @@ class Line:
         if now - self.progress_at > self._patience:
             self.stuck = True
             self.ended_by = self._blocked_by or f"no answer to {flight.in_air} messages"
-            self._close()
+            self._closing = True
+            abort(self._connection)
         else:
             self._connection.ioloop.call_later(_TICK, self._tick)
 

@@ -26,8 +26,9 @@ _APPEAR = 15.0
 
 _LOOK_AGAIN = 0.05
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
-_PASSING = {320, 404, 541}
-"""Reply codes that say nothing about the test: forced by an operator, not found, internal error."""
+_NOT_FOUND = 404
+_PASSING = {320, _NOT_FOUND, 541}
+"""Reply codes that may pass: forced by an operator, no such exchange now, internal error."""
 
 
 class Publisher:
@@ -154,26 +155,30 @@ class Publisher:
             self._flight.lost()
             if line.progress_at > progress_at:
                 pause, progress_at = _FIRST_PAUSE, line.progress_at
+            if self._closing.is_set():
+                return
+            self._refused(line.ended_by)
             if self._flight.landed and not line.stuck:
                 return
-            self._judge(line.ended_by, time.monotonic() - progress_at)
+            self._out_of_patience(line.ended_by, time.monotonic() - progress_at)
+            if broker_code(line.ended_by) == _NOT_FOUND:
+                self._await_target(reason(line.ended_by))
             self._closing.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _judge(self, ended_by: object, silence: float) -> None:
-        """Raise if it is no use to connect again."""
-        if self._closing.is_set():
-            return
+    def _refused(self, ended_by: object) -> None:
+        """Raise if the broker ended it for something that another connection does not mend."""
         code = broker_code(ended_by)
         if code is not None and code not in _PASSING:
             raise ChaosError(f"publish() to {self._plan.target}: the broker refuses: {reason(ended_by)}")
+
+    def _out_of_patience(self, ended_by: object, silence: float) -> None:
+        """Raise if it has got no further for too long."""
         if silence > self._patience:
             raise ChaosError(
                 f"publish() to {self._plan.target} got no further for {silence:.0f} s: {reason(ended_by)}; "
                 f"{self.progress()}"
             )
-        if code == 404:
-            self._await_target(reason(ended_by))
 
     def _failed(self, error: Exception) -> None:
         """The next message cannot be written in the form of the protocol."""

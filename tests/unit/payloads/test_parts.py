@@ -83,7 +83,7 @@ def test_headers_are_copied():
         "kind": "x",
         "n": 1,
         "at": datetime(2026, 1, 1, tzinfo=UTC),
-        "deep": {"list": [1, b"x", None, True, 0.5]},
+        "deep": {"list": [1, b"x", None, True]},
     }
     headers = checked_headers(given, "headers=")
     assert headers == given
@@ -102,7 +102,7 @@ def test_headers_are_copied():
         ({1: "x"}, "publish(): headers={1: 'x'}: the name 1 is not text"),
         ({"x" * 256: 1}, "at most 255 bytes, this has 256"),
         ({"x": 2**63}, "64 bits hold no such number"),
-        ({"x": float("nan")}, "a finite number"),
+        ({"x": 0.5}, "the client library sends no fractions: write it as text"),
         ({"x": {"y": [{1}]}}, "a header cannot hold a value of type set"),
         ({"x": datetime(1969, 1, 1, tzinfo=UTC)}, "a time since 1970"),
         ({"x": "\ud800"}, "text that UTF-8 can write"),
