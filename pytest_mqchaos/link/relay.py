@@ -330,11 +330,12 @@ class Relay:
         for pipe in (self.from_client, self.from_server):
             while pipe.waiting:
                 segment = pipe.waiting.popleft()
-                if segment.event is not None and not isinstance(segment.event, NotAmqp):
-                    self.record(
-                        [f for f in self.observer.describe(segment.event) if hasattr(f, "passed")],
-                        passed=False,
-                    )
+                if segment.event is None:
+                    continue
+                if type(segment.event) is Settled:
+                    self._tap.look()
+                found = self.observer.describe(segment.event)
+                self.record([fact for fact in found if hasattr(fact, "passed")], passed=False)
 
     def _barriers_fail(self) -> None:
         for waiter in self._barriers.values():
