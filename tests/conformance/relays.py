@@ -15,7 +15,8 @@ class Relay:
 
     def __init__(self, host: str, port: int, *, cut_at: tuple[int, ...] = (), answers: bool = True) -> None:
         self.connections = 0
-        self.answers = answers
+        self._answers = answers
+        self._muted: list[socket.socket] = []
         self._upstream = (host, port)
         self._cut_at = list(cut_at)
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -28,6 +29,10 @@ class Relay:
         pairs, self._pairs = self._pairs, []
         for pair in pairs:
             self._end(pair, reset=reset)
+
+    def mute(self) -> None:
+        """Keep from the clients connected now what the server answers."""
+        self._muted += [client for client, _server in self._pairs]
 
     def refuse(self) -> None:
         """Cut every connection, and accept no more."""
@@ -85,7 +90,7 @@ class Relay:
         client, server = pair
         with suppress(OSError):
             while data := server.recv(65536):
-                if self.answers:
+                if self._answers and client not in self._muted:
                     client.sendall(data)
         self._end(pair)
 

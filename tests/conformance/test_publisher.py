@@ -214,11 +214,11 @@ def test_lost_confirms_are_indeterminate(publish, channel, relay, reset):
     between = relay()
     publisher = publish(40, relay=between, rate=200.0)
     until(lambda: len(publisher.outcomes) >= 5)
-    between.answers = False
-    known = len(publisher.outcomes)
-    until(lambda: channel.queue_declare("q", passive=True).method.message_count >= known + 4)
+    between.mute()
+    until(
+        lambda: channel.queue_declare("q", passive=True).method.message_count >= len(publisher.outcomes) + 4
+    )
     between.cut(reset=reset)
-    between.answers = True
     counts = ended(publisher)
     assert counts["indeterminate"] >= 4
     assert counts["confirmed"] + counts["indeterminate"] == 40
@@ -278,7 +278,7 @@ def test_no_confirm_ever(publish, channel, relay):
     between = relay()
     publisher = publish(100, relay=between, rate=100.0, options={"patience": 0.7})
     until(lambda: len(publisher.outcomes) >= 5)
-    between.answers = False
+    between.mute()
     counts = ended(publisher, 5.0)
     assert "got no further for 1 s: no answer to" in str(publisher.error)
     assert counts["confirmed"] >= 5
