@@ -130,8 +130,10 @@ def _not_judged(finding: Finding) -> list[str]:
 
 def _mend(finding: Finding) -> list[str]:
     allow = f"To allow just this: {finding.how_to_allow}" if finding.how_to_allow else ""
-    mend = f"mend: {printable(finding.mend, _LINE).rstrip('.')}. " if finding.mend else ""
-    return [f"  {mend}{allow}".rstrip()] if mend or allow else []
+    mend = printable(finding.mend, _LINE)
+    if mend:
+        mend = f"mend: {mend}" if mend.endswith((".", "?", "!")) else f"mend: {mend}."
+    return [f"  {' '.join(filter(None, (mend, allow)))}"] if mend or allow else []
 
 
 def _asides(account: Account) -> list[str]:

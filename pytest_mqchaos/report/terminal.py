@@ -44,11 +44,12 @@ def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, wi
     judged = [run for run in runs if run["outcome"] != "skipped"]
     states = [_state(run) for run in judged]
     worst = next((state for state in ("failed", "unknown") if state in states), "well")
-    lines = _styled(_fitted(_headline(judged, states, len(runs)), width), worst)
+    lines = _styled([_headline(judged, states, len(runs))], worst)
     for wanted in ("failed", "unknown"):
         found = [run for run, state in zip(judged, states, strict=True) if state == wanted]
         for run in found[:_SHOWN]:
             lines += _styled(_fitted(_not_well(run, wanted), width), wanted)
+            lines += _styled([part for text in _mends(run) for part in _fitted(text, width)], "plain")
             lines += _styled(
                 [f"    again: {printable(run['reproduce'])}"] if run["reproduce"] else [], "plain"
             )
@@ -91,7 +92,16 @@ def _not_well(run: Mapping[str, Any], word: str) -> str:
     by_itself = word == "failed" and not run["failed"]
     why = (run["error"] or "the test itself failed") if by_itself else run["summary"]
     attempt = f" (attempt {run['attempt']})" if run["attempt"] > 1 else ""
-    return f"{word} {_short(run)}{attempt}: {printable(why, 400)}"
+    return f"{word} {_short(run)}{attempt}: {printable(why, 400).removeprefix('unknown: ')}"
+
+
+def _mends(run: Mapping[str, Any]) -> list[str]:
+    """Return what makes judgeable what could not be judged: of a passing test nothing else is shown."""
+    open_ones = [
+        each for each in run["findings"] if each["violation"] and each["unknown"] and each["allowed"] is None
+    ]
+    mends = dict.fromkeys(printable(each["mend"], 400) for each in open_ones if each["mend"])
+    return [f"    mend: {mend}" for mend in mends]
 
 
 def _allowances(runs: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pytest_mqchaos.model.events import ConsumerEnded, Delivered, Event, FaultFired, LinkLost, Rested
+from pytest_mqchaos.model.events import (
+    ConsumerEnded,
+    ConsumerStarted,
+    Delivered,
+    Event,
+    FaultFired,
+    LinkLost,
+    Rested,
+)
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.story.sentences import SENTENCES
@@ -41,14 +49,17 @@ def tell(
 
 
 def _deaths_first(events: Sequence[Event], faults: Sequence[FaultFired]) -> list[Event]:
-    """Put the end of a process before the loss of the link that it took along, which is seen sooner."""
+    """Put the end of a process before the loss of the links that it took along, which is seen sooner."""
     ordered: list[Event] = []
     for event in events:
         place = len(ordered)
         if isinstance(event, ConsumerEnded) and event.by != "plugin":
-            place = min(
-                (i for i, each in enumerate(ordered) if _taken_along(each, event, faults)), default=place
-            )
+            for i in range(len(ordered) - 1, -1, -1):
+                other = ordered[i]
+                if isinstance(other, ConsumerStarted | ConsumerEnded) and other.consumer == event.consumer:
+                    break
+                if _taken_along(other, event, faults):
+                    place = i
         ordered.insert(place, event if place == len(ordered) else replace(event, at=ordered[place].at))
     return ordered
 
@@ -57,10 +68,8 @@ def _taken_along(lost: Event, ended: ConsumerEnded, faults: Sequence[FaultFired]
     """Whether the link was lost because this process ended, and not by the broker or a fault of its own."""
     if not isinstance(lost, LinkLost) or lost.clean or lost.by == "broker" or lost.link != ended.consumer:
         return False
-    if ended.at - lost.at > _REAPED:
-        return False
     if lost.by == "client":
-        return True
+        return ended.at - lost.at <= _REAPED
     here = [fault for fault in faults if lost.link in names_in(fault.target)]
     nearest = min(here, key=lambda fault: abs(fault.at - lost.at), default=None)
     return nearest is not None and nearest.description.startswith("consumer_")

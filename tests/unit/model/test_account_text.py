@@ -290,3 +290,12 @@ def test_hostile_findings_stay_on_their_lines() -> None:
     for shown in (judged.summary, repr(judged), repr(judged.lost), *judged.text().splitlines()):
         assert shown.isprintable()
         assert "secret" not in shown
+
+
+def test_a_mend_that_asks_keeps_its_question_mark() -> None:
+    """A sentence that is closed already gets no full stop."""
+    judged = account(found("stalled", claim="nobody consumes", mend="is `oders` a misspelt `orders`?"))
+
+    assert judged.text().splitlines()[1] == (
+        '  mend: is `oders` a misspelt `orders`? To allow just this: allow=("stalled",)'
+    )

@@ -614,3 +614,26 @@ def test_long_sentences_leave_the_margin_where_it_is() -> None:
         "     2.000  a little longer",
     ]
     assert step_lines([]) == []
+
+
+def test_a_crash_loop_is_told_crash_by_crash() -> None:
+    """Each end of the process stands before the loss of its own link, however fast they follow each other."""
+    loop: list[Event] = [published(1)]
+    for n in range(3):
+        loop += [
+            ConsumerStarted(at=ms(100 * n + 1), consumer="worker", pid=n),
+            delivered(1, 100 * n + 2, connection=n + 2, redelivered=n > 0),
+            lost_link(100 * n + 3, connection=n + 2, by="client"),
+            ended(100 * n + 4, by="itself", exit_code=1),
+        ]
+
+    assert told(*loop)[1:8] == [
+        "delivered to worker (tag 1)",
+        "worker ended by itself (exit code 1)",
+        "came back: worker's link was lost",
+        "worker started again",
+        "delivered again to worker (tag 1)",
+        "worker ended by itself (exit code 1)",
+        "came back: worker's link was lost",
+    ]
+    assert told(*loop)[-2:] == ["worker ended by itself (exit code 1)", "still open: worker's link was lost"]

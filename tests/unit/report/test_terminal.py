@@ -65,7 +65,8 @@ def test_unknown_is_a_state_of_its_own() -> None:
         ("2 chaos tests, 400 messages: 1 failed, 1 unknown", RED),
         ("failed test_orders[late]: vacuous: consumer_crash(after=ack(900)) never struck", RED),
         ("    again: pytest 'tests/test_orders.py::test_orders[late]' --mqchaos-seed=7", PLAIN),
-        ("unknown test_orders[baseline]: unknown: lost: 1 of 200 messages cannot be judged", YELLOW),
+        ("unknown test_orders[baseline]: lost: 1 of 200 messages cannot be judged", YELLOW),
+        ("    mend: name a source", PLAIN),
         ("    again: pytest 'tests/test_orders.py::test_orders[baseline]' --mqchaos-seed=7", PLAIN),
     ]
 
