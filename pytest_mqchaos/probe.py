@@ -29,7 +29,7 @@ if hasattr(os, "register_at_fork"):  # the lock may be held by a thread that a f
     )
 
 
-def effect(id: str | int | bytes) -> None:  # noqa: A002 - what it is called in the contract
+def effect(id: str | int | bytes) -> None:
     """Tell the running chaos test that the work for a message is done; without one do nothing.
 
     One write of one line, complete when it returns: a process that is killed the moment after has told it.
@@ -76,7 +76,9 @@ def _append(path: str, line: bytes) -> None:
     finally:
         os.close(descriptor)
     if written != len(line):
-        raise OSError(f"MQCHAOS_EFFECTS={path}: only {written} of {len(line)} bytes of an effect were written")
+        raise OSError(
+            f"MQCHAOS_EFFECTS={path}: only {written} of {len(line)} bytes of an effect were written"
+        )
 
 
 def _announce() -> None:

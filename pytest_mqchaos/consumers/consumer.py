@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,16 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from pytest_mqchaos.consumers.addresses import LinkAddress, command, environment
-from pytest_mqchaos.consumers.process import Process
+from pytest_mqchaos.consumers import commands, ending
+from pytest_mqchaos.consumers.addresses import LinkAddress, environment
+from pytest_mqchaos.consumers.forked import fork
 from pytest_mqchaos.consumers.replica import Replica, Restart
+from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.model import events as facts
-from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.history import History
 
 __all__ = ["Consumer", "LinkAddress", "Replica"]
 
-Target = str | Sequence[str] | Callable[..., object]
+Target = str | Path | Sequence[str | Path] | Callable[..., object]
+
+_RESTART_GRACE = 10.0
 
 
 class Consumer:
@@ -34,7 +36,7 @@ class Consumer:
         directory: Path,
         history: History,
         fork_guard: Callable[[], AbstractContextManager[None]],
-        env: Mapping[str, str | None] | None = None,
+        env: Mapping[str, object] | None = None,
         cwd: str | Path | None = None,
         args: Sequence[object] = (),
         restart: str = "on-fault",
@@ -42,78 +44,54 @@ class Consumer:
         queues: Sequence[str] = (),
     ) -> None:
         __tracebackhide__ = True
-        if restart not in get_args(Restart):
-            raise UsageError(f"consumer(): restart={restart!r}: 'on-fault', 'always' or 'never'")
-        if isinstance(restart_delay, bool) or not isinstance(restart_delay, int | float) or restart_delay < 0:
-            raise UsageError(f"consumer(): restart_delay={restart_delay!r}: seconds, 0 or more")
         self.name = name
         self.queues = tuple(queues)
-        self.restart_policy = restart
-        self.cwd = Path.cwd() if cwd is None else Path(cwd).absolute()
-        if not self.cwd.is_dir():
-            raise UsageError(f"consumer(): cwd={str(cwd)!r}: there is no such directory")
+        self.restart_policy = _policy(restart)
+        self.cwd = _directory(cwd)
+        self._env = env
+        self._args = _arguments(args)
+        self._restart_delay = _delay(restart_delay)
         self._history = history
         self._guard = fork_guard
-        self.replicas = [
-            self._replica(target, link, directory, env, args, restart, restart_delay) for link in links
-        ]
+        self._supervisor = Supervisor(f"mqchaos-starts-{name}")
+        self._asked: float | None = None
+        self._over = False
+        self.replicas = [self._replica(target, link, directory) for link in links]
+        """One a link, in order."""
 
-    def _replica(
-        self,
-        target: Target,
-        link: LinkAddress,
-        directory: Path,
-        env: Mapping[str, str | None] | None,
-        args: Sequence[object],
-        restart: str,
-        restart_delay: float,
-    ) -> Replica:
+    def _replica(self, target: Target, link: LinkAddress, directory: Path) -> Replica:
         __tracebackhide__ = True
         effects, output = directory / f"{link.name}.effects", directory / f"{link.name}.output"
-        effects.touch()
-        output.touch()
-        variables = environment(link, effects=effects, run=self._history.run, env=env)
-        launch: Callable[[Callable[[Process], None]], Process]
-        if callable(target):
-            words = [link.fill(word) if isinstance(word, str) else word for word in args]
-            call = partial(target, link.url, *words)
-            launch = partial(self._fork, call, variables, output)
-        else:
-            line = [link.fill(word) for word in command(target, args, self.cwd)]
-            launch = partial(self._run, line, variables, output)
+        for path in (effects, output):
+            path.touch(0o666)
+        env = environment(link, effects=effects, run=self._history.run, env=self._env)
         return Replica(
             link=link,
             effects=effects,
             output=output,
-            launch=launch,
-            restart=restart,  # type: ignore[arg-type]
-            restart_delay=restart_delay,
+            launch=self._launcher(target, link, env, output),
+            supervisor=self._supervisor,
+            restart=self.restart_policy,
+            restart_delay=self._restart_delay,
             history=self._history,
         )
 
-    def _run(
-        self, line: Sequence[str], env: Mapping[str, str], output: Path, on_exit: Callable[[Process], None]
-    ) -> Process:
+    def _launcher(
+        self, target: Target, link: LinkAddress, env: Mapping[str, str], output: Path
+    ) -> Callable[[], int]:
         __tracebackhide__ = True
-        return Process.of_command(line, env=env, cwd=self.cwd, output=output, on_exit=on_exit)
-
-    def _fork(
-        self,
-        call: Callable[[], object],
-        env: Mapping[str, str],
-        output: Path,
-        on_exit: Callable[[Process], None],
-    ) -> Process:
-        return Process.of_callable(
-            call, env=env, cwd=self.cwd, output=output, guard=self._guard(), on_exit=on_exit
-        )
+        if not callable(target):
+            line = commands.resolve(commands.words(target, self._args), link, env, self.cwd)
+            return partial(commands.spawn, line, env=env, cwd=self.cwd, output=output)
+        call = partial(target, link.url, *(link.fill(a) if isinstance(a, str) else a for a in self._args))
+        return lambda: fork(call, env=env, cwd=self.cwd, output=output, guard=self._guard())
 
     # --- what a test may look at ---
 
     @property
     def pids(self) -> list[int]:
         """The pids of the replicas' first processes, as far as they run."""
-        return [replica.pid for replica in self.replicas if replica.pid is not None]
+        return [pid for replica in self.replicas if (pid := replica.pid) is not None]
 
     @property
     def link(self) -> LinkAddress:
@@ -127,18 +105,40 @@ class Consumer:
 
     @property
     def processes(self) -> list[Replica]:
-        """The replicas, one each."""
-        return self.replicas
+        """The replicas, one each, in order."""
+        return list(self.replicas)
 
     @property
     def output(self) -> str:
-        """All that the replicas wrote to their output, one after the other."""
+        """All that the replicas wrote to standard output and error, one replica after the other."""
         return "".join(replica.output for replica in self.replicas)
 
     @property
     def exit_code(self) -> int | None:
-        """How the first replica's last process ended, negative for a signal; None while it runs."""
-        return self.replicas[0].exit_code
+        """How it ended, negative for a signal; None while it runs.
+
+        Of several replicas, the first exit code that is not 0; 0 when all of them ended with it.
+        """
+        codes = [replica.exit_code for replica in self.replicas]
+        failed = [code for code in codes if code]
+        return failed[0] if failed else None if None in codes else 0
+
+    def replica(self, name: str) -> Replica:
+        """Return a replica by its name, `worker` or `worker#2`.
+
+        Raises:
+            UsageError: if there is none of that name.
+        """
+        __tracebackhide__ = True
+        for replica in self.replicas:
+            if replica.name == name:
+                return replica
+        known = ", ".join(replica.name for replica in self.replicas)
+        raise UsageError(f"there is no replica {name!r} of {self.name}; there are: {known}")
+
+    def describe_failure(self) -> str:
+        """How the replicas ended, or stand, and the tails of their output."""
+        return "\n".join(f"{replica.name}: {replica.describe_failure()}" for replica in self.replicas)
 
     # --- what a test may do ---
 
@@ -147,79 +147,135 @@ class Consumer:
 
         Raises:
             UsageError: if `process` is none of these.
+            ChaosError: if there was nothing to kill.
         """
         __tracebackhide__ = True
         if process not in ("group", "main", "child"):
             raise UsageError(f"crash(process={process!r}): 'group', 'main' or 'child'")
-        for replica in self.replicas:
-            replica.crash(process)
+        hit = [replica.crash(process) for replica in self.replicas]
+        if not any(hit):
+            what = "has no child process" if process == "child" and self.pids else "does not run"
+            raise ChaosError(f"crash(): {self.name} {what}; {self.describe_failure()}")
 
     def terminate(self, grace: float = 10.0) -> float:
-        """Ask every replica to end (SIGTERM), kill it after `grace` seconds; return the seconds it took."""
+        """Ask every replica to end (SIGTERM to its first process) and wait; return the seconds it took.
+
+        Args:
+            grace: seconds after which its process group is killed.
+
+        Raises:
+            UsageError: if `grace` is no number of seconds.
+        """
+        __tracebackhide__ = True
+        if isinstance(grace, bool) or not isinstance(grace, int | float) or grace < 0:
+            raise UsageError(f"terminate(grace={grace!r}): seconds, 0 or more")
+        return self._terminate(grace, by_plugin=False)
+
+    def _terminate(self, grace: float, *, by_plugin: bool) -> float:
+        running = [replica for replica in self.replicas if replica.alive]
         started = time.monotonic()
-        for replica in self.replicas:
-            replica.begin_end(signal.SIGTERM)
-        for replica in self.replicas:
+        for replica in running:
+            replica.begin_end(by="plugin" if by_plugin else "fault")
+        for replica in running:
             replica.finish_end(max(0.0, grace - (time.monotonic() - started)))
         return time.monotonic() - started
 
     def freeze(self) -> None:
-        """Stop every replica where it stands (SIGSTOP), and return when it does."""
+        """Stop every replica where it stands (SIGSTOP to its process group), and return when it does."""
+        __tracebackhide__ = True
         for replica in self.replicas:
-            if replica.alive:
-                replica.stop_and_wait(2.0)
-                self._history.append(facts.ConsumerFrozen(at=now(), consumer=replica.name))
+            replica.freeze()
 
     def thaw(self) -> None:
         """Let every replica go on (SIGCONT)."""
         for replica in self.replicas:
-            if replica.frozen:
-                replica.cont()
-                self._history.append(facts.ConsumerThawed(at=now(), consumer=replica.name))
+            replica.thaw()
 
     def restart(self) -> None:
-        """Start every replica that does not run; one that its policy starts again anyway is waited for.
+        """Start every replica anew, whatever its policy: one that runs is terminated first.
 
         Raises:
-            ChaosError: if one does not come back within ten seconds.
+            ChaosError: if it cannot be started, or the test is over.
         """
         __tracebackhide__ = True
-        for replica in self.replicas:
-            deadline = time.monotonic() + 10.0
-            while replica.restarting and time.monotonic() < deadline:
-                with self._history.changed:
-                    self._history.changed.wait(0.02)
-            if replica.trouble is not None:
-                raise replica.trouble
-            if not replica.alive:
-                replica.start()
-            if replica.process is None:
-                raise ChaosError(f"{replica.name} did not come back within 10 s")
+        if self._over:
+            raise ChaosError(f"restart(): {self.name} was ended for good")
+        self._terminate(_RESTART_GRACE, by_plugin=True)
+        self.start()
 
     # --- start and end, by the run ---
 
     def start(self) -> None:
-        """Start every replica.
+        """Start every replica that does not run.
 
         Raises:
-            UsageError: if it cannot be run.
+            ChaosError: if it cannot be run.
         """
         __tracebackhide__ = True
         for replica in self.replicas:
             replica.start()
 
     def begin_end(self) -> None:
-        """Ask every replica to end, for good."""
+        """Ask every replica to end, for good; does not wait for it."""
+        if self._over:
+            return
         for replica in self.replicas:
             replica.no_more()
-            replica.begin_end(signal.SIGTERM, by="plugin")
+        if self._asked is None:
+            self._asked = time.monotonic()
+        ending.ask(self.replicas)
 
     def end_all(self, grace: float) -> None:
-        """Wait until every replica ended, kill what is left after `grace` seconds, of all its groups."""
-        for replica in self.replicas:
-            replica.finish_end(grace)
-            replica.close()
+        """End every replica for good: what is left `grace` seconds after it was asked is killed.
+
+        Nothing of any of its processes' groups is left; may be called again.
+
+        Raises:
+            ChaosError: if something cannot be killed.
+        """
+        self.begin_end()
+        if self._over or self._asked is None:
+            return
+        self._supervisor.call(lambda: None)  # a start that was under way is done; no other follows
+        ending.ask([replica for replica in self.replicas if replica.alive])
+        ending.finish(self.replicas, self._asked + grace, self._history)
+        self._supervisor.close()
+        self._over = True
 
     def __repr__(self) -> str:
         """One line: name and pids."""
         return f"<consumer {self.name}: {', '.join(map(str, self.pids)) or 'not running'}>"
+
+
+def _policy(restart: object) -> Restart:
+    __tracebackhide__ = True
+    for policy in get_args(Restart):
+        if restart == policy:
+            return policy  # type: ignore[no-any-return]
+    raise UsageError(f"consumer(): restart={restart!r}: 'on-fault', 'always' or 'never'")
+
+
+def _delay(value: object) -> float:
+    __tracebackhide__ = True
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError(f"consumer(): restart_delay={value!r}: seconds, 0 or more")
+    return float(value)
+
+
+def _arguments(args: object) -> tuple[object, ...]:
+    __tracebackhide__ = True
+    if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+        raise UsageError(f"consumer(): args={args!r}: a list or tuple of arguments")
+    return tuple(args)
+
+
+def _directory(cwd: object) -> Path:
+    __tracebackhide__ = True
+    if cwd is None:
+        return Path.cwd()
+    if not isinstance(cwd, str | Path):
+        raise UsageError(f"consumer(): cwd={cwd!r}: a path")
+    path = Path(cwd).absolute()
+    if not path.is_dir():
+        raise UsageError(f"consumer(): cwd={str(cwd)!r}: there is no such directory")
+    return path

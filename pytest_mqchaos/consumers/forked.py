@@ -1,28 +1,30 @@
-"""A Python callable in a forked process of its own.
+"""A consumer that is a Python callable: a forked process of its own. This side of the fork is the parent's.
 
-Everything is built before the fork, and the fork happens while the plugin's threads stand still, so that the child
-copies no lock that is held. The child keeps none of the plugin's sockets (a wire's socket that lived on here would
-hide its FIN), no signal handlers, no loop, no handlers of logging; it never returns into pytest.
+Everything is built before the fork, and the fork happens while a guard of the caller's holds the plugin's threads
+still, so that the child copies no lock that is held. What the child does is in `child`; it says over a pipe when
+it stands on its own feet, or why it could not.
 """
 
 from __future__ import annotations
 
-import asyncio
-import faulthandler
-import gc
-import inspect
-import logging
+import ctypes
 import os
+import select
 import signal
 import sys
-import traceback
+import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+
+from pytest_mqchaos.consumers.child import Inheritance, become
+from pytest_mqchaos.errors import ChaosError
 
 __all__ = ["fork"]
+
+_SETUP_TIMEOUT = 15.0
+_WARNING = ".*multi-threaded, use of fork"
 
 
 def fork(
@@ -35,77 +37,87 @@ def fork(
 ) -> int:
     """Run `call` in a new process, session and process group, and return its pid.
 
+    On Linux the kernel kills it when the thread that called this ends: call it on a thread that lives as long.
+
     Args:
-        call: called without arguments; a coroutine that it returns is run by `asyncio.run`.
+        call: called without arguments; what it returns is awaited by `asyncio.run` if it can be.
         env: the whole environment of the child.
         cwd: its working directory.
-        output: the file that its output is appended to.
-        guard: held around the fork.
+        output: the file that its output is appended to; it lies in the run's directory, whose other files
+            the child closes.
+        guard: held around the fork, and no longer.
+
+    Raises:
+        ChaosError: if the child could not set itself up.
     """
-    sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    reader, writer = os.pipe()
+    sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    prctl = (
+        ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+    )  # looked up here: the child only calls it
+    inheritance = Inheritance(
+        env=dict(env),
+        cwd=str(cwd),
+        sink=sink,
+        status=writer,
+        parent=os.getpid(),
+        directory=str(output.parent.resolve()),
+        prctl=prctl,
+    )
     try:
-        with guard, warnings.catch_warnings():
-            # 3.12 warns that a process with threads forks; the guard is our answer.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        with guard, _unwarned():
+            try:
+                pid = os.fork()
+            except DeprecationWarning:
+                pid = -1  # raised in the parent, after the fork: the child tells its pid
             if pid == 0:
-                _child(call, env, cwd, sink)
-        return pid
+                become(call, inheritance)
+        os.close(writer)
+        writer = -1
+        return _await_setup(reader, pid)
     finally:
-        os.close(sink)
+        for descriptor in (reader, writer, sink):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
-def _child(call: Callable[[], object], env: Mapping[str, str], cwd: Path, sink: int) -> NoReturn:
-    code = 1
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Silence 3.12's warning that a process with threads forks: the guard is our answer to it.
+
+    `catch_warnings` swaps a list that all threads share and would fight with a test that does so at the same
+    moment; one entry is put in and taken out again.
+    """
+    warnings.filterwarnings("ignore", message=_WARNING, category=DeprecationWarning)
+    filters = warnings.filters
+    entry = filters[0]
     try:
-        os.setsid()
-        _detach(sink)
-        os.environ.clear()
-        os.environ.update(env)
-        os.chdir(cwd)
-        result = call()
-        if inspect.iscoroutine(result):
-            asyncio.run(result)
-        code = 0
-    except SystemExit as leave:
-        code = leave.code if isinstance(leave.code, int) else (0 if leave.code is None else 1)
-        if isinstance(leave.code, str):
-            os.write(2, leave.code.encode() + b"\n")
-    except KeyboardInterrupt:
-        code = 130
-    except BaseException:
-        with suppress(OSError):
-            os.write(2, traceback.format_exc().encode(errors="replace"))
+        yield
     finally:
-        with suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code & 0xFF)
+        with suppress(ValueError, AttributeError):
+            filters.remove(entry)  # type: ignore[attr-defined]
 
 
-def _detach(sink: int) -> None:
-    """Give the child an output of its own, and close all else that it inherited."""
-    faulthandler.disable()
-    gc.freeze()  # what pytest holds is not ours to finalise
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        with suppress(OSError, ValueError):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    os.closerange(3, max(256, *(int(name) + 1 for name in os.listdir("/proc/self/fd"))))
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - they live as long as the process
-    sys.stdout = sys.__stdout__ = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    asyncio.set_event_loop(None)
-    asyncio._set_running_loop(None)
-    for logger in [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]:
-        if isinstance(logger, logging.Logger):
-            logger.handlers.clear()
-            logger.filters.clear()
-            logger.disabled = False
-    warnings.resetwarnings()
-    warnings.simplefilter("default")
+def _await_setup(reader: int, pid: int) -> int:
+    """Read the child's first words, `<pid>` and then `ok` or its trouble, and return its pid."""
+    deadline = time.monotonic() + _SETUP_TIMEOUT
+    said = b""
+    while said.count(b"\n") < 2:
+        left = deadline - time.monotonic()
+        ready = select.select([reader], [], [], max(0.0, left))[0]
+        chunk = os.read(reader, 4096) if ready else b""
+        if not chunk:
+            break
+        said += chunk
+    first, _, rest = said.partition(b"\n")
+    pid = int(first) if first.isdigit() else pid
+    word = rest.strip().decode(errors="backslashreplace")
+    if word == "ok":
+        return pid
+    if pid > 0:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    late = f"it said nothing within {_SETUP_TIMEOUT:g} s" if time.monotonic() >= deadline else "it ended"
+    raise ChaosError(f"consumer(): the forked process could not be set up: {word or late}")

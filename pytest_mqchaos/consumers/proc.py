@@ -1,82 +1,203 @@
-"""What the kernel says of processes: the members of a group, their states, their connections."""
+"""What the kernel says of processes: the members of a group, whether they stand still, their connections.
+
+On Linux by `/proc`; elsewhere by `ps`, without threads and connections.
+"""
+
+# hot: a fault waits for these answers, and pathlib costs more than the kernel
+# ruff: noqa: PTH112, PTH115, PTH208
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
+import subprocess
+import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
-__all__ = ["children", "connections", "members", "states"]
+from pytest_mqchaos.errors import ChaosError
 
-_PROC = Path("/proc")
+__all__ = ["Stat", "children", "connections", "holders", "kill", "members", "snapshot", "unstopped"]
+
 _CONNECTING = {"01", "02"}  # ESTABLISHED, SYN_SENT
+_LISTENING = "0A"
+_WRITING = os.O_WRONLY | os.O_RDWR
 
 
-def _stats() -> Iterator[tuple[int, str, int, int]]:
-    """Yield pid, state, parent and process group of every process."""
-    for entry in os.scandir(_PROC):
-        if not entry.name.isdigit():
-            continue
-        try:
-            text = Path(entry.path, "stat").read_text(errors="replace")
-        except OSError:
-            continue  # it ended while we looked
-        # The name stands in parentheses and may hold anything, parentheses too.
-        state, parent, group = text.rpartition(")")[2].split()[:3]
-        yield int(entry.name), state, int(parent), int(group)
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One living process (no zombie)."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+
+
+def snapshot() -> list[Stat]:
+    """Return every living process."""
+    if not os.path.isdir("/proc/self"):
+        return list(_by_ps())
+    found = (_stat(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return [stat for stat in found if stat is not None]
+
+
+def _stat(pid: int) -> Stat | None:
+    fields = _fields(f"/proc/{pid}/stat")
+    if fields is None or fields[0] in "ZX":
+        return None
+    return Stat(pid, fields[0], int(fields[1]), int(fields[2]))
+
+
+def _fields(path: str) -> list[str] | None:
+    """Return a stat file's fields from the state on; the name before may hold anything, parentheses too."""
+    text = _read(path)
+    return None if text is None else text.rpartition(b")")[2][:64].decode("ascii", "replace").split()
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None  # it ended while we looked, or is not ours to look at
+    try:
+        read = b""
+        while chunk := os.read(descriptor, 1 << 16):
+            read += chunk
+        return read
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _by_ps() -> Iterator[Stat]:
+    shown = subprocess.run(
+        ["ps", "-A", "-o", "pid=,stat=,ppid=,pgid="], capture_output=True, text=True, timeout=10, check=False
+    )
+    for line in shown.stdout.splitlines():
+        pid, state, parent, group = line.split()
+        if state[0] not in "ZX":
+            yield Stat(int(pid), state[0], int(parent), int(group))
 
 
 def members(group: int) -> list[int]:
-    """Return the processes of a process group that are no zombies."""
-    return [pid for pid, state, _, own in _stats() if own == group and state not in "ZX"]
-
-
-def states(group: int) -> dict[int, str]:
-    """Return the state letters of a group's processes (`T` is stopped)."""
-    return {pid: state for pid, state, _, own in _stats() if own == group and state not in "ZX"}
+    """Return the living processes of a process group."""
+    return [stat.pid for stat in snapshot() if stat.group == group]
 
 
 def children(pid: int) -> list[int]:
-    """Return the living children of a process, oldest first."""
-    return sorted(child for child, state, parent, _ in _stats() if parent == pid and state not in "ZX")
+    """Return the living children of a process, in whatever group, oldest first as far as pids tell."""
+    return sorted(stat.pid for stat in snapshot() if stat.parent == pid)
+
+
+def unstopped(group: int) -> dict[int, str]:
+    """Return the threads of a group's processes that are not stopped, with the letters of their states."""
+    running: dict[int, str] = {}
+    for stat in snapshot():
+        if stat.group == group:
+            running.update(_unstopped_threads(stat))
+    return running
+
+
+def _unstopped_threads(stat: Stat) -> dict[int, str]:
+    try:
+        threads = os.listdir(f"/proc/{stat.pid}/task")
+    except OSError:
+        return {} if os.path.isdir("/proc/self") or stat.state in "Tt" else {stat.pid: stat.state}
+    read = {int(thread): _fields(f"/proc/{stat.pid}/task/{thread}/stat") for thread in threads}
+    return {thread: fields[0] for thread, fields in read.items() if fields and fields[0] not in "TtZX"}
+
+
+def holders(marker: str, path: str) -> list[int]:
+    """Return our user's processes whose environment has the line `marker`, or that hold `path` open to write.
+
+    The calling process and its ancestors are never among them.
+    """
+    stats = {stat.pid: stat for stat in snapshot()}
+    excluded, pid = {0, 1}, os.getpid()
+    while pid and pid not in excluded:
+        excluded.add(pid)
+        pid = stats[pid].parent if pid in stats else 0
+    wanted = os.fsencode(marker)
+    return [pid for pid in stats if pid not in excluded and (_carries(pid, wanted) or _writes(pid, path))]
+
+
+def _carries(pid: int, marker: bytes) -> bool:
+    return marker in (_read(f"/proc/{pid}/environ") or b"").split(b"\0")
+
+
+def _writes(pid: int, path: str) -> bool:
+    for descriptor, target in _descriptors(pid):
+        if target == path:
+            flags = [
+                line
+                for line in (_read(f"/proc/{pid}/fdinfo/{descriptor}") or b"").splitlines()
+                if b"flags" in line
+            ]
+            if flags and int(flags[0].split()[1], 8) & _WRITING:
+                return True
+    return False
+
+
+def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield name, os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue
 
 
 def connections(group: int) -> set[tuple[str, int]]:
-    """Return the remote ends of the TCP connections that a group's processes have or try to make."""
+    """Return the remote ends of the TCP connections that a group's processes made or try to make."""
     found: set[tuple[str, int]] = set()
     for pid in members(group):
-        own = _sockets(pid)
-        for table in ("tcp", "tcp6"):
-            try:
-                lines = (_PROC / str(pid) / "net" / table).read_text().splitlines()[1:]
-            except OSError:
-                continue
-            for fields in map(str.split, lines):
-                if fields[3] in _CONNECTING and fields[9] in own:
-                    found.add(_address(fields[2]))
+        own = {target[8:-1] for _, target in _descriptors(pid) if target.startswith("socket:[")}
+        rows = [row for table in ("tcp", "tcp6") for row in _rows(pid, table) if row[9] in own]
+        listening = {_address(row[1])[1] for row in rows if row[3] == _LISTENING}
+        for row in rows:
+            if row[3] in _CONNECTING and _address(row[1])[1] not in listening:
+                found.add(_address(row[2]))
     return found
 
 
-def _sockets(pid: int) -> set[str]:
-    found: set[str] = set()
-    try:
-        for entry in os.scandir(_PROC / str(pid) / "fd"):
-            try:
-                target = os.readlink(entry.path)
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                found.add(target[8:-1])
-    except OSError:
-        pass  # it ended, or is not ours to look at
-    return found
+def _rows(pid: int, table: str) -> list[list[str]]:
+    text = _read(f"/proc/{pid}/net/{table}") or b""
+    return [line.decode("ascii", "replace").split() for line in text.splitlines()[1:]]
 
 
 def _address(text: str) -> tuple[str, int]:
     host, port = text.split(":")
-    raw = b"".join(struct.pack("<I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
-    family = socket.AF_INET if len(raw) == 4 else socket.AF_INET6
-    name = socket.inet_ntop(family, raw)
+    raw = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
+    name = socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
     return name.removeprefix("::ffff:"), int(port, 16)
+
+
+def kill(pid: int, *, parent: int, timeout: float) -> bool:
+    """Kill a child of `parent` and return whether it died of it; a number that is another's by now is left alone.
+
+    Raises:
+        ChaosError: if it is still there after `timeout` seconds.
+    """
+    found = _stat(pid)
+    if found is None or found.parent != parent:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    deadline = time.monotonic() + timeout
+    while (now := _stat(pid)) is not None and now.parent == parent:
+        if time.monotonic() > deadline:
+            raise ChaosError(
+                f"process {pid} is still there {timeout:g} s after SIGKILL, in state {now.state}"
+            )
+        time.sleep(0.0005)  # another's child: nothing tells us when it ends
+    return True

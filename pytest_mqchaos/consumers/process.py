@@ -1,149 +1,196 @@
 """One process of a consumer, from its start to its end, in a session and process group of its own.
 
-Its end is noticed by a thread that waits for it, not by asking.
+Its end is noticed by a thread that waits for it, not by asking. The kernel keeps a process's number, and the number
+of its group, until its parent has fetched the exit code: that is done late, when nothing of the group is left, so
+that no signal of ours ever meets a stranger.
+
+```
+ starts ──► runs ◄──SIGSTOP/SIGCONT──► stands
+              │ exits, is killed
+              ▼
+            ended (exit code known, number kept) ──► cleared (nothing of its group left, number given back)
+```
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Literal
 
 from pytest_mqchaos.consumers import proc
-from pytest_mqchaos.consumers.forked import fork
-from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["Process"]
+__all__ = ["Ender", "Process"]
+
+Ender = Literal["itself", "fault", "plugin"]
+
+_POLL = 0.0005
 
 
 class Process:
-    """A running process group.
+    """A running process group whose leader is our child. Safe to use from any thread."""
 
-    `exit_code` is None while it runs, then as of `subprocess`: negative for a signal.
-    """
-
-    def __init__(self, pid: int, on_exit: Callable[[Process], None]) -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
+        """Of the first process, and the number of its group and session."""
         self.exit_code: int | None = None
+        """None while it runs, then as of `subprocess`: negative for a signal. None for ever if another waited."""
+        self.started = time.monotonic()
         self.ended = threading.Event()
+        self.handled = threading.Event()
+        """Set when whoever watches it was told of its end."""
         self.frozen = False
-        self._on_exit = on_exit
-        threading.Thread(target=self._wait, name=f"mqchaos waits for {pid}", daemon=True).start()
+        self._lock = threading.Lock()
+        self._cleared = False
+        self._expected: tuple[Ender, float, int | None] | None = None
 
-    @classmethod
-    def of_command(
-        cls,
-        words: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        output: Path,
-        on_exit: Callable[[Process], None],
-    ) -> Process:
-        """Start a command; its output goes to the end of a file.
+    def watch(self, on_exit: Callable[[Process], None]) -> None:
+        """Wait for its end on a thread of its own, and call `on_exit` there."""
 
-        Raises:
-            UsageError: if it cannot be run.
-        """
-        __tracebackhide__ = True
-        with output.open("ab") as sink:
+        def wait() -> None:
+            self._await_end()
             try:
-                started = subprocess.Popen(
-                    list(words),
-                    env=dict(env),
-                    cwd=cwd,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sink,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:
-                raise UsageError(f"consumer({words[0]!r}): {getattr(error, 'strerror', None) or error}") from None
-        started.returncode = 0  # we wait for the process ourselves; Popen need not warn that nobody did
-        return cls(started.pid, on_exit)
+                on_exit(self)
+            finally:
+                self.handled.set()
+                self.clear_if_gone()
 
-    @classmethod
-    def of_callable(
-        cls,
-        call: Callable[[], object],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        output: Path,
-        guard: AbstractContextManager[None],
-        on_exit: Callable[[Process], None],
-    ) -> Process:
-        """Fork a process for a Python callable; see `forked`."""
-        return cls(fork(call, env=env, cwd=cwd, output=output, guard=guard), on_exit)
+        threading.Thread(target=wait, name=f"mqchaos-waits-for-{self.pid}", daemon=True).start()
 
     @property
     def alive(self) -> bool:
         """Whether it has not ended; a frozen one has not."""
         return not self.ended.is_set()
 
-    def members(self) -> list[int]:
-        """The living processes of its group."""
-        return proc.members(self.pid)
+    @property
+    def cleared(self) -> bool:
+        """Whether it ended, and nothing of its group is left."""
+        return self._cleared
 
-    def signal_main(self, number: signal.Signals) -> None:
-        """Signal the first process; one that has ended is left alone."""
-        if self.alive:
+    def expect_end(self, by: Ender, *, code: int | None = None, within: float = float("inf")) -> None:
+        """Say who ends it, before it is done.
+
+        Args:
+            by: who.
+            code: another exit code than this is none of their doing.
+            within: nor is an end more than as many seconds from now.
+        """
+        self._expected = (by, time.monotonic() + within, code)
+
+    @property
+    def ender(self) -> Ender:
+        """Who ended it, or would have if it ended now."""
+        if self._expected is None:
+            return "itself"
+        by, until, code = self._expected
+        other = code is not None and self.exit_code not in (None, code)
+        return "itself" if other or time.monotonic() > until else by
+
+    def members(self) -> list[int]:
+        """Return the living processes of its group."""
+        return [] if self._cleared else proc.members(self.pid)
+
+    def children(self) -> list[int]:
+        """Return the living children of the first process, oldest first."""
+        return proc.children(self.pid) if self.alive else []
+
+    def signal_main(self, number: signal.Signals) -> bool:
+        """Signal the first process; one that has ended is left alone. Return whether it was there."""
+        with self._lock:
+            if self._cleared or not self.alive:
+                return False
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+                return True
+            return False
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Signal the whole group; one that is gone is left alone."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        """Signal the whole group, as far as there is any.
 
-    def stop_and_wait(self, timeout: float) -> None:
-        """Stop the whole group, and return when the kernel says that every process of it stands.
+        Raises:
+            ChaosError: if it runs as another user.
+        """
+        with self._lock:
+            if self._cleared:
+                return
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                return
+            except PermissionError:
+                if self.alive:
+                    raise ChaosError(
+                        f"process group {self.pid} runs as another user and cannot be sent {number.name}"
+                    ) from None
+
+    def stop(self) -> None:
+        """Stop the whole group (SIGSTOP), without waiting until it stands."""
+        self.frozen = True
+        self.signal_group(signal.SIGSTOP)
+
+    def wait_stopped(self, timeout: float) -> None:
+        """Return when the kernel says that every thread of every process of the group stands, or is gone.
 
         Raises:
             ChaosError: if one runs on after `timeout` seconds.
         """
-        self.frozen = True
-        self.signal_group(signal.SIGSTOP)
         deadline = time.monotonic() + timeout
-        while True:
-            running = {pid: state for pid, state in proc.states(self.pid).items() if state not in "Tt"}
-            if not running or not self.alive:
+        while self.alive:
+            running = proc.unstopped(self.pid)
+            if not running:
                 return
             if time.monotonic() > deadline:
-                raise ChaosError(f"process group {self.pid} did not stop within {timeout:g} s: {running}")
-            time.sleep(0.0005)  # a bounded poll of the kernel: nothing tells when a group stands
+                states = ", ".join(f"{thread} is in state {state}" for thread, state in running.items())
+                raise ChaosError(f"process group {self.pid} did not stop within {timeout:g} s: {states}")
+            self.ended.wait(_POLL)  # nothing tells when a group stands
 
     def cont(self) -> None:
-        """Let the group go on."""
+        """Let the group go on (SIGCONT)."""
         self.frozen = False
         self.signal_group(signal.SIGCONT)
 
-    def end_group(self, timeout: float = 10.0) -> None:
-        """Kill what is left of the group, and return when nothing of it is.
-
-        Raises:
-            ChaosError: if something is left after `timeout` seconds.
-        """
+    def wait_gone(self, timeout: float) -> bool:
+        """Wait until nothing of its group is left; return whether that is so."""
         deadline = time.monotonic() + timeout
-        while True:
-            self.signal_group(signal.SIGKILL)
-            left = self.members()
-            if not left and self.ended.wait(0.05):
-                return
+        pause = _POLL
+        while not self.clear_if_gone():
             if time.monotonic() > deadline:
-                raise ChaosError(f"process group {self.pid} is still there {timeout:g} s after SIGKILL: {left}")
-            self.ended.wait(0.005)
+                return False
+            if self.ended.wait(pause):
+                time.sleep(pause)  # orphans: nothing tells when they end
+            pause = min(2 * pause, 0.01)
+        return True
 
-    def _wait(self) -> None:
+    def clear_if_gone(self, living: Iterable[proc.Stat] | None = None) -> bool:
+        """Give its number back if it ended and nothing of its group is left; return whether that is so."""
+        if self._cleared:
+            return True
+        if not self.ended.is_set():
+            return False
+        if any(stat.group == self.pid for stat in (proc.snapshot() if living is None else living)):
+            return False
+        with self._lock:  # a group that is empty stays so: nobody is there to fork into it
+            if not self._cleared:
+                with suppress(ChildProcessError):
+                    os.waitpid(self.pid, os.WNOHANG)
+                self._cleared = True
+            return True
+
+    def _await_end(self) -> None:
         try:
-            _, status = os.waitpid(self.pid, 0)
-            self.exit_code = os.waitstatus_to_exitcode(status)
+            if hasattr(os, "waitid"):
+                found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+                killed = found is not None and found.si_code != os.CLD_EXITED
+                self.exit_code = None if found is None else -found.si_status if killed else found.si_status
+            else:  # a system that cannot wait without fetching
+                _, status = os.waitpid(self.pid, 0)
+                self.exit_code = os.waitstatus_to_exitcode(status)
         except ChildProcessError:
-            self.exit_code = 0  # somebody else waited for it: how it ended is not known
+            self.exit_code = None  # somebody else waited for it: how it ended is not known
+        self.frozen = False
         self.ended.set()
-        self._on_exit(self)

@@ -28,7 +28,9 @@ class EffectsCall:
         if not callable(function):
             raise UsageError(f"effects({_short(function)}): a path, or a callable that returns ids or keys")
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise UsageError(f"effects({describe(function)}): is async; it is called in the test's thread: give a plain function")
+            raise UsageError(
+                f"effects({describe(function)}): is async; it is called in the test's thread: give a plain function"
+            )
         self.function = function
         self.description = describe(function)
 
@@ -98,14 +100,18 @@ def _of_row(entry: object) -> str | None:
     if isinstance(entry, Mapping):
         return name_of(next(iter(entry.values()))) if len(entry) == 1 else None
     if isinstance(entry, Sequence) or (hasattr(entry, "keys") and hasattr(entry, "__getitem__")):
-        columns = tuple(entry) if isinstance(entry, Iterable) else ()  # a database's row: `sqlite3.Row` is no Sequence
+        columns = (
+            tuple(entry) if isinstance(entry, Iterable) else ()
+        )  # a database's row: `sqlite3.Row` is no Sequence
         return name_of(columns[0]) if len(columns) == 1 else None
     return None
 
 
 def describe(function: object) -> str:
     """Return a callable's name as its author knows it."""
-    name = getattr(function, "__qualname__", None) or getattr(getattr(function, "func", None), "__qualname__", None)
+    name = getattr(function, "__qualname__", None) or getattr(
+        getattr(function, "func", None), "__qualname__", None
+    )
     return str(name or type(function).__qualname__).replace("<locals>.", "")
 
 

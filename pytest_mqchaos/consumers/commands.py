@@ -1,0 +1,143 @@
+"""A consumer that is a command in any language: from what the test wrote to a running process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from pytest_mqchaos.consumers.addresses import LinkAddress
+from pytest_mqchaos.errors import UsageError
+
+__all__ = ["resolve", "spawn", "words"]
+
+_PYTHONS = {"python", "python3"}
+
+
+def words(target: object, args: Sequence[object]) -> list[str]:
+    """Return a command and its arguments: a string is split as a shell would, a bare `python` is this one.
+
+    Raises:
+        UsageError: if it is nothing that can be run.
+    """
+    __tracebackhide__ = True
+    if isinstance(target, os.PathLike):
+        target = [target]
+    if isinstance(target, str):
+        try:
+            found = shlex.split(target)
+        except ValueError as error:
+            raise UsageError(f"consumer({target!r}): {error}") from None
+    elif isinstance(target, Sequence) and not isinstance(target, bytes):
+        found = [_word(target, word) for word in target]
+    else:
+        raise UsageError(f"consumer({target!r}): a command (a list or a string), or a callable")
+    if not found or not found[0]:
+        raise UsageError(f"consumer({target!r}): the command is empty")
+    if found[0] in _PYTHONS:
+        found[0] = sys.executable
+    return [*found, *(_word(args, word) for word in args)]
+
+
+def _word(whole: object, word: object) -> str:
+    __tracebackhide__ = True
+    if isinstance(word, os.PathLike):
+        word = os.fspath(word)
+    if isinstance(word, int | float) and not isinstance(word, bool):
+        word = str(word)
+    if not isinstance(word, str) or "\0" in word:
+        raise UsageError(f"consumer(): {word!r} in {whole!r}: a command's words are text, paths or numbers")
+    return word
+
+
+def resolve(line: Sequence[str], address: LinkAddress, env: Mapping[str, str], cwd: Path) -> list[str]:
+    """Return the command for one replica: placeholders filled in, its program found.
+
+    Raises:
+        UsageError: if there is no such program, or it cannot be executed.
+    """
+    __tracebackhide__ = True
+    filled = [address.fill(word) for word in line]
+    return [_program(filled[0], env.get("PATH", os.defpath), cwd), *filled[1:]]
+
+
+def _program(name: str, search: str, cwd: Path) -> str:
+    __tracebackhide__ = True
+    if "/" not in name:
+        found = shutil.which(name, path=search)
+        if found is None:
+            raise UsageError(f"consumer(): the command {name!r} was not found on PATH ({search})")
+        return str(Path(found).absolute())
+    path = cwd / name
+    if not path.exists():
+        raise UsageError(f"consumer(): the command {name!r} was not found (in {cwd})")
+    if path.is_dir() or not os.access(path, os.X_OK):
+        raise UsageError(f"consumer(): the command {name!r} is not executable (in {cwd})")
+    interpreter = _interpreter(path)
+    if interpreter is not None and not interpreter.exists():
+        raise UsageError(
+            f"consumer(): the command {name!r} asks for {str(interpreter)!r}, which is not there"
+        )
+    return str(path)
+
+
+def _interpreter(path: Path) -> Path | None:
+    """Return the program that a script's first line names, None if it is no script."""
+    try:
+        with path.open("rb") as script:
+            first = script.readline(256)
+    except OSError:
+        return None
+    named = first[2:].split() if first.startswith(b"#!") else []
+    return Path(os.fsdecode(named[0])) if named else None
+
+
+def spawn(line: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path) -> int:
+    """Start a command in a session and process group of its own, and return its pid.
+
+    Its output goes to the end of a file. Where the system has a `setpriv` that can, the kernel kills the
+    process when the thread that called this ends: call it on a thread that lives as long as the process.
+
+    Raises:
+        UsageError: if the system refuses to run it.
+    """
+    __tracebackhide__ = True
+    with output.open("ab") as sink:
+        try:
+            started = subprocess.Popen(
+                [*_tied(), *line],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f"consumer(): {line[0]!r} could not be started in {cwd}: {why}") from None
+    started.returncode = 0  # `Process` waits for it: Popen need not warn that nobody did
+    return started.pid
+
+
+@cache
+def _tied() -> tuple[str, ...]:
+    """Return what stands before a command so that it dies with us: a child hook would not be safe in threads."""
+    program = shutil.which("setpriv") if sys.platform == "linux" else None
+    if program is None:
+        return ()
+    try:
+        tried = subprocess.run(
+            [program, "--pdeathsig", "KILL", "--", program, "--version"],
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return (program, "--pdeathsig", "KILL", "--") if tried.returncode == 0 else ()
