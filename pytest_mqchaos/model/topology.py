@@ -19,8 +19,8 @@ ArgumentValue = str | int | float | bool | None | list["ArgumentValue"] | dict[s
 class QueueState:
     """One queue at one moment: one consistent answer of the process that owns it.
 
-    `ready`, `unacknowledged` and `transit` count messages; `transit` are those in dead-letter transit, which
-    the queue still keeps though it is done with them. The settings below `policy` are what is in force after
+    `ready`, `unacknowledged` and `transit` count messages; `transit` are those the queue still keeps though
+    it is done with them (in dead-letter transit) or not yet again (delayed retry of RabbitMQ 4.3). The settings below `policy` are what is in force after
     arguments and policy were joined; times are seconds. `exact` is False where the owner did not answer, or
     the counts moved while they were read: what rests on them is then unknown.
     """

@@ -112,31 +112,79 @@ binding(#{source_name := Source, destination_name := Destination, destination_ki
       arguments => table(Arguments)}.
 
 %%% The census -----------------------------------------------------------------------------------------
-%% A queue answers for itself: a classic queue's process, a quorum queue's Raft leader. A message may pass
-%% from one queue to another (dead letters) between two answers, so the queues are read until two readings
-%% in a row agree, at most five times. A reading that moved is exact for no one.
+%% A queue answers for itself: a classic queue's process, a quorum queue's Raft leader. Two things make the
+%% answer exact. What is already on its way to a queue (a settlement behind which a barrier answered, a dead
+%% letter from another queue) is let through first; as dead letters may go on from queue to queue, more than
+%% once where there are any. Then the queues are read until two readings in a row agree, at most five times.
 
-census(VHost) -> census(VHost, reading(VHost), 4).
+census(VHost) ->
+    Queues = [{amqqueue:get_type(Q), Q} || Q <- lists:sort(rabbit_amqqueue:list(VHost))],
+    Settings = [settings(Q) || {_, Q} <- Queues],
+    Rounds = 1 + min(2, length([1 || S <- Settings, dead_letters(S)])),
+    Flushed = lists:last([flush(Queues) || _ <- lists:seq(1, Rounds)]),
+    {Reading, Agreed} = agreed(Queues, reading(Queues), 4),
+    [exact(maps:merge(S, Counts), Agreed andalso Through)
+     || {S, Counts, Through} <- lists:zip3(Settings, Reading, Flushed)].
 
-census(_VHost, Reading, 0) -> [Q#{exact => false} || Q <- Reading];
-census(VHost, Reading, Left) ->
-    case reading(VHost) of
-        Reading -> Reading;
-        Other -> census(VHost, Other, Left - 1)
+exact(#{exact := Exact} = Queue, Sure) -> Queue#{exact := Exact andalso Sure}.
+
+agreed(_Queues, Reading, 0) -> {Reading, false};
+agreed(Queues, Reading, Left) ->
+    case reading(Queues) of
+        Reading -> {Reading, true};
+        Other -> agreed(Queues, Other, Left - 1)
     end.
 
-reading(VHost) ->
-    Queues = lists:sort(rabbit_amqqueue:list(VHost)),
-    [flush(amqqueue:get_type(Q), Q) || Q <- Queues],
-    [maps:merge(settings(Q), counts(amqqueue:get_type(Q), Q)) || Q <- Queues].
+reading(Queues) -> [counts(Type, Q) || {Type, Q} <- Queues].
 
-%% A classic queue answers `info` before messages that are already waiting in its mailbox (priority 9
-%% against 0), so a delivery on its way would be overlooked. A call of priority 0 that changes nothing (a
-%% channel that it never knew is down) goes behind them.
-flush(rabbit_classic_queue, Q) ->
-    catch gen_server2:call(amqqueue:get_pid(Q), {notify_down, self()}, 2000);
-flush(_, _) ->
-    ok.
+dead_letters(#{arguments := Arguments, policy := Policy}) ->
+    maps:is_key(<<"x-dead-letter-exchange">>, Arguments) orelse maps:is_key(<<"dead-letter-exchange">>, Policy).
+
+%% Let through what is on its way to each queue; true where that is certain. The quorum queues' logs are
+%% written side by side, so their entries are sent before any answer is awaited.
+flush(Queues) ->
+    Sent = [send_through(Type, Q) || {Type, Q} <- Queues],
+    Deadline = erlang:monotonic_time(millisecond) + 2000,
+    [through(S, Deadline) || S <- Sent].
+
+%% A classic queue answers `info` before messages that wait in its mailbox (priority 9 against 0). A call of
+%% priority 0 that changes nothing (a channel that it never knew is down) goes behind them.
+send_through(rabbit_classic_queue, Q) ->
+    try gen_server2:call(amqqueue:get_pid(Q), {notify_down, self()}, 2000) of _ -> true
+    catch _:_ -> false
+    end;
+%% A consistent query overtakes commands that are not in the log yet (settlements and dead letters are sent
+%% without waiting). A command of low priority that changes nothing (purging no nodes) goes behind them. Only
+%% a leader is asked: a follower without one keeps its caller waiting.
+send_through(rabbit_quorum_queue, Q) ->
+    case leads(Q) of
+        true ->
+            Ref = make_ref(),
+            ra:pipeline_command(amqqueue:get_pid(Q), rabbit_fifo:make_purge_nodes([]), Ref, low),
+            Ref;
+        false -> false
+    end;
+send_through(_, _) -> true.
+
+through(Known, _Deadline) when is_boolean(Known) -> Known;
+through(Ref, Deadline) ->
+    case get(Ref) of
+        undefined ->
+            receive
+                {'$gen_cast', {queue_event, _, {_, {applied, Applied}}}} ->
+                    [put(R, true) || {R, _} <- Applied],
+                    through(Ref, Deadline)
+            after max(0, Deadline - erlang:monotonic_time(millisecond)) -> false
+            end;
+        Result -> Result
+    end.
+
+leads(Q) ->
+    {Name, _} = amqqueue:get_pid(Q),
+    case catch ets:lookup(ra_state, Name) of
+        [State] -> element(2, State) =:= leader;
+        _ -> false
+    end.
 
 counts(rabbit_classic_queue, Q) ->
     Items = [messages_ready, messages_unacknowledged, messages, consumers, state],
@@ -149,7 +197,7 @@ counts(rabbit_classic_queue, Q) ->
     catch _:_ -> #{}
     end;
 counts(rabbit_quorum_queue, Q) ->
-    try ra:consistent_query(amqqueue:get_pid(Q), fun mqchaos:look/1, 2000) of
+    try leads(Q) andalso query(amqqueue:get_pid(Q)) of
         {ok, #{} = Counts, _Leader} -> Counts;
         _ -> #{}
     catch _:_ -> #{}
@@ -161,11 +209,19 @@ counts(_, Q) ->
     catch _:_ -> #{}
     end.
 
-%% Runs in the leader, on the state itself.
+%% 4.3 takes a name instead of a function.
+query(Leader) ->
+    try ra:consistent_query(Leader, fun mqchaos:look/1, 2000)
+    catch error:function_clause -> ra:consistent_query(Leader, {mqchaos, look, []}, 2000)
+    end.
+
+%% Runs in the leader, on the state itself. A `basic.get` is a consumer to it, but one without `ack`.
 look(State) ->
     #{num_ready_messages := Ready, num_checked_out := Out, config := Config} = Seen = rabbit_fifo:overview(State),
-    #{ready => Ready, unacknowledged => Out, consumers => rabbit_fifo:query_consumer_count(State), exact => true,
-      transit => maps:get(num_discarded, Seen, 0) + maps:get(num_discard_checked_out, Seen, 0),
+    Held = [num_discarded, num_discard_checked_out, num_delayed_messages],
+    #{ready => Ready, unacknowledged => Out, exact => true,
+      transit => lists:sum([maps:get(Key, Seen, 0) || Key <- Held]),
+      consumers => length([1 || C <- maps:values(rabbit_fifo:query_consumers(State)), is_boolean(element(3, C))]),
       limit => limit(maps:get(delivery_limit, Config, undefined))}.
 
 limit(Limit) when is_integer(Limit) -> Limit;
