@@ -96,11 +96,17 @@ def text(account: Account, *, summary: bool = False) -> str:
 def _violation(account: Account, finding: Finding, told: set[str]) -> list[str]:
     """Return one finding: the first messages with their lives, each life once, the cause and the way out."""
     lines = []
+    claim = printable(finding.claim or finding.name, _LINE)
     shown = [account.lives.of(name) for name in finding.messages[:SHOWN]]
     for life in shown:
-        lines.append(f"  {printable(life.id, 120)} {printable(finding.claim or finding.name, _LINE)}")
-        lines += ["     (its life stands above)"] if life.id in told else step_lines(life.events, most=_STEPS)
-        told.add(life.id)
+        if life.id not in told:
+            lines.append(f"  {printable(life.id, 120)} {claim}")
+            lines += step_lines(life.events, most=_STEPS)
+    if above := [printable(life.id, 120) for life in shown if life.id in told]:
+        lines.append(
+            f"  {', '.join(above)} {claim} ({'its life stands' if len(above) == 1 else 'lives stand'} above)"
+        )
+    told.update(life.id for life in shown)
     count = max(finding.count or 0, len(finding.messages))
     if not shown:
         many = f"{plural(count, 'message')}: " if count else ""

@@ -162,11 +162,20 @@ def test_a_life_is_shown_once() -> None:
     """A message with two findings has its life under the first of them."""
     lines = account(found("poison_stuck", 1), found("requeue_storm", 1)).text().splitlines()
 
-    assert lines[6:9] == [
-        "  orders-k3f9-000001 poison_stuck in some way",
-        "     (its life stands above)",
+    assert lines[6:8] == [
+        "  orders-k3f9-000001 poison_stuck in some way (its life stands above)",
         '  To allow just this: allow=("poison_stuck",)',
     ]
+
+
+def test_messages_whose_lives_were_shown_share_a_line() -> None:
+    """Of three messages with two findings the second finding names all three at once."""
+    lines = account(found("poison_stuck", 1, 2, 3), found("requeue_storm", 1, 2)).text().splitlines()
+
+    assert lines[11] == "  orders-k3f9-000003 poison_stuck in some way"
+    assert (
+        lines[16] == "  orders-k3f9-000001, orders-k3f9-000002 poison_stuck in some way (lives stand above)"
+    )
 
 
 def test_a_finding_without_messages_is_one_line() -> None:
