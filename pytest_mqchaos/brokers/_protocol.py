@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from pytest_mqchaos.model.topology import QueueState, Topology
+from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.engine import Engine
 
 __all__ = ["Broker", "Launcher"]
@@ -73,6 +73,9 @@ class Broker(Protocol):
 
     def topology(self, namespace: str) -> Topology:
         """The exchanges and bindings of the namespace."""
+
+    def bindings(self, namespace: str, exchange: str) -> tuple[Binding, ...]:
+        """The ways out of one exchange."""
 
     def exists(self, namespace: str, queue: str) -> bool:
         """Whether there is a queue of that name."""

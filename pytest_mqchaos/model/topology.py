@@ -20,9 +20,10 @@ class QueueState:
     """One queue at one moment: one consistent answer of the process that owns it.
 
     `ready`, `unacknowledged` and `transit` count messages; `transit` are those the queue still keeps though
-    it is done with them (in dead-letter transit) or not yet again (delayed retry of RabbitMQ 4.3). The settings below `policy` are what is in force after
-    arguments and policy were joined; times are seconds. `exact` is False where the owner did not answer, or
-    the counts moved while they were read: what rests on them is then unknown.
+    it is done with them (in dead-letter transit) or not yet again (delayed retry of RabbitMQ 4.3). The
+    settings below `policy` are what is in force after arguments and policy were joined; times are seconds.
+    `exact` is False where the owner did not answer, or the counts moved while they were read: what rests on
+    them is then unknown.
     """
 
     name: str

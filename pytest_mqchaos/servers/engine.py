@@ -8,6 +8,7 @@ container and network carries the label `mqchaos.run`, by which they are found a
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ __all__ = ["Container", "Engine", "ExecStream"]
 
 _LOOPBACK = "127.0.0.1"
 _STDOUT = 1
+_HERE = ("http+docker://local", "http://localhost", "http://127.", "https://localhost", "https://127.")
 
 
 class Engine:
@@ -34,6 +36,7 @@ class Engine:
         self._run = run
         self._network: Network | None = None
         self._containers: list[Container] = []
+        self._lock = threading.Lock()
 
     @classmethod
     def connect(cls, run: str, *, timeout: float = 15.0) -> Engine:
@@ -56,7 +59,7 @@ class Engine:
             raise ServerUnavailable(f"the Docker engine does not answer ({_one_line(error)})") from None
         engine = cls(client, run)
         address = client.api.base_url
-        if not address.startswith(("http+", "http://localhost", "https://localhost", f"http://{_LOOPBACK}")):
+        if not address.startswith(_HERE):
             engine.close()
             raise ServerUnavailable(f"the Docker engine at {address} is not on this host")
         client.api.timeout = 120
@@ -108,7 +111,7 @@ class Engine:
         """
         from testcontainers.core.container import DockerContainer
 
-        with _without_reaper():
+        with self._lock, _without_reaper():
             container = DockerContainer(image, network=self._net(), network_aliases=[alias])
             container.ports = {str(inner): (_LOOPBACK, outer) for inner, outer in ports.items()}  # type: ignore[misc]
             container.env = dict(env or {})
@@ -121,8 +124,8 @@ class Engine:
             except BaseException:
                 container.stop()
                 raise
-        started = Container(container.get_wrapped_container(), container.stop)
-        self._containers.append(started)
+            started = Container(container.get_wrapped_container(), container.stop)
+            self._containers.append(started)
         return started
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -79,20 +80,20 @@ def _started(kind: str, settings: ServerSettings, run: str, directory: Path) -> 
 def _in_docker(
     settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, ending: ExitStack
 ) -> tuple[Broker, ToxiproxyServer | None]:
+    """The broker in a container; a Toxiproxy beside it, which starts while the broker boots."""
     engine = Engine.connect(run)
     ending.callback(engine.close)
-    broker = rabbitmq.start_container(engine, image=settings.rabbitmq_image)
-    ending.callback(broker.stop)
-    toxiproxy = _first(
-        settings,
-        [
-            lambda: toxiproxies.start_container(
-                engine, image=settings.toxiproxy_image, upstream=rabbitmq.INNER_ADDRESS
-            ),
-            lambda: _toxiproxy_process(settings, broker, folder),
-        ],
-        ending,
-    )
+
+    def contained() -> ToxiproxyServer:
+        image = settings.toxiproxy_image
+        return toxiproxies.start_container(engine, image=image, upstream=rabbitmq.INNER_ADDRESS)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="mqchaos-toxiproxy") as pool:
+        early = pool.submit(contained) if settings.network != "wire" else None
+        broker = rabbitmq.start_container(engine, image=settings.rabbitmq_image)
+        ending.callback(broker.stop)
+        ways = [early.result] if early else []
+        toxiproxy = _first(settings, [*ways, lambda: _toxiproxy_process(settings, broker, folder)], ending)
     return broker, toxiproxy
 
 

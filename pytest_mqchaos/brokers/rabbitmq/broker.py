@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from typing import Any, Protocol
@@ -17,13 +18,14 @@ from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
 from pytest_mqchaos.brokers.rabbitmq.census import queue_state, topology
 from pytest_mqchaos.brokers.rabbitmq.shell import Shell
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.model.topology import QueueState, Topology
+from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Ground", "RabbitMQ"]
 
 BOOT_TIMEOUT = 120.0
 CALL_TIMEOUT = 5.0
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Ground(Protocol):
@@ -118,6 +120,10 @@ class RabbitMQ:
         """The exchanges and bindings of the vhost."""
         return topology(self._call("topology", namespace, what=f"the bindings of {namespace!r}"))
 
+    def bindings(self, namespace: str, exchange: str) -> tuple[Binding, ...]:
+        """The ways out of one exchange of the vhost."""
+        return tuple(one for one in self.topology(namespace).bindings if one.exchange == exchange)
+
     def exists(self, namespace: str, queue: str) -> bool:
         """Whether there is a queue of that name."""
         return bool(self._call("exists", namespace, queue, what=f"looking for the queue {queue!r}"))
@@ -160,7 +166,7 @@ class RabbitMQ:
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the broker's log."""
-        return self._ground.log_tail(lines)
+        return _COLOURS.sub("", self._ground.log_tail(lines))
 
     def stop(self) -> None:
         """End the broker and its shell, and remove all it left; may be called again."""
@@ -186,4 +192,5 @@ class RabbitMQ:
 
 def last_line(text: str) -> str:
     """The last lines of a log in one line, for an error message."""
-    return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-400:] or "it left no word"
+    lines = (line.strip() for line in _COLOURS.sub("", text).splitlines())
+    return " | ".join(line for line in lines if line)[-400:] or "none"

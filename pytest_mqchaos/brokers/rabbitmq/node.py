@@ -26,7 +26,7 @@ from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Node", "start_process"]
 
-_PORT_TAKEN = re.compile(r"eaddrinuse|already in use|address already", re.IGNORECASE)
+_PORT_TAKEN = re.compile(r"eaddrinuse|already in use|already a epmd|is taken", re.IGNORECASE)
 _TRIES = 4
 
 
@@ -47,19 +47,19 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
         try:
             node.boot()
             return RabbitMQ(node, node.shell)
-        except BaseException as error:
-            last = f"{node.log_tail(8)}\n{tail(node.layout.output, 8)}"
+        except (ChaosError, OSError) as error:
+            failure, words, ended = str(error), node.last_words(), not node.alive()
             node.stop()
-            if not isinstance(error, (ChaosError, OSError)):
-                raise
-            if left and (_PORT_TAKEN.search(f"{error} {last}") or trimmed):
-                trimmed = trimmed and bool(_PORT_TAKEN.search(f"{error} {last}"))
-                continue
-            words = last_line(last)
-            raise ServerUnavailable(
-                f"the RabbitMQ of {installation.home} did not start: {error}; its last words: {words}"
-            ) from None
-    raise AssertionError("unreachable: the last try returns or raises")
+        except BaseException:
+            node.stop()
+            raise
+        taken = bool(_PORT_TAKEN.search(f"{failure} {words}"))
+        if not left or not (taken or (trimmed and ended)):
+            break
+        trimmed = trimmed and taken
+    raise ServerUnavailable(
+        f"the RabbitMQ of {installation.home} did not start: {failure}; its last words: {words}"
+    )
 
 
 class Node:
@@ -142,6 +142,10 @@ class Node:
     def log_tail(self, lines: int) -> str:
         """The last lines of the broker's log, or of its output where it came to no log."""
         return tail(self.layout.log, lines) or tail(self.layout.output, lines)
+
+    def last_words(self) -> str:
+        """What its log and its output say at the end, in one line."""
+        return last_line(f"{tail(self.layout.log, 6)}\n{tail(self.layout.output, 6)}")
 
     def stop(self) -> None:
         """End shell, VM and epmd and remove the folder; may be called again."""
