@@ -56,6 +56,8 @@ class Trial:
     def __init__(self, chaos: Chaos, settings: TestSettings) -> None:
         self.chaos, self.settings = chaos, settings
         self.account: Account | None = None
+        self.concluded = False
+        """Whether the test's function came to its end, so that the verdict is ours."""
         self.snapshot = ""
         """What is shown after the test's own failure."""
 
@@ -107,7 +109,8 @@ def close_ground(config: pytest.Config) -> None:
     """End the session's servers, if there are any."""
     here = config.stash.get(_GROUND, None)
     if here is not None and here.session is not None:
-        here.session.close()
+        session, here.session = here.session, None
+        session.close()
 
 
 def refuse(text: str) -> NoReturn:

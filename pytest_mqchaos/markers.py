@@ -11,26 +11,25 @@ once, without a scenario, and fails when it is set up.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 import pytest_mqchaos.model.faults as faults
+from pytest_mqchaos.choices import MARK, allowed, chosen, marks_of, standing_on
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
 from pytest_mqchaos.model.faults import Fault, Scenario
-from pytest_mqchaos.model.findings import FINDING_KINDS, HAZARD_KINDS
-from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, guarantee
+from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.triggers import Trigger
-from pytest_mqchaos.options import again, base_seed, setting, test_seed
+from pytest_mqchaos.options import setting
+from pytest_mqchaos.reproduce import again, base_seed, test_seed
 
 __all__ = [
     "FIXTURE",
-    "MARK",
     "Planned",
+    "battery",
     "battery_key",
     "check",
     "explain",
@@ -38,10 +37,10 @@ __all__ = [
     "plan",
     "planned",
     "test_settings",
+    "unique",
 ]
 
 FIXTURE = "mqchaos"
-MARK = "chaos"
 
 _PARAMETER_SET = type(pytest.param(None))
 
@@ -59,19 +58,6 @@ class Planned:
     def __repr__(self) -> str:
         """The id, as `--setup-show` prints it."""
         return self.id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """The options of a test's marks, merged."""
-
-    guarantee: Guarantee = at_least_once
-    evidence: str = "auto"
-    poison: str = "auto"
-    allow: tuple[tuple[str, str], ...] = ()
-    settle_timeout: float | None = None
-    effect_timeout: float = 5.0
-    seed: int | None = None
 
 
 def battery() -> tuple[Scenario, ...]:
@@ -160,31 +146,24 @@ def plan(node: pytest.Item) -> tuple[Planned, ...]:
         UsageError: if something else than a fault or scenario is named.
     """
     joined: dict[tuple[Scenario, str | None], tuple[Any, ...]] = {}
-    for owner, mark in _marks(node):
+    for owner, mark in marks_of(node):
         for value in mark.args:
             try:
                 scenario, identity, marks = _scenario(value)
             except UsageError as error:
-                raise UsageError(f"chaos: {error}{_standing_on(owner, node)}") from None
+                raise UsageError(f"chaos: {error}{standing_on(owner, node)}") from None
             joined[scenario, identity] = joined.get((scenario, identity), ()) + marks
     if not joined:
         return tuple(Planned(scenario, scenario.id, battery=True) for scenario in battery())
-    ids = _unique([identity or scenario.id for scenario, identity in joined])
+    ids = unique([identity or scenario.id for scenario, identity in joined])
     return tuple(
         Planned(scenario if scenario.id == name else replace(scenario, name=name), name, marks=marks)
         for ((scenario, _), marks), name in zip(joined.items(), ids, strict=True)
     )
 
 
-def _marks(node: pytest.Item) -> Iterator[tuple[Any, pytest.Mark]]:
-    yield from reversed(list(node.iter_markers_with_node(MARK)))
-
-
-def _standing_on(owner: Any, node: pytest.Item) -> str:
-    return "" if owner is node else f" (the mark of {owner.nodeid})"
-
-
-def _unique(ids: list[str]) -> list[str]:
+def unique(ids: list[str]) -> list[str]:
+    """Return the ids with numbers behind those that stood before: `refuse`, `refuse-2`."""
     taken = set(ids)
     seen: set[str] = set()
     unique = []
@@ -211,7 +190,7 @@ def _scenario(value: Any) -> tuple[Scenario, str | None, tuple[Any, ...]]:
     if not isinstance(value, Fault | Scenario):
         raise UsageError(_not_a_fault(value))
     scenario = faults.scenario(value)
-    _allowed(scenario.allow)
+    allowed(scenario.allow)
     return scenario, identity, marks
 
 
@@ -228,79 +207,6 @@ def _not_a_fault(value: object) -> str:
     if isinstance(value, str) and value in faults.__all__:
         return f"{value!r} is a text: write {value}()"
     return f"{value!r} is not a fault: write connection_drop(), baseline(), combine(...) or another"
-
-
-def chosen(node: pytest.Item) -> Chosen:
-    """Return the options of all marks, the nearest first.
-
-    Raises:
-        UsageError: if an option is unknown or its value wrong.
-    """
-    merged: dict[str, Any] = {}
-    for owner, mark in _marks(node):
-        for name, value in mark.kwargs.items():
-            try:
-                merged[name] = _option(name, value)
-            except UsageError as error:
-                raise UsageError(f"chaos: {error}{_standing_on(owner, node)}") from None
-    return Chosen(**merged)
-
-
-def _option(name: str, value: object) -> object:
-    if name not in _READERS:
-        close = difflib.get_close_matches(name, _READERS, 1)
-        meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(_READERS)}"
-        raise UsageError(f"{name}={value!r}: no such option; {meant}")
-    return _READERS[name](value)
-
-
-def _choice(name: str, *choices: str) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        if value not in choices:
-            raise UsageError(f"{name}={value!r}: one of {', '.join(map(repr, choices))}")
-        return value
-
-    return read
-
-
-def _seconds(name: str) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            raise UsageError(f"{name}={value!r}: a number of seconds above 0")
-        return float(value)
-
-    return read
-
-
-def _seed(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"seed={value!r}: a whole number from 0 on")
-    return value
-
-
-def _allowed(value: object) -> tuple[tuple[str, str], ...]:
-    pairs = faults.allowed(value)
-    for name, _ in pairs:
-        kind = name.partition(":")[0]
-        if kind == "vacuous":
-            raise UsageError(f"allow={name!r}: nothing allows a run that proves nothing")
-        if kind not in _ALLOWABLE:
-            close = difflib.get_close_matches(kind, _ALLOWABLE, 1)
-            meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_ALLOWABLE)}"
-            raise UsageError(f"allow={name!r}: no such finding or hazard; {meant}")
-    return pairs
-
-
-_ALLOWABLE = tuple(dict.fromkeys((*FINDING_KINDS, *HAZARD_KINDS, "dead_lettered", "*")))
-_READERS: dict[str, Callable[[Any], object]] = {
-    "guarantee": guarantee,
-    "evidence": _choice("evidence", "auto", "effects", "broker"),
-    "poison": _choice("poison", "auto", "dead-letter", "discard"),
-    "allow": _allowed,
-    "settle_timeout": _seconds("settle_timeout"),
-    "effect_timeout": _seconds("effect_timeout"),
-    "seed": _seed,
-}
 
 
 def test_settings(item: pytest.Item, session: SessionSettings, attempt: int) -> TestSettings:

@@ -1,4 +1,4 @@
-"""The options of the group *mqchaos*: where a value comes from, what it may be, and the seed.
+"""The options of the group *mqchaos*: where a value comes from, and what it may be.
 
 A value is taken from the first of these that has one; an error names the value and that place.
 
@@ -14,10 +14,8 @@ default
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,21 +28,17 @@ if TYPE_CHECKING:
     from pytest_mqchaos.experiment.settings import SessionSettings
 
 __all__ = [
+    "OPTIONS",
     "Option",
     "Setting",
     "add_options",
-    "again",
-    "base_seed",
     "check_command_line",
     "on_ci",
     "session_settings",
     "setting",
-    "test_seed",
 ]
 
 Origin = Literal["command line", "environment", "ini", "default"]
-
-BASE_SEED = pytest.StashKey[int]()
 
 
 class Option:
@@ -101,7 +95,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 def _text(text: str) -> str:
     if not text.strip():
-        raise ValueError("a text that is not empty")
+        raise ValueError("a name")
     return text
 
 
@@ -251,59 +245,3 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
         ci=on_ci(),
         worker=worker,
     )
-
-
-def base_seed(config: pytest.Config) -> int:
-    """Return the session's number N; a random one is drawn once, and by the controller for all its workers."""
-    value = setting(config, "seed").value
-    if value != "random":
-        return int(value)
-    if BASE_SEED not in config.stash:
-        drawn = getattr(config, "workerinput", {}).get("mqchaos_seed")
-        config.stash[BASE_SEED] = int.from_bytes(os.urandom(4), "big") if drawn is None else drawn
-    return config.stash[BASE_SEED]
-
-
-def test_seed(nodeid: str, number: int) -> int:
-    """Return the seed of one test: the first four bytes of SHA-256 over the number and the node id."""
-    return int.from_bytes(hashlib.sha256(f"{number}:{nodeid}".encode()).digest()[:4], "big")
-
-
-test_seed.__test__ = False  # type: ignore[attr-defined]  # not a test, wherever it is imported
-
-
-def again(config: pytest.Config, nodeid: str, number: int) -> str:
-    """Return the command line that repeats a test: its node id, its number N, and the options that were given.
-
-    Options of the configuration file are left out: they stand there still.
-    """
-    words = ["pytest", _from_here(config, nodeid)]
-    for name, flag in (("rootdir", "--rootdir"), ("inifilename", "--config-file")):
-        value = config.getoption(name, None)
-        if value:
-            words.append(f"{flag}={value}")
-    for option in OPTIONS:
-        if option.name == "seed":
-            words.append(f"{option.flag}={number}")
-        elif option.name != "report":
-            words += _given(config, option)
-    return shlex.join(words)
-
-
-def _from_here(config: pytest.Config, nodeid: str) -> str:
-    """Return a node id, which is relative to the root directory, as the command line takes it."""
-    here = config.invocation_params.dir
-    if here == config.rootpath:
-        return nodeid
-    path, separator, rest = nodeid.partition("::")
-    return f"{os.path.relpath(config.rootpath / path, here)}{separator}{rest}"
-
-
-def _given(config: pytest.Config, option: Option) -> list[str]:
-    found = setting(config, option.name)
-    if found.origin not in ("command line", "environment"):
-        return []
-    if isinstance(found.value, bool):
-        return [option.flag if found.value else option.flag.replace("--", "--no-", 1)]
-    value = f"{found.value:g}" if isinstance(found.value, float) else found.value
-    return [f"{option.flag}={value}"]

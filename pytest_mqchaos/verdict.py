@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +70,7 @@ def _conclude(item: pytest.Item) -> None:
     here = trial(item)
     if here is None:
         return
+    here.concluded = True
     try:
         here.account = account = here.chaos.conclude()
     except ChaosError as error:
@@ -172,13 +172,8 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def _is_inside(frame: FrameType) -> bool:
-    """Whether the frame is ours, and not of the layer that pytest calls."""
-    return (
-        _is_ours(frame) and frame.f_globals["__name__"].removeprefix(f"{__package__}.") not in _PLUGIN_LAYER
-    )
-
-
-_PLUGIN_LAYER = {"plugin", "fixtures", "markers", "options", "hookspecs", "xdist", "verdict"}
+    """Whether the frame is ours and not of this layer, whose modules stand at the top of the package."""
+    return _is_ours(frame) and frame.f_globals["__name__"].count(".") > 1
 
 
 def _message_alone(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
@@ -187,13 +182,10 @@ def _message_alone(item: pytest.Item, error: BaseException, report: pytest.TestR
     if crash is None or not isinstance(error, ChaosError | DeliveryError | Refused):
         return
     crash.message = str(error).partition("\n")[0]
-    if _is_path_of_ours(crash.path):
+    here = trial(item)
+    if isinstance(error, Refused) or (here is not None and here.concluded):
         path, line, _ = item.location
         crash.path, crash.lineno = path, (line or 0) + 1
-
-
-def _is_path_of_ours(path: str) -> bool:
-    return Path(path).is_relative_to(Path(__file__).parent)
 
 
 def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None:

@@ -26,7 +26,8 @@ def worker_id(config: pytest.Config) -> str:
 def hand_down(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     """Give a worker the random number that the controller drew."""
     from pytest_mqchaos.errors import UsageError
-    from pytest_mqchaos.options import base_seed, setting
+    from pytest_mqchaos.options import setting
+    from pytest_mqchaos.reproduce import base_seed
 
     try:
         if setting(config, "seed").value == "random":
@@ -99,13 +100,11 @@ class Runs:
     def _summarize(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_mqchaos.report.terminal import summary_lines
 
-        terminal.section("mqchaos")
+        terminal.write_sep("=", "mqchaos")
         description = self._facts().get("description")
         if description:
-            each = (
-                f" (and as much for each of {len(self._servers)} workers)" if len(self._servers) > 1 else ""
-            )
-            terminal.write_line(f"{description}{each}")
+            workers = len(self._servers)
+            terminal.write_line(description if workers == 1 else f"{description}; one of {workers} such")
         width = self._config.get_terminal_writer().fullwidth
         for line, markup in summary_lines(list(self._runs.values()), self._shown_path(), width):
             terminal.write_line(line, **markup)

@@ -58,10 +58,10 @@ class Bench:
         return read
 
 
-def block(result: pytest.RunResult, title: str) -> list[str]:
+def block(result: pytest.RunResult, title: str, rule: str = "_=-") -> list[str]:
     """Return the lines under the heading `title`, up to the next heading of its kind or of a higher one."""
     lines = result.outlines
-    heading = re.compile(rf"^([_=-])\1* {re.escape(title)} \1+$")
+    heading = re.compile(rf"^([{rule}])\1* {re.escape(title)} \1+$")
     starts = [i for i, line in enumerate(lines) if heading.match(line)]
     assert starts, f"no heading {title!r} in\n" + "\n".join(lines)
     start = starts[0]

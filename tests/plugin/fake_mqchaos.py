@@ -16,10 +16,13 @@ from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Acked, Confirmed, Delivered, Effected, Event, Published
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message, digest, message_id
 from pytest_mqchaos.verdict import DeliveryError
 
+SETTINGS: list[Any] = []
+"""The settings of each session so far."""
 LOG = Path("fake.log").absolute()
 
 
@@ -27,6 +30,20 @@ def log(line: str) -> None:
     """Write a line to `fake.log`, whichever process this is."""
     with LOG.open("a") as file:
         file.write(f"{line}\n")
+
+
+INSIDE: dict[str, Any] = {"__name__": "pytest_mqchaos.experiment.fake", "guarantee": guarantee}
+exec(
+    compile(
+        "def promise(name):\n"
+        "    try:\n        guarantee(name)\n"
+        "    except Exception as error:\n        raise type(error)(str(error)) from error\n",
+        "pytest_mqchaos/experiment/fake.py",
+        "exec",
+    ),
+    INSIDE,
+)
+"""Code that runs as if it were the package's own, without hiding its frames."""
 
 
 class FakeChaos:
@@ -54,12 +71,10 @@ class FakeChaos:
         """Let no fault strike."""
         self.findings.append(Finding(kind="vacuous", claim="consumer_crash never struck", unknown=True))
 
-    def url_of(self, name: object) -> str:
-        """Refuse, as a call does that was written wrongly."""
-        return self._refuse(f"link({name!r}): no such link")
-
-    def _refuse(self, text: str) -> str:
-        raise ChaosError(text)
+    def promise(self, name: str) -> None:
+        """Refuse, some frames down in the package, as a call does that was written wrongly."""
+        __tracebackhide__ = True
+        INSIDE["promise"](name)
 
     def account(self) -> Account:
         """Return what was planned."""
@@ -161,6 +176,7 @@ class FakeSession:
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+        SETTINGS.append(settings)
         log(f"session of {settings.worker or 'the main process'}")
 
     def facts(self) -> dict[str, str]:

@@ -1,0 +1,76 @@
+"""How a test is repeated: its seed, and the command line that says all that matters.
+
+A test's seed follows from its node id and the session's number N; `--mqchaos-seed=N` brings the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+
+import pytest
+
+from pytest_mqchaos.options import OPTIONS, Option, setting
+
+__all__ = ["again", "base_seed", "test_seed"]
+
+_DRAWN = pytest.StashKey[int]()
+
+
+def base_seed(config: pytest.Config) -> int:
+    """Return the session's number N; a random one is drawn once, and by the controller for all its workers."""
+    value = setting(config, "seed").value
+    if value != "random":
+        return int(value)
+    if _DRAWN not in config.stash:
+        drawn = getattr(config, "workerinput", {}).get("mqchaos_seed")
+        config.stash[_DRAWN] = int.from_bytes(os.urandom(4), "big") if drawn is None else drawn
+    return config.stash[_DRAWN]
+
+
+def test_seed(nodeid: str, number: int) -> int:
+    """Return the seed of one test: the first four bytes of SHA-256 over the number and the node id."""
+    return int.from_bytes(
+        hashlib.sha256(f"{number}:{nodeid}".encode("utf-8", "surrogatepass")).digest()[:4], "big"
+    )
+
+
+test_seed.__test__ = False  # type: ignore[attr-defined]  # not a test, wherever it is imported
+
+
+def again(config: pytest.Config, nodeid: str, number: int) -> str:
+    """Return the command line that repeats a test: its node id, its number N, and the options that were given.
+
+    Options of the configuration file are left out: they stand there still.
+    """
+    words = ["pytest", _from_here(config, nodeid)]
+    for name, flag in (("rootdir", "--rootdir"), ("inifilename", "--config-file")):
+        value = config.getoption(name, None)
+        if value:
+            words.append(f"{flag}={value}")
+    for option in OPTIONS:
+        if option.name == "seed":
+            words.append(f"{option.flag}={number}")
+        elif option.name != "report":
+            words += _given(config, option)
+    return shlex.join(words)
+
+
+def _from_here(config: pytest.Config, nodeid: str) -> str:
+    """Return a node id, which is relative to the root directory, as the command line takes it."""
+    here = config.invocation_params.dir
+    if here == config.rootpath:
+        return nodeid
+    path, separator, rest = nodeid.partition("::")
+    return f"{os.path.relpath(config.rootpath / path, here)}{separator}{rest}"
+
+
+def _given(config: pytest.Config, option: Option) -> list[str]:
+    found = setting(config, option.name)
+    if found.origin not in ("command line", "environment"):
+        return []
+    if isinstance(found.value, bool):
+        return [option.flag if found.value else option.flag.replace("--", "--no-", 1)]
+    value = f"{found.value:g}" if isinstance(found.value, float) else found.value
+    return [f"{option.flag}={value}"]

@@ -1,0 +1,178 @@
+"""What a session leaves: one report, one section of the terminal, also with workers and reruns."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from chaos_bench import Bench, block
+
+from pytest_mqchaos.report.document import schema
+
+SOURCE = """
+@pytest.mark.chaos(baseline(), consumer_crash(after=ack(17)))
+def test_it(mqchaos):
+    if mqchaos.scenario != "baseline":
+        mqchaos.lose(17)
+
+def test_unknown(mqchaos):
+    mqchaos.cannot_judge()
+
+def test_own(mqchaos):
+    assert mqchaos.settle().lost
+
+def test_error(mqchaos):
+    mqchaos.error = "nothing was confirmed"
+
+@pytest.mark.xfail
+def test_expected(mqchaos):
+    mqchaos.lose(1)
+
+def test_plain(): ...
+"""
+OUTCOMES = {
+    "test_it[baseline]": ("passed", "pass"),
+    "test_it[consumer_crash-after-ack-17]": ("failed", "fail"),
+    "test_unknown": ("passed", "unknown"),
+    "test_own": ("failed", "pass"),
+    "test_error": ("failed", None),
+    "test_expected": ("xfailed", "fail"),
+}
+
+
+def check_report(bench: Bench) -> None:
+    """Check the report of SOURCE, whoever ran it."""
+    jsonschema = pytest.importorskip("jsonschema")
+    report = bench.report
+    jsonschema.validate(report, schema())
+    runs = {run["nodeid"].partition("::")[2]: run for run in report["runs"]}
+    assert {name: (run["outcome"], run["verdict"]) for name, run in runs.items()} == OUTCOMES
+    crash = runs["test_it[consumer_crash-after-ack-17]"]
+    assert crash["reproduce"] == (
+        "pytest 'test_orders.py::test_it[consumer_crash-after-ack-17]' --mqchaos-seed=0"
+    )
+    assert (crash["scenario"], crash["attempt"], crash["counts"]["lost"]) == (
+        "consumer_crash-after-ack-17",
+        1,
+        1,
+    )
+    assert runs["test_error"]["error"] == "nothing was confirmed"
+    assert runs["test_own"]["error"].startswith("assert <lost: 0 of 200>")
+    assert report["servers"]["version"] == "4.0.5"
+
+
+def test_report(bench: Bench) -> None:
+    """Each chaos test has a run with pytest's outcome, the verdict, and the command that repeats it."""
+    bench.run(SOURCE).assert_outcomes(passed=2, failed=3, xfailed=1)
+    check_report(bench)
+
+
+def test_terminal_summary(bench: Bench) -> None:
+    """The section names the servers and the report; what it says of the runs is the report's own part."""
+    result = bench.run("def test_it(mqchaos): ...")
+    lines = block(result, "mqchaos", "=")
+    assert lines[0] == "RabbitMQ 4.0.5 (fake), Toxiproxy 2.12.0 (fake)"
+    assert lines[1].startswith("1 chaos test, 200 messages")
+    assert lines[-1] == "report: mqchaos-report/report.json"
+
+
+def test_report_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report goes to the root directory, whatever the current one is, and is named as seen from there."""
+    bench.tests("def test_it(mqchaos): ...")
+    sub = bench.pytester.mkdir("sub")
+    monkeypatch.chdir(sub)
+    result = bench.run(None, f"--rootdir={bench.path}", "..")
+    assert block(result, "mqchaos", "=")[-1] == f"report: {bench.path}/mqchaos-report/report.json"
+    assert bench.report["runs"][0]["reproduce"] == (
+        f"pytest ../test_orders.py::test_it --rootdir={bench.path} --mqchaos-seed=0"
+    )
+
+
+def test_report_cannot_be_written(bench: Bench) -> None:
+    """Where the report cannot be written, a line says so, and nothing else changes."""
+    (bench.path / "mqchaos-report").write_text("in the way")
+    result = bench.run("def test_it(mqchaos): ...")
+    assert result.ret == 0
+    assert block(result, "mqchaos", "=")[-1].startswith("no report: ")
+
+
+def test_error_of_the_teardown(bench: Bench) -> None:
+    """A run whose teardown fails has the outcome `error`."""
+    bench.run("""
+        @pytest.fixture
+        def falls(mqchaos):
+            yield
+            assert 0
+        def test_it(falls): ...
+    """).assert_outcomes(passed=1, errors=1)
+    assert bench.report["runs"][0]["outcome"] == "error"
+
+
+def test_junit(bench: Bench) -> None:
+    """JUnit XML has the message as message and the account as text, and nothing else of ours."""
+    bench.run("def test_it(mqchaos):\n    mqchaos.lose(17)", "--junitxml=junit.xml")
+    (case,) = ET.parse(bench.path / "junit.xml").iter("testcase")
+    (failure,) = case.findall("failure")
+    assert failure.get("message") == "lost: 1 of 200 messages"
+    assert (failure.text or "").startswith(
+        "lost: 1 of 200 messages\n  orders-k3f9-000017 lost by the consumer"
+    )
+    assert not case.findall("properties")
+
+
+@pytest.mark.parametrize("workers", ["2", "1"])
+def test_xdist(bench: Bench, workers: str) -> None:
+    """Under xdist each worker has a session, the controller writes one report and the same statuses."""
+    pytest.importorskip("xdist")
+    result = bench.run(SOURCE, "-n", workers, plugins=["xdist"], subprocess=True)
+    assert result.parseoutcomes() == {"passed": 2, "failed": 3, "xfailed": 1, "unknown": 1}
+    check_report(bench)
+    assert "FAILED test_orders.py::test_own - assert <lost: 0 of 200>" in result.stdout.str()
+    assert {line for line in bench.log if "session of" in line} <= {"session of gw0", "session of gw1"}
+    assert bench.log.count("session closed") == len([line for line in bench.log if "session of" in line])
+    assert len(block(result, "mqchaos", "=")) > 3
+
+
+def test_xdist_random_seed(bench: Bench) -> None:
+    """Under xdist all workers follow the one random number that the controller drew."""
+    pytest.importorskip("xdist")
+    bench.run(
+        "@pytest.mark.chaos\ndef test_it(mqchaos): ...",
+        "-n2",
+        "--mqchaos-seed=random",
+        plugins=["xdist"],
+        subprocess=True,
+    )
+    numbers = {run["reproduce"].rpartition("=")[2] for run in bench.report["runs"]}
+    assert len(bench.report["runs"]) == 5
+    assert len(numbers) == 1
+    assert numbers != {"0"}
+
+
+def test_reruns(bench: Bench) -> None:
+    """A rerun is an attempt of its own, with a run of its own: it does not hide what was lost before."""
+    pytest.importorskip("pytest_rerunfailures")
+    result = bench.run(
+        """
+        @pytest.mark.chaos
+        def test_it(mqchaos):
+            if mqchaos.settings.attempt == 1 and mqchaos.scenario == "baseline":
+                mqchaos.lose(17)
+        """,
+        "--reruns=1",
+        plugins=["rerunfailures"],
+    )
+    assert result.parseoutcomes() == {"passed": 5, "rerun": 1}
+    runs = [(run["scenario"], run["attempt"], run["outcome"], run["verdict"]) for run in bench.report["runs"]]
+    assert runs[:3] == [
+        ("baseline", 1, "failed", "fail"),
+        ("baseline", 2, "passed", "pass"),
+        ("connection_drop", 1, "passed", "pass"),
+    ]
+
+
+def test_no_report_without_a_run(bench: Bench) -> None:
+    """A session without chaos tests, or in which none was set up, writes nothing and prints nothing."""
+    result = bench.run("@pytest.mark.chaos(17)\ndef test_it(mqchaos): ...\ndef test_other(): ...")
+    assert not (bench.path / "mqchaos-report").exists()
+    assert "= mqchaos =" not in result.stdout.str()
