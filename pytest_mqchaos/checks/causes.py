@@ -59,11 +59,18 @@ def return_cause(case: Case, delivery: Delivery) -> tuple[str, int | None]:
         return _RETURNS.get(delivery.returned, "").format(link=delivery.link), None
     at = delivery.returned_at if delivery.returned_at is not None else (stop.at if stop else delivery.at)
     strike = strike_near(case, delivery.link, at)
-    if strike is not None:
+    if strike is not None and _can(case, strike, delivery.returned):
         return fault_text(case, strike.event.fault), strike.event.fault
     if stop is not None:
         return f"the broker stopped ({stop.how})", None
     return _RETURNS.get(delivery.returned, "").format(link=delivery.link), None
+
+
+def _can(case: Case, strike: Strike, returned: str) -> bool:
+    """Whether a fault makes a delivery go back like that: only a process that is ended closes its channels itself."""
+    number = strike.event.fault
+    family = case.faults[number].family if 0 <= number < len(case.faults) else ""
+    return returned != "channel_closed" or family != "network"
 
 
 def _stop_between(case: Case, delivery: Delivery) -> e.BrokerStopped | None:

@@ -87,6 +87,10 @@ def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:
         claim = "lost by the consumer: read with automatic ack, its work was never done"
         return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault,
                       mend="switch automatic ack off and acknowledge after the work")  # fmt: skip
+    if any(one.index < (last.settled_index or 0) for one in copy.record.republications):
+        claim = "lost by the consumer: it published a copy and acknowledged, and the copy is nowhere"
+        mend = "acknowledge once the broker has confirmed the copy"
+        return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault, mend=mend)
     claim = "lost by the consumer: its ack reached the broker, its work was never done"
     return Reason(
         detail="by_consumer", claim=claim, cause=cause, fault=fault, mend="acknowledge after the work"

@@ -1,46 +1,23 @@
-"""The ledger: one reducer over the events of a run, and what settling, the census and the checks read from it.
+"""The ledger of a run: what settling, the census and the checks read from its events.
 
-Each event is applied once and costs constant time, so that it can be kept up while the run goes on (as a
-subscriber of the history, under its lock) and rebuilt from the events afterwards, with the same result.
+It can be kept up while the run goes on (as a subscriber of the history, under its lock) and rebuilt from the events
+afterwards, with the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.connections import Connections, Subscription
-from pytest_mqchaos.model.copies import Delivery, Record
-from pytest_mqchaos.model.counting import Counting
+from pytest_mqchaos.model.connections import Subscription
+from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.messages import Message
-from pytest_mqchaos.model.publications import Publications
+from pytest_mqchaos.model.reducer import End, Reducer
 from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Surroundings
-from pytest_mqchaos.model.table import Table
 from pytest_mqchaos.model.topology import QueueState, Topology
 
 __all__ = ["End", "Ledger"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """The broker's state at the end of the last settle, before consumers were ended.
-
-    What they hand back when they are ended is not `ready`, and what they acknowledge then was open.
-    """
-
-    index: int
-    at: int
-    open: tuple[Delivery, ...]
-    subscriptions: tuple[Subscription, ...]
-    links: Mapping[int, str]
-    census: e.CensusTaken | None
-    settled: bool
-    reason: str
-    progress_index: int
-    progress_at: int
 
 
 class Ledger:
@@ -48,21 +25,20 @@ class Ledger:
 
     Args:
         messages: the workload by id; it may grow.
+
+    Attributes:
+        dead_letters: queues that the test named as dead-letter queues; add to them as they are named.
+        expected: queues that consumers were said to read; likewise.
     """
 
     def __init__(self, messages: Mapping[str, Message]) -> None:
-        self.count = 0
-        """Events applied so far; the next one has this number."""
-        self.at = 0
-        self._table = Table(messages)
-        self._connections = Connections(self._table)
-        self._publications = Publications(self._table)
-        self._counting = Counting(self._table, self._connections)
-        self.surroundings = Surroundings()
-        self.strangers: list[tuple[int, str]] = []
-        """Deliveries and effects of ids that this run does not know: number of the event, id."""
-        self._end: End | None = None
-        self._handlers = self._routes()
+        self._reducer = Reducer(messages)
+        self._table = self._reducer.table
+        self._connections = self._reducer.connections
+        self._publications = self._reducer.publications
+        self._counting = self._reducer.counting
+        self.dead_letters: set[str] = set()
+        self.expected: set[str] = set()
 
     @classmethod
     def of(cls, events: Iterable[e.Event], messages: Mapping[str, Message]) -> Ledger:
@@ -74,113 +50,7 @@ class Ledger:
 
     def apply(self, event: e.Event) -> None:
         """Take one event in."""
-        index = self.count
-        self.count += 1
-        self.at = event.at
-        message = getattr(event, "message", None)
-        if message is not None and (record := self._table.record(message)) is not None:
-            record.events.append(index)
-        for handler in self._handlers.get(type(event), ()):
-            handler(event, index)
-
-    def _routes(self) -> dict[type[e.Event], tuple[Callable[[Any, int], None], ...]]:
-        published, wire, around = self._publications, self._connections, self.surroundings
-        return {
-            e.Published: (published.on_published,),
-            e.Confirmed: (published.on_confirmed,),
-            e.PublishNacked: (published.on_nacked,),
-            e.Returned: (published.on_returned,),
-            e.PublishFailed: (published.on_failed,),
-            e.Republished: (published.on_republished,),
-            e.Delivered: (self._on_delivered,),
-            e.Acked: (wire.on_settled,),
-            e.Nacked: (wire.on_settled,),
-            e.Rejected: (wire.on_settled,),
-            e.UnknownSettlement: (around.on_unknown_settlement,),
-            e.Processed: (wire.on_processed,),
-            e.Committed: (wire.on_committed,),
-            e.RolledBack: (wire.on_rolled_back,),
-            e.Recovered: (wire.on_recovered,),
-            e.Subscribed: (wire.on_subscribed, around.on_subscribed),
-            e.Unsubscribed: (wire.on_unsubscribed,),
-            e.ConsumerCancelled: (wire.on_cancelled,),
-            e.Polled: (wire.on_polled,),
-            e.QueueDeclared: (around.on_queue_declared,),
-            e.QueueDeleted: (around.on_queue_deleted,),
-            e.QueuePurged: (around.on_queue_purged,),
-            e.ChannelOpened: (wire.on_channel_opened,),
-            e.ChannelClosed: (wire.on_channel_closed,),
-            e.LinkOpened: (wire.on_link_opened, around.on_link_opened),
-            e.LinkLost: (wire.on_link_lost, published.on_link_lost, around.on_link_lost),
-            e.ConsumerStarted: (wire.on_started, around.on_started),
-            e.ConsumerEnded: (wire.on_ended, around.on_ended),
-            e.ConsumerFrozen: (around.on_frozen,),
-            e.ConsumerThawed: (around.on_thawed,),
-            e.Effected: (self._on_effected,),
-            e.CensusTaken: (self._counting.on_census,),
-            e.Rested: (self._on_rested,),
-            e.BrokerStopped: (self._on_broker_stopped, around.on_broker_stopped),
-            e.BrokerStarted: (around.on_broker_started,),
-            e.FaultArmed: (around.on_fault_armed,),
-            e.FaultFired: (self._on_fault_fired,),
-            e.SettleEnded: (self._on_settle_ended,),
-        }
-
-    # --- what concerns more than one part ---
-
-    def _on_delivered(self, event: e.Delivered, index: int) -> None:
-        if event.message is not None and self._table.record(event.message) is None:
-            self.strangers.append((index, event.message))
-        self._connections.on_delivered(event, index)
-
-    def _on_effected(self, event: e.Effected, index: int) -> None:
-        record = self._table.record(event.message)
-        if record is None:
-            self.strangers.append((index, event.message or event.name))
-            return
-        if record.effect_index is None:
-            record.effect_index, record.effect_at = index, event.at
-        if record.effects < record.message.expect:
-            self._table.advance(index, event.at)
-        record.effects += event.count
-        by = event.consumer or ""
-        record.effects_by[by] = record.effects_by.get(by, 0) + event.count
-        record.effects_from[event.source] = record.effects_from.get(event.source, 0) + event.count
-        self._table.touch(record)
-
-    def _on_rested(self, event: e.Rested, index: int) -> None:
-        self._counting.on_rested(event)
-        self._table.rested(event)
-
-    def _on_broker_stopped(self, event: e.BrokerStopped, index: int) -> None:
-        self._table.last_stop = index
-
-    def _on_fault_fired(self, event: e.FaultFired, index: int) -> None:
-        self.surroundings.on_fault_fired(
-            event,
-            index,
-            moving=self._publications.outstanding + len(self._table.waiting),
-            unworked=len(self._table.unworked),
-            traffic=self.traffic,
-        )
-
-    def _on_settle_ended(self, event: e.SettleEnded, index: int) -> None:
-        if not event.final or self._end is None:
-            self._end = self._state(index, event.at, event.settled, event.reason)
-
-    def _state(self, index: int, at: int, settled: bool, reason: str) -> End:
-        return End(
-            index=index,
-            at=at,
-            open=tuple(self._connections.open()),
-            subscriptions=tuple(self._connections.subscriptions()),
-            links=dict(self._connections.links),
-            census=self._counting.last,
-            settled=settled,
-            reason=reason,
-            progress_index=self._table.progress_index,
-            progress_at=self._table.progress_at,
-        )
+        self._reducer.apply(event)
 
     # --- what settling asks ---
 
@@ -195,7 +65,7 @@ class Ledger:
     @property
     def traffic(self) -> int:
         """Grows with each publication and each delivery of the workload."""
-        return self._publications.count + self._connections.deliveries
+        return self._reducer.traffic
 
     def outstanding_publishes(self) -> int:
         """Publications whose confirm may still come."""
@@ -226,9 +96,9 @@ class Ledger:
         )
 
     @staticmethod
-    def _comes(copy: Any) -> bool:
+    def _comes(copy: Copy) -> bool:
         """Whether a copy is surely still to be delivered."""
-        return copy.state == "ready" and not copy.settlement
+        return copy.state == "ready" and copy.settlement not in ("acked", "dropped")
 
     def missing_effects(self) -> list[str]:
         """Ids of messages whose effect may still come: good, acknowledged, terminal in all their copies."""
@@ -242,7 +112,7 @@ class Ledger:
         current = self._connections.incarnations
         return frozenset(
             one.link for one in record.deliveries
-            if one.incarnation == current.get(one.link, 0) and not self.surroundings.ended(one.link)
+            if one.incarnation == current.get(one.link, 0) and not self._reducer.surroundings.ended(one.link)
         )  # fmt: skip
 
     def absent(self) -> frozenset[str]:
@@ -280,8 +150,8 @@ class Ledger:
             published=self._publications.routes,
             onward=self._publications.onward,
             expirations=self._publications.expirations,
-            expected=expected,
-            dead_letters=dead_letters,
+            expected=self.expected.union(expected),
+            dead_letters=self.dead_letters.union(dead_letters),
         )
 
     def terminal_queues(
@@ -312,6 +182,16 @@ class Ledger:
     # --- what checks ask ---
 
     @property
+    def surroundings(self) -> Surroundings:
+        """What happened around the messages: processes, links, the broker, the faults."""
+        return self._reducer.surroundings
+
+    @property
+    def strangers(self) -> list[tuple[int, str]]:
+        """Deliveries and effects of ids that this run does not know: number of the event, id."""
+        return self._reducer.strangers
+
+    @property
     def records(self) -> Mapping[str, Record]:
         """All that is known of each message that was seen, by id."""
         return self._table.records
@@ -338,6 +218,6 @@ class Ledger:
     @property
     def end(self) -> End:
         """The state that is judged: that of the last settle, or the present one before any."""
-        if self._end is not None:
-            return self._end
-        return self._state(self.count, self.at, True, "")
+        if self._reducer.end is not None:
+            return self._reducer.end
+        return self._reducer.state(self._reducer.count, self._reducer.at, True, "")

@@ -227,9 +227,12 @@ class Run:
 
     def lose(self, link: str = "worker", *, by: str = "fault", **fields: Any) -> Run:
         """End the connection of a link."""
-        connection = self.connection(link)
-        del self._connections[link]
-        self.add(e.LinkLost, link=link, connection=connection, by=by, **fields)
+        if link == "publisher":
+            fields.setdefault("connection", 1)
+        else:
+            fields["connection"] = self.connection(link)
+            del self._connections[link]
+        self.add(e.LinkLost, link=link, by=by, **fields)
         return self
 
     def start(self, link: str = "worker", pid: int = 100) -> Run:

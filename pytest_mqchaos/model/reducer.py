@@ -1,0 +1,176 @@
+"""The reducer: takes the events of a run in, one by one, and hands each to the parts that keep the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.connections import Connections, Subscription
+from pytest_mqchaos.model.copies import Delivery
+from pytest_mqchaos.model.counting import Counting
+from pytest_mqchaos.model.messages import Message
+from pytest_mqchaos.model.publications import Publications
+from pytest_mqchaos.model.surroundings import Surroundings
+from pytest_mqchaos.model.table import Table
+
+__all__ = ["End", "Reducer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The broker's state at the end of the last settle, before consumers were ended.
+
+    What they hand back when they are ended is not `ready`, and what they acknowledge then was open.
+    """
+
+    index: int
+    at: int
+    open: tuple[Delivery, ...]
+    subscriptions: tuple[Subscription, ...]
+    links: Mapping[int, str]
+    census: e.CensusTaken | None
+    settled: bool
+    reason: str
+    progress_index: int
+    progress_at: int
+
+
+class Reducer:
+    """The state of one run, in parts: each event costs constant time.
+
+    Args:
+        messages: the workload by id; it may grow.
+    """
+
+    def __init__(self, messages: Mapping[str, Message]) -> None:
+        self.count = 0
+        """Events applied so far; the next one has this number."""
+        self.at = 0
+        self.table = Table(messages)
+        self.connections = Connections(self.table)
+        self.publications = Publications(self.table)
+        self.counting = Counting(self.table, self.connections)
+        self.surroundings = Surroundings()
+        self.strangers: list[tuple[int, str]] = []
+        """Deliveries and effects of ids that this run does not know: number of the event, id."""
+        self.end: End | None = None
+        """The state at the end of the last settle."""
+        self._handlers = self._routes()
+
+    def apply(self, event: e.Event) -> None:
+        """Take one event in."""
+        index = self.count
+        self.count += 1
+        self.at = event.at
+        message = getattr(event, "message", None)
+        if message is not None and (record := self.table.record(message)) is not None:
+            record.events.append(index)
+        for handler in self._handlers.get(type(event), ()):
+            handler(event, index)
+
+    @property
+    def traffic(self) -> int:
+        """Grows with each publication and each delivery of the workload."""
+        return self.publications.count + self.connections.deliveries
+
+    def state(self, index: int, at: int, settled: bool, reason: str) -> End:
+        """Return the present state as an end."""
+        return End(
+            index=index,
+            at=at,
+            open=tuple(self.connections.open()),
+            subscriptions=tuple(self.connections.subscriptions()),
+            links=dict(self.connections.links),
+            census=self.counting.last,
+            settled=settled,
+            reason=reason,
+            progress_index=self.table.progress_index,
+            progress_at=self.table.progress_at,
+        )
+
+    def _routes(self) -> dict[type[e.Event], tuple[Callable[[Any, int], None], ...]]:
+        published, wire, around = self.publications, self.connections, self.surroundings
+        return {
+            e.Published: (published.on_published,),
+            e.Confirmed: (published.on_confirmed,),
+            e.PublishNacked: (published.on_nacked,),
+            e.Returned: (published.on_returned,),
+            e.PublishFailed: (published.on_failed,),
+            e.Republished: (published.on_republished,),
+            e.Delivered: (self._on_delivered,),
+            e.Acked: (wire.on_settled,),
+            e.Nacked: (wire.on_settled,),
+            e.Rejected: (wire.on_settled,),
+            e.UnknownSettlement: (around.on_unknown_settlement,),
+            e.Processed: (wire.on_processed,),
+            e.Committed: (wire.on_committed,),
+            e.RolledBack: (wire.on_rolled_back,),
+            e.Recovered: (wire.on_recovered,),
+            e.Subscribed: (wire.on_subscribed, around.on_subscribed),
+            e.Unsubscribed: (wire.on_unsubscribed,),
+            e.ConsumerCancelled: (wire.on_cancelled,),
+            e.Polled: (wire.on_polled,),
+            e.QueueDeclared: (around.on_queue_declared,),
+            e.QueueDeleted: (around.on_queue_deleted,),
+            e.QueuePurged: (around.on_queue_purged,),
+            e.ChannelOpened: (wire.on_channel_opened,),
+            e.ChannelClosed: (wire.on_channel_closed,),
+            e.LinkOpened: (wire.on_link_opened, around.on_link_opened),
+            e.LinkLost: (wire.on_link_lost, published.on_link_lost, around.on_link_lost),
+            e.ConsumerStarted: (wire.on_started, around.on_started),
+            e.ConsumerEnded: (wire.on_ended, around.on_ended),
+            e.ConsumerFrozen: (around.on_frozen,),
+            e.ConsumerThawed: (around.on_thawed,),
+            e.Effected: (self._on_effected,),
+            e.CensusTaken: (self.counting.on_census,),
+            e.Rested: (self._on_rested,),
+            e.BrokerStopped: (self._on_broker_stopped, around.on_broker_stopped),
+            e.BrokerStarted: (around.on_broker_started,),
+            e.FaultArmed: (around.on_fault_armed,),
+            e.FaultFired: (self._on_fault_fired,),
+            e.SettleEnded: (self._on_settle_ended,),
+        }
+
+    # --- what concerns more than one part ---
+
+    def _on_delivered(self, event: e.Delivered, index: int) -> None:
+        if event.message is not None and self.table.record(event.message) is None:
+            self.strangers.append((index, event.message))
+        self.connections.on_delivered(event, index)
+
+    def _on_effected(self, event: e.Effected, index: int) -> None:
+        record = self.table.record(event.message)
+        if record is None:
+            self.strangers.append((index, event.message or event.name))
+            return
+        if record.effect_index is None:
+            record.effect_index, record.effect_at = index, event.at
+        if record.effects < record.message.expect:
+            self.table.advance(index, event.at)
+        record.effects += event.count
+        by = event.consumer or ""
+        record.effects_by[by] = record.effects_by.get(by, 0) + event.count
+        record.effects_from[event.source] = record.effects_from.get(event.source, 0) + event.count
+        self.table.touch(record)
+
+    def _on_rested(self, event: e.Rested, index: int) -> None:
+        self.counting.on_rested(event)
+        self.table.rested(event)
+
+    def _on_broker_stopped(self, event: e.BrokerStopped, index: int) -> None:
+        self.table.last_stop = index
+
+    def _on_fault_fired(self, event: e.FaultFired, index: int) -> None:
+        self.surroundings.on_fault_fired(
+            event,
+            index,
+            moving=self.publications.outstanding + len(self.table.waiting),
+            unworked=len(self.table.unworked),
+            traffic=self.traffic,
+        )
+
+    def _on_settle_ended(self, event: e.SettleEnded, index: int) -> None:
+        if not event.final or self.end is None:
+            self.end = self.state(index, event.at, event.settled, event.reason)
