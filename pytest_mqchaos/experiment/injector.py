@@ -81,6 +81,8 @@ class Injector:
         self.armed: list[Armed] = []
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self.strike: StrikeFunction | None = None
+        self.stop_first: Callable[[Armed, str], None] = lambda armed, link: None
+        """Called in the very moment that X is seen: stops the process that is to be struck."""
         self._history = history
         self._thread = thread
         self._poll_effects = poll_effects
@@ -187,6 +189,8 @@ class Injector:
         due = self._take_due()
         if not due:
             return None
+        for armed, _ in due:
+            self.stop_first(armed, relay.observer.link)
         return self._strikes([(armed, str(armed.trigger)) for armed, _ in due], relay.observer.link, "before")
 
     def look(self) -> None:
@@ -230,6 +234,8 @@ class Injector:
         if not due:
             return None
         now_due = [(armed, words) for armed, words in due if not self._delayed(armed, relay)]
+        for armed, _ in now_due:
+            self.stop_first(armed, relay.observer.link)
         return self._strikes(now_due, relay.observer.link, None) if now_due else None
 
     def _queue_of(self, fact: LinkEvent) -> str | None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _CALLS_EVERY = 0.05
+_FILES_EVERY = 0.02
 
 
 class Run:
@@ -74,13 +75,18 @@ class Run:
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
         self.dead_letters: set[str] = set()
-        self.injector.strike = Strikes(
+        strikes = Strikes(
             history=self.history, thread=thread, links=self.links, consumers=self, broker=broker
         )
+        self.injector.strike = strikes
+        self.injector.stop_first = strikes.stop_first
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0
+        self._closed = False
+        self._log_mark = broker.log_tail(1)
         broker.create_namespace(self.namespace)
+        thread.soon(self._watch_effects)
 
     # --- what parts ask for ---
 
@@ -138,6 +144,19 @@ class Run:
 
     def _poll_files(self) -> None:
         self.board.poll()
+
+    def _watch_effects(self) -> None:
+        """Read the effects files now and then, on the link's thread: each effect is seen soon after it is there."""
+        if not self._closed:
+            self.board.poll()
+            self.thread.loop.call_later(_FILES_EVERY, self._watch_effects)
+
+    def broker_log(self, lines: int) -> str:
+        """The last lines that the broker logged since this run began."""
+        tail = self.broker.log_tail(400)
+        mark = self._log_mark.strip()
+        fresh = tail.rpartition(mark)[2] if mark else tail
+        return "\n".join(fresh.splitlines()[-lines:])
 
     def poll_effects(self) -> None:
         """Read all sources of effects, in this thread."""
@@ -251,6 +270,7 @@ class Run:
 
     def close(self, *, grace: float = 0.2) -> None:
         """End everything of this run and remove it; may be called again."""
+        self._closed = True
         steps = [
             lambda: self.end_consumers(grace),
             lambda: [publication.close() for publication in self.publications],

@@ -67,6 +67,16 @@ class Strikes:
         """Let one armed fault strike."""
         await self._kinds[armed.fault.kind](_Moment(armed, held, link, words))
 
+    def stop_first(self, armed: Armed, link: str) -> None:
+        """Send SIGSTOP to the processes that are about to be struck, before anything else is done or waited for.
+
+        A consumer works on while we decide; what it gets done in that time blurs the moment.
+        """
+        if armed.fault.family == "process":
+            for replica in self._target_replicas(_Moment(armed, None, link, "")):
+                if replica.process is not None and replica.alive:
+                    replica.process.stop()
+
     # --- network -----------------------------------------------------------------------------------------
 
     async def _drop(self, moment: _Moment) -> None:

@@ -28,6 +28,8 @@ __all__ = ["Work"]
 
 _STRIKE_TIMEOUT = 120.0
 _TAIL = 20
+_CONSUMED = {"delivery", "ack", "nack", "effect"}
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Work:
@@ -240,8 +242,17 @@ class Work:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ChaosError(f"wait({trigger}): not within {timeout:g} s, {so_far} so far")
+            if trigger.kind in _CONSUMED and self._nobody_left():
+                gone = run.replicas()[0]
+                raise ChaosError(
+                    f"wait({trigger}): no consumer is left, {so_far} so far; {gone.name}: {gone.describe_failure()}"
+                )
             with run.history.changed:
                 run.history.changed.wait(min(left, 0.02))
+
+    def _nobody_left(self) -> bool:
+        replicas = self._run.replicas()
+        return bool(replicas) and not any(replica.alive or replica.restarting for replica in replicas)
 
     def _seen(self, trigger: Trigger) -> int:
         if trigger.message is None:
@@ -329,10 +340,9 @@ class Work:
                 f"{e.description} struck {e.target or 'nothing'} at {e.trigger} by {e.actor}" for e in struck
             ]
             found.append(("faults", "\n".join(lines)))
-        log = "\n".join(line for line in run.broker.log_tail(200).splitlines() if _tells(line, run.namespace))
-        log = _last(log, _TAIL)
+        log = "\n".join(line for line in run.broker_log(200).splitlines() if _tells(line, run.namespace))
         if log:
-            found.append(("broker's log", log))
+            found.append(("broker's log", _last(_COLOUR.sub("", log), _TAIL)))
         return found
 
 

@@ -121,7 +121,8 @@ def plan(
 ) -> Plan:
     """Return the messages of one `publish`, malformed and poison ones among them.
 
-    Arguments are those of `mqchaos.publish`, and:
+    Arguments are those of `mqchaos.publish` (the default body's key is its `order`, unless `key` says otherwise),
+    and:
         run: the token of the run.
         seed: what every random choice follows from.
         faults: of which those by payload (`malformed_payload`, `poison_message`) are carried out.
@@ -145,7 +146,7 @@ def plan(
         persistent=persistent, mandatory=mandatory, confirm=confirm)  # fmt: skip
     maker = payloads.Maker(
         run=run, seed=seed, template=template, body=body, headers=headers, properties=properties,
-        key=payloads.KeyRule.of(key), expect=expect)  # fmt: skip
+        key=payloads.KeyRule.of("order" if key is None and body is None else key), expect=expect)  # fmt: skip
     good = [maker.good(number) for number in range(first_number, first_number + count)]
     keys = {entry.message.key for entry in good if entry.message.key is not None} | set(taken_keys)
     bad = maker.bad(faults, first_number + count, count, keys)

@@ -82,7 +82,10 @@ class Fault:
 
     def __str__(self) -> str:
         """The fault as a user would write it: `consumer_crash(after=ack(17))`."""
-        arguments = [] if self.trigger is None else [f"{self.position}={self.trigger}"]
+        body = dict(self.options).get("body")
+        arguments = [] if body is None else [_short(body)]
+        if self.trigger is not None:
+            arguments.append(f"{self.position}={self.trigger}")
         arguments += [f"{name}={value!r}" for name, value in self.shown]
         return f"{self.kind}({', '.join(arguments)})"
 
@@ -132,6 +135,11 @@ def allowed(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(name, str) or not isinstance(reason, str):
             raise UsageError(f"allow={value!r}: names of findings, or a dict of name to reason")
     return tuple(pairs)
+
+
+def _short(body: object) -> str:
+    text = repr(body)
+    return text if len(text) <= 40 else f"{text[:36]}...{text[-1]}"
 
 
 def _slug(value: object) -> str:
