@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from types import CoroutineType
 from typing import Any
 
 from pytest_mqchaos.errors import UsageError
@@ -63,14 +64,18 @@ def told(call: str, function: Callable[..., object], *arguments: object) -> obje
     """Return what the test's own function returns.
 
     Raises:
-        UsageError: if it raises; the original exception is the cause.
+        UsageError: if it raises (the original exception is the cause), or is async.
     """
     __tracebackhide__ = True
     try:
-        return function(*arguments)
+        result = function(*arguments)
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         raise UsageError(f"publish(): {call} raised {type(error).__name__}{text and f': {text}'}") from error
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise UsageError(f"publish(): {call} is async: a plain function is needed here")
+    return result
 
 
 def whole(value: object, where: str, *, least: int) -> int:

@@ -116,11 +116,14 @@ def reason(error: object) -> str:
         return "the connection was closed"
     if "Timeout" in text:
         return "no answer while connecting"
-    return " ".join(text.split())[:200]
+    if not isinstance(error, BaseException):
+        return "the connection ended"
+    said = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _unquoted(text: str) -> str:
-    """Return what pika shows as a repr, perhaps within another's repr, as the broker wrote it."""
-    text = text.replace("\\", "").strip()
+    """Return what pika shows as a repr, perhaps within another's repr, in one line as the broker wrote it."""
+    text = " ".join(re.sub(r"\\+n", " ", text).replace("\\", "").split())
     quote = text[:1]
     return text[1 : text.rindex(quote)].strip() if quote in ("'", '"') and text.count(quote) > 1 else text

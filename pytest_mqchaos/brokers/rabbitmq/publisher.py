@@ -7,6 +7,7 @@ none is repeated.
 
 from __future__ import annotations
 
+import codecs
 import threading
 import time
 from collections.abc import Callable
@@ -71,6 +72,11 @@ class Publisher:
 
     def start(self) -> None:
         """Begin to publish, as soon as the target is there."""
+        import pika.exceptions
+
+        # Nothing may be imported in the background: a consumer forked meanwhile could never import it again.
+        assert pika.exceptions
+        codecs.lookup("idna")
         self._thread.start()
 
     def wait(self, timeout: float | None = None) -> bool:

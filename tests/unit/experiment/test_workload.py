@@ -19,6 +19,11 @@ def planned(count=10, *, queue="orders", run="k3f9", seed=1, **options):
     return plan(run=run, seed=seed, queue=queue, count=count, **options)
 
 
+async def asynchronous(message):
+    """Return what nobody awaits."""
+    return 1
+
+
 def error(**options) -> str:
     """Return the one line that wrong arguments get."""
     with pytest.raises(UsageError) as caught:
@@ -29,7 +34,7 @@ def error(**options) -> str:
 
 def test_a_plain_workload():
     """Ids are dense and in order, stand in the header and in message_id, and the key is the default order."""
-    made = planned(3, key="order")
+    made = planned(3)
     assert [m.id for m in made.messages] == ["orders-k3f9-000001", "orders-k3f9-000002", "orders-k3f9-000003"]
     assert [m.key for m in made.messages] == ["k3f9-1", "k3f9-2", "k3f9-3"]
     for entry in made.entries:
@@ -42,6 +47,11 @@ def test_a_plain_workload():
         assert (message.persistent, message.confirm, message.mandatory) == (True, True, True)
     assert made.next_number == 4
     assert made.target == "queue 'orders'"
+
+
+def test_bodies_of_the_tests_own_have_no_key_by_themselves():
+    """Nobody knows which field would be one."""
+    assert [m.key for m in planned(1, body={"order": 1}).messages] == [None]
 
 
 def test_an_exchange():
@@ -222,6 +232,7 @@ def test_the_schedule_covers_all():
         ({"queue": "q", "expect": -1}, "publish(): expect=-1: a whole number, at least 0"),
         ({"queue": "q", "expect": lambda m: "2"}, "publish(): expect(message 1) returned '2': a whole number"),
         ({"queue": "q", "expect": lambda m: 1 / 0}, "publish(): expect(message 1) raised ZeroDivisionError: "),
+        ({"queue": "q", "expect": asynchronous}, "publish(): expect(message 1) is async: a plain function"),
         ({"queue": "q", "persistent": 1}, "publish(): persistent=1: True or False"),
         ({"queue": "q", "confirm": "no"}, "publish(): confirm='no': True or False"),
         ({"queue": "q", "rate": 0}, "publish(): rate=0: messages a second, above 0"),
