@@ -7,6 +7,7 @@ we end it, in our order. It gets no environment but the one it is given, and wri
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -16,9 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-__all__ = ["LOOPBACK", "Child", "free_ports", "tail"]
+__all__ = ["LOOPBACK", "Child", "free_ports", "one_line", "plain", "tail"]
 
 LOOPBACK = "127.0.0.1"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def free_ports(count: int) -> list[int]:
@@ -47,6 +49,17 @@ def tail(path: Path, lines: int) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def plain(text: str) -> str:
+    """A log without the colours of a terminal."""
+    return _COLOURS.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """The end of a log in one line, for an error message."""
+    lines = (line.strip() for line in plain(text).splitlines())
+    return " | ".join(line for line in lines if line)[-400:] or "none"
 
 
 class Child:

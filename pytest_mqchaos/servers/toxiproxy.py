@@ -17,7 +17,7 @@ from typing import Protocol
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.engine import Container, Engine
-from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, tail
+from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["ToxiproxyServer", "start_container", "start_process"]
@@ -194,7 +194,7 @@ class _Process:
         self.child.end()
 
     def words(self) -> str:
-        return " | ".join(tail(self.child.output, 3).splitlines())[-300:]
+        return one_line(tail(self.child.output, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class _Contained:
         self.container.remove()
 
     def words(self) -> str:
-        return " | ".join(self.container.logs(3).splitlines())[-300:]
+        return one_line(self.container.logs(3))
 
 
 def _await_api(running: _Running, port: int) -> str:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 from typing import Any, Protocol
@@ -19,13 +18,13 @@ from pytest_mqchaos.brokers.rabbitmq.census import queue_state, topology
 from pytest_mqchaos.brokers.rabbitmq.shell import Shell
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
+from pytest_mqchaos.servers.process import one_line, plain
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Ground", "RabbitMQ"]
 
 BOOT_TIMEOUT = 120.0
 CALL_TIMEOUT = 5.0
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Ground(Protocol):
@@ -166,7 +165,7 @@ class RabbitMQ:
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the broker's log."""
-        return _COLOURS.sub("", self._ground.log_tail(lines))
+        return plain(self._ground.log_tail(lines))
 
     def stop(self) -> None:
         """End the broker and its shell, and remove all it left; may be called again."""
@@ -176,7 +175,7 @@ class RabbitMQ:
     def _await_amqp(self) -> None:
         def lacking() -> str | None:
             if not self._ground.alive():
-                raise ChaosError(f"RabbitMQ ended while it started: {last_line(self.log_tail(5))}")
+                raise ChaosError(f"RabbitMQ ended while it started: {one_line(self.log_tail(5))}")
             return amqp_lacks(self.host, self.port)
 
         wait_for(f"RabbitMQ to serve AMQP at {self.host}:{self.port}", lacking, timeout=BOOT_TIMEOUT)
@@ -188,9 +187,3 @@ class RabbitMQ:
                     raise ChaosError(f"{what}: RabbitMQ is down")
                 self._shell = self._ground.open_shell()
         return self._shell.call(function, arguments, timeout=timeout, what=what)
-
-
-def last_line(text: str) -> str:
-    """The last lines of a log in one line, for an error message."""
-    lines = (line.strip() for line in _COLOURS.sub("", text).splitlines())
-    return " | ".join(line for line in lines if line)[-400:] or "none"

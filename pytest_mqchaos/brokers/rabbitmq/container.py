@@ -12,11 +12,11 @@ import signal
 from contextlib import suppress
 
 from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
-from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ, last_line
+from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.shell import Shell, shell_arguments
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.engine import Container, Engine
-from pytest_mqchaos.servers.process import free_ports
+from pytest_mqchaos.servers.process import free_ports, one_line
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Contained", "start_container"]
@@ -68,7 +68,7 @@ def _awaited(ground: Contained, image: str) -> RabbitMQ:
         wait_for(f"AMQP at {ground.host}:{ground.port}", lacking, timeout=BOOT_TIMEOUT, interval=0.05)
         return RabbitMQ(ground, shell)
     except BaseException as error:
-        words = last_line(ground.log_tail(5))
+        words = one_line(ground.log_tail(5))
         if shell is not None:
             shell.close()
         ground.stop()

@@ -16,12 +16,12 @@ import subprocess
 from pathlib import Path
 
 from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
-from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ, last_line
+from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.find import Installation, find_installation
 from pytest_mqchaos.brokers.rabbitmq.layout import Layout, Ports
 from pytest_mqchaos.brokers.rabbitmq.shell import PipeStream, Shell, shell_arguments
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
-from pytest_mqchaos.servers.process import Child, free_ports, tail
+from pytest_mqchaos.servers.process import Child, free_ports, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Node", "start_process"]
@@ -145,7 +145,7 @@ class Node:
 
     def last_words(self) -> str:
         """What its log and its output say at the end, in one line."""
-        return last_line(f"{tail(self.layout.log, 6)}\n{tail(self.layout.output, 6)}")
+        return one_line(f"{tail(self.layout.log, 6)}\n{tail(self.layout.output, 6)}")
 
     def stop(self) -> None:
         """End shell, VM and epmd and remove the folder; may be called again."""
@@ -166,7 +166,7 @@ class Node:
 
         def lacking() -> str | None:
             if not epmd.alive():
-                raise ChaosError(f"epmd ended: {last_line(tail(epmd.output, 3))}")
+                raise ChaosError(f"epmd ended: {one_line(tail(epmd.output, 3))}")
             try:
                 socket.create_connection((self.host, self._ports.epmd), 1.0).close()
             except OSError as error:
