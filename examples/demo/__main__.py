@@ -89,7 +89,8 @@ class Live:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what is no verdict: no server, an error of the test itself."""
         if report.skipped or (report.failed and report.nodeid.rpartition("::")[2] not in self.accounts):
-            self.trouble.append(f"{report.nodeid}: {report.longreprtext}")
+            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+            self.trouble.append(why)
 
     def _row(self, *cells: str) -> None:
         *fixed, last = cells
@@ -163,7 +164,7 @@ def main() -> int:
     try:
         runs = runs_of(REPORT)
     except OSError:
-        print("\n".join(dict.fromkeys(live.trouble)) or log.getvalue())
+        print(*dict.fromkeys(live.trouble) or [log.getvalue()], sep="\n")
         return 1
 
     print(f"\n{SHOWN} in full:\n")
@@ -175,7 +176,7 @@ def main() -> int:
     print("\n".join(list(diff)[3:]))
     print(f"\nAll verdicts as they came: {REPORT / 'report.json'}\n")
 
-    lines = [*live.trouble, *surprises(runs)]
+    lines = [*dict.fromkeys(live.trouble), *surprises(runs)]
     if SHOWN in runs and not again(runs[SHOWN]):
         lines.append(f"{SHOWN}: run again, it did not lose the same messages")
     kept, seconds = sum(as_expected(name, run) for name, run in runs.items()), time.monotonic() - started

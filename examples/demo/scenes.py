@@ -27,7 +27,7 @@ Play = Callable[..., None]
 
 @pytest.fixture
 def play(mqchaos: Chaos, tmp_path: Path) -> Play:
-    """Let a worker of ../orders_pika book 40 orders; what becomes of them is the plugin's to judge."""
+    """Let a worker of ../orders_pika book 25 orders; what becomes of them is the plugin's to judge."""
 
     def play(*command: str | Path, restart: str = "on-fault") -> None:
         book = tmp_path / "orders.log"
@@ -39,7 +39,7 @@ def play(mqchaos: Chaos, tmp_path: Path) -> Play:
             env={"ORDERS_LOG": str(book), "PYTHONPATH": str(ORDERS)},
             restart=restart,
         )
-        mqchaos.publish("orders", count=40, key="order")
+        mqchaos.publish("orders", count=25, key="order")
 
     return play
 

@@ -9,7 +9,7 @@ const DEAD = "orders.dead";
 
 // The work, once for each order: the book of all orders is also the memory of what is done.
 async function book(order) {
-  await sleep(10);
+  await sleep(20);
   if (!readFileSync(LOG, { encoding: "utf8", flag: "a+" }).split("\n").includes(order)) {
     appendFileSync(LOG, `${order}\n`);
   }

@@ -22,7 +22,7 @@ def book(order: str) -> None:
 
     One line and one write an order. In a database this is a column with a unique index.
     """
-    time.sleep(0.01)
+    time.sleep(0.02)
     with open(os.environ["ORDERS_LOG"], "a+", encoding="utf-8") as log:
         fcntl.flock(log, fcntl.LOCK_EX)  # two workers may hold the same order at a time
         log.seek(0)

@@ -8,7 +8,7 @@ from worker import consume
 
 
 def on_order(channel, method, properties, body):
-    time.sleep(0.01)
+    time.sleep(0.02)
     with open(os.environ["ORDERS_LOG"], "a") as log:
         log.write(json.loads(body)["order"] + "\n")
     channel.basic_ack(method.delivery_tag)
