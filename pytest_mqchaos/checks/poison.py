@@ -41,14 +41,15 @@ def poison(case: Case) -> Iterator[Expected]:
     """Yield every poison message that is confirmed or was delivered.
 
     Under `auto` it belongs into the dead-letter queue where one is named, or where the dead-letter exchange of
-    its queue leads to a terminal one; else it is to be settled.
+    its queue leads to a terminal one; else it is to be settled. A named queue that leads back is a waiting room:
+    messages come through it, none belongs there.
     """
     records = [one for one in case.ledger.records.values() if not one.good and (one.ok or one.copies)]
     if not records:
         return
     where = Whereabouts(case)
     for record in records:
-        targets = case.dead_letters or frozenset(
+        targets = (case.dead_letters - where.roles.waiting_rooms) or frozenset(
             target for queue in _origins(where, record) for target in where.roles.dead_letter_targets(queue)
         )
         yield Expected(

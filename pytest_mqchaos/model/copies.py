@@ -149,8 +149,6 @@ class Record:
     """All that is known of one message of the workload."""
 
     message: Message
-    events: list[int] = field(default_factory=list)
-    """Numbers of its events in the history."""
     publications: list[Publication] = field(default_factory=list)
     republications: list[Publication] = field(default_factory=list)
     confirmed: int = 0

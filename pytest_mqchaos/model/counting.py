@@ -23,6 +23,7 @@ class Counting:
         self._connections = connections
         self.all: list[e.CensusTaken] = []
         self.rested: dict[str, int] = {}
+        """Messages read from terminal queues since the last census."""
         self._fewest = -1
         self._traffic = -1
 
@@ -34,6 +35,7 @@ class Counting:
     def on_census(self, event: e.CensusTaken, index: int) -> None:
         """Count what is gone, and whether there is less than there ever was since the last publication."""
         since = self.all[-1].at if self.all else -1
+        self.rested.clear()
         self.all.append(event)
         states = {state.name: state for state in event.queues}
         for name, state in states.items():

@@ -207,7 +207,7 @@ class Ledger:
         return self._connections.auto_acks
 
     def rested_in(self, queue: str) -> int:
-        """How many messages, of anyone, were read from a terminal queue."""
+        """How many messages, of anyone, were read from a terminal queue since the last census."""
         return self._counting.rested.get(queue, 0)
 
     @property

@@ -64,9 +64,6 @@ class Reducer:
         index = self.count
         self.count += 1
         self.at = event.at
-        message = getattr(event, "message", None)
-        if message is not None and (record := self.table.record(message)) is not None:
-            record.events.append(index)
         for handler in self._handlers.get(type(event), ()):
             handler(event, index)
 

@@ -182,3 +182,24 @@ def test_handed_on_after_its_work() -> None:
     hand = run.deliver(1)
     run.effect(1).republish(1, "results").ack(hand, effect_seen=True)
     assert found(run.settled(queue("orders"), queue("results", ready=1)).rest(1, "results")) == {}
+
+
+def test_a_named_queue_that_leads_back_is_a_waiting_room() -> None:
+    """A retry queue that was declared as dead-letter queue is passed through: no message belongs there."""
+    run = Run(1, poison=1).subscribe().publish()
+    for number in (1, 2):
+        run.nack(run.deliver(number), requeue=False)
+    run.work(1, deaths="one")
+    run.ack(run.deliver(2, deaths="one"))
+    orders = queue("orders", dead_letter_exchange="", dead_letter_routing_key="wait")
+    wait = queue("wait", message_ttl=0.1, dead_letter_exchange="", dead_letter_routing_key="orders")
+    assert found(run.settled(orders, wait), dead_letters=frozenset({"wait"})) == {}
+
+
+def test_what_rests_from_an_earlier_settle_hides_nothing() -> None:
+    """Dead letters read at the first settle do not stand for those that could not be read at the second."""
+    run = Run(0, poison=2).subscribe().publish(1)
+    run.nack(run.deliver(1), requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
+    run.rest(1, "orders.dead", death_reason="rejected", death_queue="orders").publish(2)
+    run.nack(run.deliver(2), requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
+    assert found(run) == {"dead_letter_miss:dropped?": [2]}

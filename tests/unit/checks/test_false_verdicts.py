@@ -289,7 +289,7 @@ def test_an_ack_time_out_that_closes_the_channel() -> None:
 
 
 def test_accepting_is_not_failing() -> None:
-    """Poison that is settled without effect where no dead-letter queue is reachable is a discard; an effect is shown."""
+    """Poison that is settled without effect where no dead-letter queue is to be had is a discard."""
     run = Run(1, poison=2).subscribe().publish().work(1)
     run.ack(run.deliver(2), effect_seen=False).work(3).settled()
     assert found(run) == {"(poison_effected:accepted)": [3]}
