@@ -155,20 +155,18 @@ class Strikes:
         replicas = self._target_replicas(moment)
         process = str(moment.fault.option("process"))
         await self._stop(replicas)
-        relays = [relay for replica in replicas for relay in self._relays_of(replica)]
-        if process == "child":
-            moment.let_x_go = True
+        moment.let_x_go = process == "child"
         await moment.settle_x()
-        if process != "child":
-            for relay in relays:
+        if process == "group":
+            # The group stands and will not run again. Its connections end first, so that nothing is counted as
+            # delivered to the process that is started in its place.
+            for relay in [relay for replica in replicas for relay in self._relays_of(replica)]:
                 relay.cause = "fault"
+                relay.close("fault")
         hit = [await self._thread.blocking(self._kill, replica, process) for replica in replicas]
         self._fired(moment, [replica.name for replica in replicas], changed=any(hit), actor="signal")
         if process == "child":
             await self._continue(replicas)
-            return
-        for relay in relays:
-            relay.close("fault")
 
     def _kill(self, replica: Replica, process: str) -> bool:
         return replica.crash(process=process)

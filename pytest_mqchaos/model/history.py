@@ -54,7 +54,8 @@ class History(Sequence[Event]):
         """Add a fact, on disk too, and tell the subscribers."""
         with self.changed:
             self._events.append(event)
-            self._write({"event": type(event).__name__, **_fields(event)})
+            if self._file is not None:
+                self._write({"event": type(event).__name__, **_fields(event)})
             for subscriber in self._subscribers:
                 subscriber(event)
             self.changed.notify_all()
@@ -99,11 +100,18 @@ class History(Sequence[Event]):
 
     def _write(self, record: dict[str, object]) -> None:
         if self._file is not None:
-            os.write(self._file, json.dumps(record, default=_plain, separators=(",", ":")).encode() + b"\n")
+            os.write(self._file, _encode(record).encode() + b"\n")
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
 
 
 def _fields(value: Event | Message) -> dict[str, object]:
-    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    kind = type(value)
+    names = _NAMES.get(kind)
+    if names is None:
+        names = _NAMES[kind] = tuple(field.name for field in dataclasses.fields(kind))
+    return {name: getattr(value, name) for name in names}
 
 
 def _plain(value: object) -> object:
@@ -112,3 +120,6 @@ def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return str(value)
+
+
+_encode = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False).encode
