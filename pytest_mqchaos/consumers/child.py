@@ -167,7 +167,10 @@ def _networked(descriptor: int) -> bool:
 
 def _reset_python(old: tuple[TextIO, TextIO]) -> None:
     if faulthandler.is_enabled():
+        faulthandler.disable()  # its handlers went with all others
         faulthandler.enable(2)
+    thread = threading.current_thread()
+    thread.name, thread._daemonic = "MainThread", False  # type: ignore[attr-defined]  # whose threads inherit it
     sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
     sys.breakpointhook, sys.displayhook = sys.__breakpointhook__, sys.__displayhook__
     threading.excepthook = threading.__excepthook__

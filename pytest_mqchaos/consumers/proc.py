@@ -94,21 +94,26 @@ def children(pid: int) -> list[int]:
 
 
 def unstopped(group: int) -> dict[int, str]:
-    """Return the threads of a group's processes that are not stopped, with the letters of their states."""
+    """Return the threads of a group's processes that run on, with the letters of their states.
+
+    A thread that waits for a child of a `vfork` to call `exec` is in state D until that child goes on: if the
+    child is stopped, so is the thread, though the kernel does not say so.
+    """
+    stats = [stat for stat in snapshot() if stat.group == group]
+    waiting = {stat.parent for stat in stats if stat.state in "Tt"}
     running: dict[int, str] = {}
-    for stat in snapshot():
-        if stat.group == group:
-            running.update(_unstopped_threads(stat))
+    for stat in stats:
+        running.update(_unstopped_threads(stat, "TtZXD" if stat.pid in waiting else "TtZX"))
     return running
 
 
-def _unstopped_threads(stat: Stat) -> dict[int, str]:
+def _unstopped_threads(stat: Stat, standing: str) -> dict[int, str]:
     try:
         threads = os.listdir(f"/proc/{stat.pid}/task")
     except OSError:
-        return {} if os.path.isdir("/proc/self") or stat.state in "Tt" else {stat.pid: stat.state}
+        return {} if os.path.isdir("/proc/self") or stat.state in standing else {stat.pid: stat.state}
     read = {int(thread): _fields(f"/proc/{stat.pid}/task/{thread}/stat") for thread in threads}
-    return {thread: fields[0] for thread, fields in read.items() if fields and fields[0] not in "TtZX"}
+    return {thread: fields[0] for thread, fields in read.items() if fields and fields[0] not in standing}
 
 
 def holders(marker: str, path: str) -> list[int]:
