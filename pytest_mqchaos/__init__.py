@@ -6,10 +6,12 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = (
+    False  # to import it from `typing` would cost a consumer that uses the probe more than the probe
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytest_mqchaos import probe
     from pytest_mqchaos.consumers.consumer import Consumer
     from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
@@ -112,6 +114,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home when it is first used (PEP 562)."""
+    from importlib import import_module
+
     if name == "__version__":
         return _version()
     if name == "probe":

@@ -106,11 +106,11 @@ def ground(config: pytest.Config) -> Ground:
 
 
 def close_ground(config: pytest.Config) -> None:
-    """End the session's servers, if there are any."""
+    """End the session's servers, if there are any; a close that Ctrl-C cut short is done again at the next call."""
     here = config.stash.get(_GROUND, None)
     if here is not None and here.session is not None:
-        session, here.session = here.session, None
-        session.close()
+        here.session.close()
+        here.session = None
 
 
 def refuse(text: str) -> NoReturn:

@@ -116,19 +116,27 @@ def admit(item: pytest.Item) -> None:
 
     A wrong mark fails; a scenario of the standard battery whose baseline failed is skipped.
     """
-    from pytest_mqchaos.markers import FIXTURE, battery_key, check, planned
+    from pytest_mqchaos.markers import check
 
     try:
         check(item)
+        reason = _battery_reason(item)
     except ChaosError as error:
         refuse(str(error))
+    if reason is not None:
+        raise pytest.skip.Exception(f"the baseline failed: {reason}", _use_item_location=True)
+
+
+def _battery_reason(item: pytest.Item) -> str | None:
+    """Return why the baseline of the item's battery failed; None if it did not, or it is no battery's."""
+    from pytest_mqchaos.markers import FIXTURE, battery_key, planned
+
     if FIXTURE not in getattr(item, "fixturenames", ()):
-        return
+        return None
     scenario = planned(item)
-    if scenario.battery and scenario.id != "baseline":
-        reason = ground(item.config).failed.get(battery_key(item, scenario))
-        if reason is not None:
-            raise pytest.skip.Exception(f"the baseline failed: {reason}", _use_item_location=True)
+    if not scenario.battery or scenario.id == "baseline":
+        return None
+    return ground(item.config).failed.get(battery_key(item, scenario))
 
 
 def around_report(

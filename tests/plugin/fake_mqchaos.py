@@ -192,7 +192,10 @@ class FakeSession:
         return FakeChaos(test)
 
     def close(self) -> None:
-        """End the session."""
+        """End the session; with `FAKE_INTERRUPT` in the environment, Ctrl-C comes the first time."""
+        if os.environ.pop("FAKE_INTERRUPT", ""):
+            log("close interrupted")
+            raise KeyboardInterrupt
         log("session closed")
 
 

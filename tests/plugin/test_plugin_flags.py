@@ -79,7 +79,7 @@ def test_markers_and_fixtures(bench: Bench) -> None:
 )
 def test_flags_change_no_verdict(bench: Bench, flags: list[str]) -> None:
     """Whatever else is on or off, the verdicts are the same, and the report is written."""
-    result = bench.run(MIXED, *flags, subprocess=True)
+    result = bench.run(MIXED, *flags, subprocess=flags[0] in ("-W", "-s", "--import-mode=importlib"))
     assert result.ret == pytest.ExitCode.TESTS_FAILED, result.stdout.str() + result.stderr.str()
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     outcomes = [(run["outcome"], run["verdict"]) for run in bench.report["runs"]]

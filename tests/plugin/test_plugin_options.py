@@ -130,9 +130,10 @@ def test_wrong_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch, where: s
         bench.pytester.makeini("[pytest]\nmqchaos_seed = dice\n")
     else:
         args = ["-o", "mqchaos_seed=dice"]
-    result = bench.run("def test_other(): ...\ndef test_it(mqchaos): ...", *args)
-    result.assert_outcomes(passed=1, errors=1)
-    assert block(result, "ERROR at setup of test_it") == [said]
+    result = bench.run("def test_other(): ...\n@pytest.mark.chaos\ndef test_it(mqchaos): ...", *args)
+    result.assert_outcomes(passed=1, errors=5)
+    for name in ("baseline", "connection_drop"):
+        assert block(result, f"ERROR at setup of test_it[{name}]") == [said]
 
 
 @pytest.mark.parametrize(("key", "value"), [("settle_timeout", "soon"), ("strict", "perhaps")])

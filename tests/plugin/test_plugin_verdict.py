@@ -164,6 +164,13 @@ def test_not_judged(bench: Bench, leave: str, counts: dict[str, int]) -> None:
     assert bench.log[2:] == ["close", "session closed"]
 
 
+def test_interrupted_while_closing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C that cuts the end of the servers short does not keep them: they are ended once more."""
+    monkeypatch.setenv("FAKE_INTERRUPT", "1")
+    bench.run("def test_it(mqchaos): ...", subprocess=True)
+    assert bench.log[-2:] == ["close interrupted", "session closed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "lost", "counts"),
     [
