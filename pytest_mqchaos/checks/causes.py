@@ -74,10 +74,7 @@ def _can(case: Case, strike: Strike, returned: str) -> bool:
 
 
 def _stop_between(case: Case, delivery: Delivery) -> e.BrokerStopped | None:
-    for index, stop in case.ledger.surroundings.stops:
-        if index > delivery.index:
-            return stop
-    return None
+    return next((one.event for one in case.ledger.surroundings.outages if one.after(delivery.index)), None)
 
 
 def listed(names: Iterable[str], *, most: int = 5) -> str:

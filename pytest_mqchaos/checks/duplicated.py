@@ -57,12 +57,12 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
 
 
 def _why(again: Delivery, *, crashed: bool) -> str:
-    """What became of the answer to the delivery that was followed by another."""
-    if again.settlement == "acked" and not again.settled_passed:
-        return "its ack never reached the broker"
+    """Why it was delivered again after its work."""
     if crashed:
         return "the broker forgot its ack"
-    return "its ack was lost with the connection" if again.settlement == "acked" else "it was delivered again"
+    if again.returned in ("requeued", "recovered"):
+        return "it was given back after its work"
+    return "its first ack never reached the broker"
 
 
 def _again(record: Record) -> Delivery | None:
@@ -76,11 +76,12 @@ def _again(record: Record) -> Delivery | None:
 
 def _forgotten(case: Case, delivery: Delivery) -> bool:
     """Whether an ack that reached the broker came to nothing because the broker was killed."""
-    if not delivery.settled_passed or delivery.settled_index is None:
+    settled = delivery.settled_index
+    if not delivery.settled_passed or settled is None:
         return False
     return any(
-        index > delivery.settled_index and stop.how in ("crash", "itself")
-        for index, stop in case.ledger.surroundings.stops
+        one.after(settled) and one.event.how in ("crash", "itself")
+        for one in case.ledger.surroundings.outages
     )
 
 

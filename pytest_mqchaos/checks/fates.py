@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Record
+from pytest_mqchaos.model.surroundings import Outage
 from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["Fate", "Whereabouts", "declared_transient", "done", "fates", "queue_facts"]
@@ -23,8 +24,8 @@ class Fate:
     record: Record
     unsure: str
     """Why it cannot be told, empty if it can."""
-    stop: int | None
-    """The number of the broker's stop that it did not outlive, None if that is not what ended it."""
+    stop: Outage | None
+    """The broker's stop that it did not outlive, None if that is not what ended it."""
 
     @property
     def accepted(self) -> list[Copy]:
@@ -142,18 +143,18 @@ def fates(case: Case) -> list[Fate]:
     return found
 
 
-def _stop(case: Case, where: Whereabouts, record: Record) -> int | None:
+def _stop(case: Case, where: Whereabouts, record: Record) -> Outage | None:
     """Return the broker's stop after which a copy, held by the broker before it, was never seen again."""
     since: list[tuple[int, str]] = []
     if record.confirmed_index is not None:
         since += [(record.confirmed_index, queue) for queue in sorted(where.unseen(record))]
     since += [(copy.deliveries[-1].index, copy.queue) for copy in record.copies if _held(copy)]
     for begin, queue in since:
-        for index, stop in case.ledger.surroundings.stops:
-            if index > begin and stop.how != "freeze":
+        for outage in case.ledger.surroundings.outages:
+            if outage.after(begin) and outage.event.how != "freeze":
                 state = queue_facts(case, queue)
                 if declared_transient(case, record) or state is None or not _limited(state):
-                    return index
+                    return outage
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding
@@ -12,7 +12,7 @@ __all__ = ["Groups", "Reason", "in_order"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """All of a finding but its kind and its messages: those with equal reasons stand in one finding."""
+    """All of a finding but its kind and its messages."""
 
     detail: str = ""
     claim: str = ""
@@ -24,20 +24,24 @@ class Reason:
 
 
 class Groups:
-    """Messages by reason, in the order in which the reasons came up."""
+    """Messages by reason, in the order in which the reasons came up.
+
+    What has one cause is one finding, in the words of its first message; without a cause the claim tells apart.
+    """
 
     def __init__(self, case: Case, kind: str) -> None:
         self._case = case
         self._kind = kind
-        self._messages: dict[Reason, list[str]] = {}
+        self._found: dict[Reason, tuple[Reason, list[str]]] = {}
 
     def add(self, reason: Reason, *messages: str) -> None:
         """Note messages, or none, for a reason."""
-        self._messages.setdefault(reason, []).extend(messages)
+        key = replace(reason, mend="", claim="" if reason.cause else reason.claim)
+        self._found.setdefault(key, (reason, []))[1].extend(messages)
 
     def findings(self) -> list[Finding]:
         """One finding a reason."""
-        return [self.finding(reason, messages) for reason, messages in self._messages.items()]
+        return [self.finding(reason, messages) for reason, messages in self._found.values()]
 
     def finding(self, reason: Reason, messages: list[str], *, count: int | None = None) -> Finding:
         """The finding of a reason."""

@@ -58,11 +58,12 @@ class _Progress:
     def __init__(self, case: Case) -> None:
         self._furthest: dict[tuple[str, int], int] = {}
         for record in case.ledger.records.values():
-            if record.effects:
-                for copy in record.copies:
-                    for one in copy.deliveries:
-                        key = (one.link, one.incarnation)
-                        self._furthest[key] = max(one.index, self._furthest.get(key, -1))
+            if record.effect_index is None:
+                continue
+            worked = [one for one in record.deliveries if one.index < record.effect_index]
+            for one in worked[-1:]:
+                key = (one.link, one.incarnation)
+                self._furthest[key] = max(one.index, self._furthest.get(key, -1))
 
     def went_on(self, delivery: Delivery) -> bool:
         """Whether the process worked on something that it got later."""
@@ -72,17 +73,7 @@ class _Progress:
 def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:
     last = copy.last
     assert last is not None, "an accepted copy was delivered"
-    fault: int | None = None
-    ended = end_of_holder(case, last)
-    if progress.went_on(last):
-        cause = f"no fault explains it: {last.link} went on to later messages"
-    elif ended is not None and (strike := strike_near(case, last.link, ended[1].at)) is not None:
-        fault = strike.event.fault
-        cause = fault_text(case, fault)
-    elif ended is not None and ended[1].by == "itself":
-        cause = f"{last.link} ended by itself with exit code {ended[1].exit_code}"
-    else:
-        cause = f"no fault explains it: {last.link} acknowledged it and did not work on it"
+    cause, fault = _what_happened(case, progress, last)
     if copy.settlement == "auto":
         claim = "lost by the consumer: read with automatic ack, its work was never done"
         return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault,
@@ -95,6 +86,26 @@ def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:
     return Reason(
         detail="by_consumer", claim=claim, cause=cause, fault=fault, mend="acknowledge after the work"
     )
+
+
+def _what_happened(case: Case, progress: _Progress, last: Delivery) -> tuple[str, int | None]:
+    """Why the work was not done: its process died, its client threw away what it had read, or nothing at all."""
+    if progress.went_on(last):
+        return f"no fault explains it: {last.link} went on to later messages", None
+    ended = end_of_holder(case, last)
+    moments = [] if ended is None else [ended[1].at]
+    if last.auto_ack:
+        moments += [
+            event.at
+            for index, event in case.ledger.surroundings.lost_links
+            if event.connection == last.connection and index > last.index
+        ]
+    strikes = [strike for at in moments if (strike := strike_near(case, last.link, at)) is not None]
+    if strikes:
+        return fault_text(case, strikes[0].event.fault), strikes[0].event.fault
+    if ended is not None and ended[1].by == "itself":
+        return f"{last.link} ended by itself with exit code {ended[1].exit_code}", None
+    return f"no fault explains it: {last.link} acknowledged it and did not work on it", None
 
 
 def _otherwise(case: Case, record: Record) -> Reason:

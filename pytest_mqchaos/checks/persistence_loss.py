@@ -17,12 +17,11 @@ def check(case: Case) -> list[Finding]:
     groups = Groups(case, "persistence_loss")
     for fate in fates(case):
         if fate.stop is not None and not fate.accepted:
-            groups.add(_reason(case, fate, fate.stop), fate.record.id)
+            groups.add(_reason(case, fate, fate.stop.event), fate.record.id)
     return groups.findings()
 
 
-def _reason(case: Case, fate: Fate, index: int) -> Reason:
-    stop = next(event for number, event in case.ledger.surroundings.stops if number == index)
+def _reason(case: Case, fate: Fate, stop: e.BrokerStopped) -> Reason:
     declared = declared_transient(case, fate.record)
     detail = "by_declaration" if declared else "by_broker"
     fault, cause = _cause(case, stop)

@@ -16,11 +16,10 @@ def check(case: Case) -> list[Finding]:
     for record in case.ledger.records.values():
         if record.good or not record.effects:
             continue
-        kind = f" ({record.message.kind})" if record.message.kind else ""
         if accepted:
-            claim = f"malformed{kind} and accepted: it had an effect"
+            claim = "malformed and accepted: it had an effect"
             groups.add(Reason(detail="accepted", claim=claim, information=True), record.id)
         else:
-            claim = f"poison{kind}, and it had an effect, though the test expects {case.poison}"
+            claim = f"poison, and it had an effect, though the test expects {case.poison}"
             groups.add(Reason(claim=claim, mend="check a message before its work"), record.id)
     return groups.findings()

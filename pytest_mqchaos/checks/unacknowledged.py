@@ -9,19 +9,32 @@ from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check"]
 
+_MOMENT = 1_000_000_000
+"""Nanoseconds."""
+
 
 def check(case: Case) -> list[Finding]:
     """Find what consumers kept: `leaked` if its work is done, `zombie` if they stand still, else `hung`."""
     groups = Groups(case, "unacknowledged")
-    end = case.ledger.end
-    for one in end.open:
+    kept = [one for one in case.ledger.end.open if not _just_came_again(case, one)]
+    waited: dict[str, float] = {}
+    for one in kept:
+        age = (case.ledger.end.at - one.at) / 1e9
+        waited[one.link] = min(age, waited.get(one.link, age))
+    for one in kept:
         if one.copy is not None:
-            groups.add(_reason(case, one, one.copy.record), one.copy.record.id)
+            groups.add(_reason(case, one, one.copy.record, waited[one.link]), one.copy.record.id)
     return groups.findings()
 
 
-def _reason(case: Case, delivery: Delivery, record: Record) -> Reason:
-    link, queue = delivery.link, delivery.queue
+def _just_came_again(case: Case, delivery: Delivery) -> bool:
+    """Whether it is on its way round: given back before, and delivered again a moment ago."""
+    again = delivery.copy is not None and len(delivery.copy.deliveries) > 1
+    return again and case.ledger.end.at - delivery.at < _MOMENT
+
+
+def _reason(case: Case, delivery: Delivery, record: Record, waited: float) -> Reason:
+    link = delivery.link
     if _frozen(case, link):
         claim = f"unacknowledged: {link} stands still, and the broker counts it alive"
         return Reason(detail="zombie", claim=claim, cause=f"{link} is frozen")
@@ -35,19 +48,10 @@ def _reason(case: Case, delivery: Delivery, record: Record) -> Reason:
         return Reason(
             detail="leaked", claim=claim, mend="acknowledge after the work, on every path out of it"
         )
-    waited = (case.ledger.end.at - delivery.at) / 1e9
-    claim = (
-        f"unacknowledged: in hand of {link} since its delivery from `{queue}`, neither settled nor given back"
-    )
-    cause = f"its handler never answered (longer than {_rounded(waited)} s)" if waited >= 1 else ""
+    claim = f"unacknowledged: in hand of {link}, neither settled nor given back"
+    cause = f"no answer from the handler of {link} for {waited:.0f} s" if waited >= 1 else ""
     mend = "settle on every path: ack after the work, reject or nack when it fails"
     return Reason(detail="hung", claim=claim, cause=cause, mend=mend)
-
-
-def _rounded(seconds: float) -> int:
-    """Whole seconds, in coarse steps above ten: messages that hang alike stand in one finding."""
-    whole = int(seconds)
-    return whole if whole < 10 else whole // 10 * 10
 
 
 def _frozen(case: Case, link: str) -> bool:

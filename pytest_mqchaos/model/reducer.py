@@ -124,7 +124,7 @@ class Reducer:
             e.CensusTaken: (self.counting.on_census,),
             e.Rested: (self._on_rested,),
             e.BrokerStopped: (self._on_broker_stopped, around.on_broker_stopped),
-            e.BrokerStarted: (around.on_broker_started,),
+            e.BrokerStarted: (self._on_broker_stopped, around.on_broker_started),
             e.FaultArmed: (around.on_fault_armed,),
             e.FaultFired: (self._on_fault_fired,),
             e.SettleEnded: (self._on_settle_ended,),
@@ -156,7 +156,8 @@ class Reducer:
         self.counting.on_rested(event)
         self.table.rested(event)
 
-    def _on_broker_stopped(self, event: e.BrokerStopped, index: int) -> None:
+    def _on_broker_stopped(self, event: e.BrokerStopped | e.BrokerStarted, index: int) -> None:
+        # A broker that stops still delivers: what was seen before it started again may come back.
         self.table.last_stop = index
 
     def _on_fault_fired(self, event: e.FaultFired, index: int) -> None:

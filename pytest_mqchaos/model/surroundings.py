@@ -6,7 +6,21 @@ from dataclasses import dataclass
 
 from pytest_mqchaos.model import events as e
 
-__all__ = ["Strike", "Surroundings"]
+__all__ = ["Outage", "Strike", "Surroundings"]
+
+
+@dataclass(slots=True)
+class Outage:
+    """One stop of the broker. What it was seen to do after `index` it still did before it was down."""
+
+    index: int
+    event: e.BrokerStopped
+    until: int | None = None
+    """The number of the event that told that it answers again."""
+
+    def after(self, index: int) -> bool:
+        """Whether it was not over when the event of that number was seen."""
+        return self.until is None or self.until > index
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,7 @@ class Surroundings:
         self.declared: dict[str, e.QueueDeclared] = {}
         self.deleted: list[tuple[int, e.QueueDeleted]] = []
         self.purged: list[tuple[int, e.QueuePurged]] = []
-        self.stops: list[tuple[int, e.BrokerStopped]] = []
+        self.outages: list[Outage] = []
         self.broker_down = False
         self._alive: dict[str, bool] = {}
 
@@ -104,12 +118,14 @@ class Surroundings:
 
     def on_broker_stopped(self, event: e.BrokerStopped, index: int) -> None:
         """The broker is down."""
-        self.stops.append((index, event))
+        self.outages.append(Outage(index, event))
         self.broker_down = True
 
     def on_broker_started(self, event: e.BrokerStarted, index: int) -> None:
         """The broker answers again."""
         self.broker_down = False
+        if self.outages:
+            self.outages[-1].until = index
 
     def on_fault_armed(self, event: e.FaultArmed, index: int) -> None:
         """A fault waits for its moment."""

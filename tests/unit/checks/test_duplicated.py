@@ -24,7 +24,7 @@ def test_a_lost_ack_doubles_work_that_is_not_idempotent() -> None:
     finding = only(doubled_by_a_lost_ack(), "duplicated", "exactly-once")
     assert (finding.name, finding.violation) == ("duplicated:by_redelivery", True)
     assert finding.messages == ("orders-k3f9-000002",)
-    assert finding.claim == "worked on 2 times, expected 1: its ack never reached the broker"
+    assert finding.claim == "worked on 2 times, expected 1: its first ack never reached the broker"
     assert (finding.cause, finding.fault) == ("lost_ack(before=ack(2))", 0)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from check_builders import Run, found, only, queue
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.faults import consumer_crash
-from pytest_mqchaos.model.triggers import ack
+from pytest_mqchaos.model.faults import connection_drop, consumer_crash
+from pytest_mqchaos.model.triggers import ack, delivery
 
 
 def crashed_after_its_ack() -> Run:
@@ -31,6 +31,31 @@ def test_an_ack_before_the_work_is_a_loss_by_the_consumer() -> None:
     assert finding.cause == "consumer_crash(after=ack(2))"
     assert finding.fault == 0
     assert finding.mend == "acknowledge after the work"
+
+
+def test_what_was_in_hand_besides_does_not_hide_the_cause() -> None:
+    """Under a prefetch, later messages that were worked on after the restart do not excuse the crash."""
+    run = Run(3).start().subscribe().publish().plan(consumer_crash(after=ack(1)))
+    first, _, _ = run.deliver(1), run.deliver(2), run.deliver(3)
+    run.ack(first, effect_seen=False).barrier().crash(fault=0)
+    finding = only(run.start().subscribe().work(2, 3, redelivered=True).settled(), "lost")
+    assert (finding.cause, len(finding.messages)) == ("consumer_crash(after=ack(1))", 1)
+
+
+def test_no_fault_explains_what_a_consumer_passed_over() -> None:
+    """A message that a consumer acknowledged and went on without is nobody's fault but its own."""
+    run = Run(2).start().subscribe().publish().plan(consumer_crash(after=ack(2)))
+    run.ack(run.deliver(1), effect_seen=False).work(2).barrier().crash(fault=0).start().subscribe().settled()
+    assert only(run, "lost").cause == "no fault explains it: worker went on to later messages"
+
+
+def test_what_a_client_had_read_with_automatic_ack_when_it_was_cut() -> None:
+    """Messages read with automatic ack that a client threw away with its connection are blamed on the cut."""
+    run = Run(2).start().subscribe(auto_ack=True).publish().plan(connection_drop(after=delivery(2)))
+    run.deliver(1, auto_ack=True)
+    run.deliver(2, auto_ack=True)
+    run.effect(1).fire(0, at=2).lose().subscribe(auto_ack=True).settled()
+    assert only(run, "lost").cause == "connection_drop(after=delivery(2))"
 
 
 def test_an_ack_after_the_work_loses_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from check_builders import Run, found, only, queue
 
+from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.faults import broker_restart
 from pytest_mqchaos.model.triggers import confirm
 
@@ -47,6 +48,16 @@ def test_in_hand_when_the_broker_stopped() -> None:
     run = Run(1, persistent=False).subscribe().publish()
     run.deliver(1)
     assert found(run.restart_broker().subscribe().settled()) == {"persistence_loss:by_declaration": [1]}
+
+
+def test_delivered_while_the_broker_was_stopping() -> None:
+    """What a stopping broker still handed out and never had again is a persistence loss."""
+    run = Run(1, persistent=False).subscribe().publish()
+    run.add(e.BrokerStopped, how="restart")
+    run.deliver(1)
+    run.lose(by="broker").add(e.BrokerStarted, how="restart")
+    run.subscribe().settled()
+    assert found(run) == {"persistence_loss:by_declaration": [1]}
 
 
 def test_acknowledged_before_the_stop_is_the_consumers_loss() -> None:
