@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mqchaos.consumers.consumer import Consumer, LinkAddress
-
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.judging import account_of

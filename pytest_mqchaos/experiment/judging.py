@@ -51,7 +51,7 @@ def account_of(
         guarantee=guarantee or run.test.guarantee,
         evidence=run.evidence(),  # type: ignore[arg-type]
         ordered_evidence=run.board.ordered,
-        poison=run.test.poison,
+        poison=run.test.poison,  # type: ignore[arg-type]
         dead_letters=frozenset(run.dead_letters),
         consumers=run.standing,
         settled=bool(ends) and ends[-1].settled,
@@ -71,4 +71,3 @@ def account_of(
         notes=tuple(event.text for event in events if isinstance(event, facts.Noted)),
         evidence_view="broker" if case.evidence == "broker" else "effects",
     )
-

@@ -10,7 +10,6 @@ from pytest_mqchaos.model import events as facts
 
 if TYPE_CHECKING:
     from pytest_mqchaos.consumers.consumer import Consumer, Replica
-
     from pytest_mqchaos.experiment.run import Run
 
 __all__ = ["await_ready"]

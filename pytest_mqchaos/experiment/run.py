@@ -9,16 +9,16 @@ import random
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
-from pytest_mqchaos.consumers.consumer import Consumer, Replica
-
 from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
+from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.board import Board
-from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.settings import TestSettings
 from pytest_mqchaos.experiment.strikes import Strikes
@@ -271,17 +271,15 @@ class Run:
     def close(self, *, grace: float = 0.2) -> None:
         """End everything of this run and remove it; may be called again."""
         self._closed = True
-        steps = [
-            lambda: self.end_consumers(grace),
-            lambda: [publication.close() for publication in self.publications],
-            lambda: None if self._declarer is None else self._declarer.close(),
-            self.links.close,
-            lambda: self.broker.delete_namespace(self.namespace),
-            self.history.close,
-            lambda: shutil.rmtree(self.directory, ignore_errors=True),
-        ]
         trouble: list[Exception] = []
-        for step in steps:
+        for step in (
+            partial(self.end_consumers, grace),
+            self._close_publishing,
+            self.links.close,
+            partial(self.broker.delete_namespace, self.namespace),
+            self.history.close,
+            partial(shutil.rmtree, self.directory, ignore_errors=True),
+        ):
             try:
                 step()
             except Exception as error:
@@ -289,6 +287,8 @@ class Run:
         if trouble and self.broker.alive():
             raise ChaosError(f"cleaning up after the test: {trouble[0]}")
 
-    def armed_by_moment(self) -> list[Armed]:
-        """The faults armed so far."""
-        return list(self.injector.armed)
+    def _close_publishing(self) -> None:
+        for publication in self.publications:
+            publication.close()
+        if self._declarer is not None:
+            self._declarer.close()

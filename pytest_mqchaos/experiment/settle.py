@@ -23,6 +23,17 @@ _PAUSE = 0.02
 """Seconds after which the state is looked at again though nothing was seen."""
 _CENSUS_EVERY = 0.25
 """Seconds between two censuses while the wire's own table still shows messages on their way."""
+_IDLE = (
+    facts.CensusTaken,
+    facts.Polled,
+    facts.QueueDeclared,
+    facts.LinkOpened,
+    facts.ChannelOpened,
+    facts.Subscribed,
+    facts.FaultArmed,
+    facts.Noted,
+)
+"""What moves no message: a consumer that polls an empty queue does it without end."""
 
 
 class Surroundings(Protocol):
@@ -83,31 +94,49 @@ class Settling:
         """
         progress, moved = -1, self.clock()
         counted = 0.0
-        quiet_since = -1
+        quiet_since: int | None = None
+        stuck = ""
         while True:
             self.run.check()
             self.run.poll_effects()
             mark = self.ledger.progress + self.run.steps()
-            if mark != progress:
-                progress, moved = mark, self.clock()
             busy = self._busy()
+            if (
+                mark != progress or busy
+            ):  # publications and faults end by themselves, and have deadlines of their own
+                progress, moved = mark, self.clock()
             if not busy and (self._looks_still() or self.clock() - counted >= _CENSUS_EVERY):
                 seen = len(self.history)
                 self.run.census()
                 counted = self.clock()
-                settled, busy = self.run.settled()
-                if settled and quiet_since == seen - 1:
+                settled, held = self.run.settled()
+                if settled and self._quiet(quiet_since, seen) and not self._busy():
                     return self._wait_for_effects()
-                quiet_since = seen if settled and len(self.history) == seen + 1 else -1
-                if settled:
+                quiet_since = seen if settled else None
+                if settled and self.clock() - moved <= self.timeout:
                     continue
-                if not self.run.can_progress():
-                    return self._over(f"nothing is left that could progress: {busy}")
+                if not settled and not self.run.can_progress():
+                    # A broker that was just left still counts its connections: ask once more before giving up.
+                    if stuck == held:
+                        return self._over(f"nothing is left that could progress: {held}")
+                    stuck, counted = held, self.clock() + _PAUSE - _CENSUS_EVERY
+                else:
+                    stuck = ""
+                busy = held
             if self.clock() - moved > self.timeout:
                 return self._over(
                     f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}"
                 )
             self._pause()
+
+    def _quiet(self, since: int | None, until: int) -> bool:
+        """Whether nothing was seen to move between two censuses, given by the number of events before each."""
+        if since is None:
+            return False
+        return all(
+            isinstance(event, _IDLE) or getattr(event, "message", "") is None
+            for event in self.history[since:until]
+        )
 
     def _busy(self) -> str:
         if self.run.publishing():

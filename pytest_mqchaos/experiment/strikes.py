@@ -17,9 +17,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
-from pytest_mqchaos.consumers.consumer import Replica
-
 from pytest_mqchaos.brokers._protocol import Broker
+from pytest_mqchaos.consumers.consumer import Replica
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.injector import Armed, base_name
 from pytest_mqchaos.experiment.links import Link, Links
@@ -28,7 +27,7 @@ from pytest_mqchaos.link.relay import Held, Relay
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
 
-__all__ = ["Strikes"]
+__all__ = ["Replicas", "Strikes"]
 
 _STOP_TIMEOUT = 2.0
 _CUT_TIMEOUT = 5.0

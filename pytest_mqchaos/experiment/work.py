@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
-
 from pytest_mqchaos import payloads
+from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.injection import Injection

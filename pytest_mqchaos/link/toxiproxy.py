@@ -6,6 +6,7 @@ is the only one that imports it.
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import Any, Protocol
 
@@ -70,13 +71,14 @@ class ToxiproxyNetwork:
     actor = "toxiproxy"
 
     def __init__(self, server: ToxiproxyServer) -> None:
-        import toxiproxy.api
-        from toxiproxy import Toxiproxy
+        # Not typed, so it is taken as a value of any type.
+        api: Any = importlib.import_module("toxiproxy.api")
+        server_module: Any = importlib.import_module("toxiproxy.server")
 
         self.server = server
         self._lock = threading.Lock()
-        toxiproxy.api.requests = _session()  # time-outs, no HTTP proxy of the environment, 5xx as errors
-        self._client = Toxiproxy()
+        api.requests = _session()  # time-outs, no HTTP proxy of the environment, 5xx as errors
+        self._client = server_module.Toxiproxy()
         self._client.update_api_consumer(*server.api)
 
     def route(self, name: str) -> ToxiproxyRoute:

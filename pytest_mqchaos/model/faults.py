@@ -189,7 +189,7 @@ def _moment(
     return position, value
 
 
-def number(kind: str, name: str, value: object, *, above: float = 0.0, most: float = float("inf")) -> float:
+def _number(kind: str, name: str, value: object, *, above: float = 0.0, most: float = float("inf")) -> float:
     """Return `value` as a float within (above, most], or raise a `UsageError` that names it."""
     __tracebackhide__ = True
     if isinstance(value, bool) or not isinstance(value, int | float) or not above < value <= most:
@@ -224,7 +224,7 @@ def _make(
         shown.append(("consumer", consumer))
     seconds = default_duration
     if duration is not None and duration != default_duration:
-        seconds = number(kind, "duration", duration)
+        seconds = _number(kind, "duration", duration)
         shown.append(("duration", seconds))
     for option, (value, default) in (options or {}).items():
         if value != default:
@@ -344,7 +344,7 @@ def consumer_terminate(
 ) -> Fault:
     """Ask the consumer to end (SIGTERM to its main process), and kill its group after `grace` seconds."""
     __tracebackhide__ = True
-    value = number("consumer_terminate", "grace", grace)
+    value = _number("consumer_terminate", "grace", grace)
     return _make("consumer_terminate", "process", positional, before=before, after=after, consumer=consumer,
                  options={"grace": (value, 10.0)}, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
@@ -404,7 +404,7 @@ def malformed_payload(
     """
     __tracebackhide__ = True
     _reject_positional("malformed_payload", positional)
-    value = number("malformed_payload", "share", share, most=1.0)
+    value = _number("malformed_payload", "share", share, most=1.0)
     chosen = None if kinds is None else ((kinds,) if isinstance(kinds, str) else tuple(kinds))
     for kind in chosen or ():
         if kind not in UNREADABLE_KINDS:

@@ -50,7 +50,7 @@ def drain(url: str, queue: str, count: int) -> tuple[list[RestingMessage], str]:
             method, properties, body = channel.basic_get(queue, auto_ack=True)
             if method is None:
                 break
-            found.append(_resting(properties, body))
+            found.append(_resting(properties, body or b""))
     except pika.exceptions.AMQPError as error:
         return found, f"{type(error).__name__}: {error}"
     finally:
