@@ -112,8 +112,8 @@ class Settling:
                 settled, held = self.run.settled()
                 if settled and self._quiet(quiet_since, seen) and not self._busy():
                     return self._wait_for_effects()
-                quiet_since = seen if settled else None
-                if settled and self.clock() - moved <= self.timeout:
+                first, quiet_since = quiet_since is None, seen if settled else None
+                if settled and first:
                     continue
                 if not settled and not self.run.can_progress():
                     # A broker that was just left still counts its connections: ask once more before giving up.
@@ -133,10 +133,7 @@ class Settling:
         """Whether nothing was seen to move between two censuses, given by the number of events before each."""
         if since is None:
             return False
-        return all(
-            isinstance(event, _IDLE) or getattr(event, "message", "") is None
-            for event in self.history[since:until]
-        )
+        return not any(_moves(event) for event in self.history[since:until])
 
     def _busy(self) -> str:
         if self.run.publishing():
@@ -167,3 +164,10 @@ class Settling:
 
     def _over(self, reason: str) -> facts.SettleEnded:
         return facts.SettleEnded(at=now(), settled=False, reason=reason)
+
+
+def _moves(event: facts.Event) -> bool:
+    """Whether an event may have moved a message of ours."""
+    if isinstance(event, _IDLE):
+        return False
+    return not isinstance(event, facts.LinkEvent) or getattr(event, "message", "") is not None
