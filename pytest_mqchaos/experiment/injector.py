@@ -146,6 +146,11 @@ class Injector:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
                 armed.trigger = replace(trigger, n=self._rng.randint(1, most))
 
+    @property
+    def due(self) -> bool:
+        """Whether the moment of a fault has come that has not begun to strike."""
+        return bool(self._due_effects)
+
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]
@@ -189,8 +194,6 @@ class Injector:
         due = self._take_due()
         if not due:
             return None
-        for armed, _ in due:
-            self.stop_first(armed, relay.observer.link)
         return self._strikes([(armed, str(armed.trigger)) for armed, _ in due], relay.observer.link, "before")
 
     def look(self) -> None:
@@ -210,6 +213,7 @@ class Injector:
                     and trigger.kind == "effect"
                     and self._reached(armed, trigger, event.message)
                 ):
+                    self.stop_first(armed, event.consumer or "")
                     self._due_effects.append((armed, event))
                     self._waiting.remove(armed)
 

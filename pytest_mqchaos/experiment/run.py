@@ -135,6 +135,8 @@ class Run:
 
     def disturbed(self) -> str:
         """What still disturbs, or an empty text."""
+        if self.injector.due:
+            return "a fault is about to strike"
         for armed in self.injector.armed:
             if armed.striking:
                 return f"{armed.fault} is striking"

@@ -101,9 +101,8 @@ class Settling:
             self.run.poll_effects()
             mark = self.ledger.progress + self.run.steps()
             busy = self._busy()
-            if (
-                mark != progress or busy
-            ):  # publications and faults end by themselves, and have deadlines of their own
+            # Publications and faults end by themselves, and have deadlines of their own.
+            if mark != progress or busy:
                 progress, moved = mark, self.clock()
             if not busy and (self._looks_still() or self.clock() - counted >= _CENSUS_EVERY):
                 seen = len(self.history)
@@ -111,7 +110,10 @@ class Settling:
                 counted = self.clock()
                 settled, held = self.run.settled()
                 if settled and self._quiet(quiet_since, seen) and not self._busy():
-                    return self._wait_for_effects()
+                    if (end := self._wait_for_effects()) is not None:
+                        return end
+                    quiet_since = None
+                    continue
                 first, quiet_since = quiet_since is None, seen if settled else None
                 if settled and first:
                     continue
@@ -149,12 +151,17 @@ class Settling:
         with self.history.changed:
             self.history.changed.wait(_PAUSE)
 
-    def _wait_for_effects(self) -> facts.SettleEnded:
-        """Wait for work that may follow an ack; a true loss costs no time-out once its holders have ended."""
+    def _wait_for_effects(self) -> facts.SettleEnded | None:
+        """Wait for work that may follow an ack; a true loss costs no time-out once its holders have ended.
+
+        Returns None if a fault struck meanwhile: then the run has to settle again.
+        """
         since, last = self.clock(), -1
         while True:
             self.run.check()
             self.run.poll_effects()
+            if self._busy():
+                return None
             missing = self.run.missing()
             if len(missing) != last:
                 since, last = self.clock(), len(missing)
