@@ -98,9 +98,8 @@ class Relay:
     def _end(pair: tuple[socket.socket, socket.socket], *, reset: bool = False) -> None:
         for end in pair:
             with suppress(OSError):
-                if reset:
+                if reset:  # the RST is sent once no thread reads from it any more
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                else:
-                    end.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
         for end in pair:
             end.close()
