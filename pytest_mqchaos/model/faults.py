@@ -471,7 +471,9 @@ def combine(
     for fault in faults:
         if not isinstance(fault, Fault):
             if callable(fault):
-                _usage("combine", f"forgotten parentheses: write {getattr(fault, '__name__', 'fault')}()")
+                name_of = getattr(fault, "__name__", "fault")
+                ours = getattr(fault, "__module__", "") == __name__
+                _usage("combine", f"forgotten parentheses: write {name_of if ours else 'combine'}(...)")
             _usage("combine", f"{fault!r} is not a fault")
     own = None if guarantee is None else _guarantee(guarantee)
     return Scenario(
