@@ -58,8 +58,7 @@ def finish(replicas: Sequence[Replica], deadline: float, history: History) -> No
             )
     for process in processes:
         process.handled.wait(_KILL_TIMEOUT)
-    for replica in replicas:
-        _kill_strays(replica, history)
+    _kill_strays(replicas, history)
 
 
 def _gone(processes: Sequence[Process], deadline: float) -> bool:
@@ -94,18 +93,21 @@ def _kill(replica: Replica, history: History) -> None:
         process.signal_group(signal.SIGKILL)
 
 
-def _kill_strays(replica: Replica, history: History) -> None:
-    marker = f"MQCHAOS_EFFECTS={replica.effects}"
+def _kill_strays(replicas: Sequence[Replica], history: History) -> None:
+    markers = {f"MQCHAOS_EFFECTS={replica.effects}": replica.name for replica in replicas}
+    outputs = {str(replica.output_path.resolve()): replica.name for replica in replicas}
     deadline = time.monotonic() + _KILL_TIMEOUT
-    while strays := proc.holders(marker, str(replica.output_path.resolve())):
+    noted: set[int] = set()
+    while strays := proc.holders(markers, outputs):
         if time.monotonic() > deadline:
-            raise ChaosError(f"processes {strays} that {replica.name} left behind cannot be killed")
-        for pid in strays:
-            name = _command(pid)
+            raise ChaosError(f"processes {sorted(strays)} of {replicas[0].name} cannot be killed")
+        for pid, owner in strays.items():
+            if pid not in noted:
+                noted.add(pid)
+                text = f"{owner} left a process in a session of its own (pid {pid}, {_command(pid)}); it was killed"
+                history.append(facts.Noted(at=now(), text=text))
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-            text = f"{replica.name} left a process in a session of its own (pid {pid}, {name}); it was killed"
-            history.append(facts.Noted(at=now(), text=text))
         time.sleep(0.001)  # others' children: nothing tells when they end
 
 

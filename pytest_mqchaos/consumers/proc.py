@@ -14,7 +14,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_mqchaos.errors import ChaosError
@@ -116,35 +116,38 @@ def _unstopped_threads(stat: Stat, standing: str) -> dict[int, str]:
     return {thread: fields[0] for thread, fields in read.items() if fields and fields[0] not in standing}
 
 
-def holders(marker: str, path: str) -> list[int]:
-    """Return our user's processes whose environment has the line `marker`, or that hold `path` open to write.
+def holders(markers: Mapping[str, str], outputs: Mapping[str, str]) -> dict[int, str]:
+    """Return processes that carry something of ours, each with what it stands for.
 
     The calling process and its ancestors are never among them.
+
+    Args:
+        markers: whole lines of an environment (`NAME=value`) to what they stand for.
+        outputs: paths of files, as the kernel names them, that are held open for writing.
     """
     stats = {stat.pid: stat for stat in snapshot()}
     excluded, pid = {0, 1}, os.getpid()
     while pid and pid not in excluded:
         excluded.add(pid)
         pid = stats[pid].parent if pid in stats else 0
-    wanted = os.fsencode(marker)
-    return [pid for pid in stats if pid not in excluded and (_carries(pid, wanted) or _writes(pid, path))]
+    wanted = {os.fsencode(marker): name for marker, name in markers.items()}
+    found = {pid: _carried(pid, wanted) or _written(pid, outputs) for pid in stats if pid not in excluded}
+    return {pid: name for pid, name in found.items() if name is not None}
 
 
-def _carries(pid: int, marker: bytes) -> bool:
-    return marker in (_read(f"/proc/{pid}/environ") or b"").split(b"\0")
+def _carried(pid: int, wanted: Mapping[bytes, str]) -> str | None:
+    lines = (_read(f"/proc/{pid}/environ") or b"").split(b"\0")
+    return next((wanted[line] for line in lines if line in wanted), None)
 
 
-def _writes(pid: int, path: str) -> bool:
+def _written(pid: int, outputs: Mapping[str, str]) -> str | None:
     for descriptor, target in _descriptors(pid):
-        if target == path:
-            flags = [
-                line
-                for line in (_read(f"/proc/{pid}/fdinfo/{descriptor}") or b"").splitlines()
-                if b"flags" in line
-            ]
+        if target in outputs:
+            lines = (_read(f"/proc/{pid}/fdinfo/{descriptor}") or b"").splitlines()
+            flags = [line for line in lines if line.startswith(b"flags:")]
             if flags and int(flags[0].split()[1], 8) & _WRITING:
-                return True
-    return False
+                return outputs[target]
+    return None
 
 
 def _descriptors(pid: int) -> Iterator[tuple[str, str]]:

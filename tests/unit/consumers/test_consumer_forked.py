@@ -483,6 +483,7 @@ def test_the_probe_writes_from_the_fork(bench: Any) -> None:
     bench.await_output(consumer, "worked")
     consumer.crash()
     bench.await_output(consumer, "worked", 2)
+    bench.await_events(facts.ConsumerStarted, 2)  # a child may work before we wrote down that it started
     lines = (bench.directory / "worker.effects").read_text().splitlines()
     pids = [str(process.pid) for process in consumer.replicas[0].processes]
     assert [line for line in lines if line != "#probe"] == pids
