@@ -22,6 +22,7 @@ __all__ = ["Replica", "Restart"]
 Restart = Literal["on-fault", "always", "never"]
 
 _MOST_RESTARTS = 20
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _KILL_TIMEOUT = 10.0
 _CHILD_FAULT = 5.0
 """Seconds within which an end of the first process is put down to the kill of its child."""
@@ -274,8 +275,14 @@ class Replica:
                 restarts=again,
             )
         )
-        if again and not self._supervisor.later(self._restart_delay, self._start_again):
+        if again and not self._supervisor.later(self._pause(process), self._start_again):
             self._restarting = False
+
+    def _pause(self, process: Process) -> float:
+        """Seconds before a restart: longer each time it ends by itself, as a supervisor backs off."""
+        if process.ender == "fault":
+            return self._restart_delay
+        return max(self._restart_delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._restarts - 1)))
 
     def _start_again(self) -> None:
         try:
