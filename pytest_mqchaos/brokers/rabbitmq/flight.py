@@ -5,8 +5,8 @@ not sent ──sent()──► in the air ──answered()──► confirmed, n
     └─ abandon() ► failed      └───lost()─────► indeterminate
 ```
 Few messages are in the air: as many as the window lets, which begins small on every new connection and doubles as
-answers come (as TCP's does). What a fault makes indeterminate is bounded by that, while a burst still runs at full
-speed. No message is sent twice.
+answers come (as TCP's does), up to a sixteenth of the plan. What a fault makes indeterminate, and so beyond judging,
+is bounded by that, while a large burst still runs at full speed. No message is sent twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ connection that was lost before an answer; `failed` was never written to any.
 """
 
 _FIRST_WINDOW = 8
-_WINDOW = 256
+_WIDEST_WINDOW = 256
+_SHARE = 16
 _WINDOW_BYTES = 4 * 1024 * 1024
 
 
@@ -37,6 +38,7 @@ class Flight:
     def __init__(self, plan: Plan) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._entries = plan.entries
+        self._widest = min(_WIDEST_WINDOW, max(_FIRST_WINDOW, len(plan.entries) // _SHARE))
         self._schedule = plan.schedule()
         self._due = next(self._schedule, 0.0)
         self._started: float | None = None
@@ -113,8 +115,8 @@ class Flight:
                 self._settle(message, outcome)
         while self._oldest <= self._last and self._oldest not in self._air:
             self._oldest += 1
-        if self._answers >= self._window < _WINDOW:
-            self._window *= 2
+        if self._answers >= self._window < self._widest:
+            self._window = min(self._window * 2, self._widest)
             self._answers = 0
 
     def lost(self) -> None:

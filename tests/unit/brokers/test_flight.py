@@ -86,6 +86,16 @@ def test_the_window_begins_small_and_grows():
     assert one.room() == 8
 
 
+@pytest.mark.parametrize(("count", "widest"), [(1, 8), (100, 8), (400, 25), (1000, 62), (100_000, 256)])
+def test_the_window_of_a_small_plan_stays_small(count, widest):
+    """At most a sixteenth of it is ever beyond judging."""
+    one = flight(count, body=b"")
+    while not one.landed and one.room() < widest:
+        send(one, one.room())
+        one.answered(one.last_tag, multiple=True, outcome="confirmed")
+    assert one.room() == widest
+
+
 def test_refilled_by_halves():
     """No room until half of the window is free: batches are what makes it fast."""
     one = flight(100)
