@@ -282,7 +282,7 @@ class Replica:
         """Seconds before a restart: longer each time it ends by itself, as a supervisor backs off."""
         if process.ender == "fault":
             return self._restart_delay
-        return max(self._restart_delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._restarts - 1)))
+        return max(self._restart_delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * float(2 ** (self._restarts - 1))))
 
     def _start_again(self) -> None:
         try:

@@ -96,8 +96,11 @@ class Work:
         for message in made.messages:
             run.history.plan(message)
             run.identity.learn(message)
-        if options.get("key") is not None:
-            run.identity.learn_key(_key_of(options["key"]))
+        rule = options.get("key")
+        if rule is None and options.get("body") is None:
+            rule = "order"  # the key of the default body
+        if rule is not None:
+            run.identity.learn_key(_key_of(rule))
         self.resolve_effects(last=True)
         if first:
             run.board.refuse_leftovers()
