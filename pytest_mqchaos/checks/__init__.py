@@ -67,10 +67,27 @@ _EXPLAINS_UNSETTLED = frozenset(
 )
 
 
+_REST_ON_THE_END = frozenset(
+    {
+        "lost",
+        "persistence_loss",
+        "stranded",
+        "unacknowledged",
+        "stalled",
+        "acked_before_effect",
+        "poison_stuck",
+        "dead_letter_miss",
+    }
+)
+"""What a run that was cut short cannot be blamed for."""
+
+
 def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
     """Run every check. One that raises becomes a finding that cannot be judged, with its error."""
     findings: list[Finding] = []
     for kind, check in CHECKS:
+        if case.interrupted and kind == "vacuous":
+            continue  # what did not strike yet might have
         try:
             findings += check(case)
         except Exception as error:
@@ -92,6 +109,9 @@ def _failed(case: Case, kind: str, error: Exception) -> Finding:
 
 
 def _judged(case: Case, finding: Finding) -> Finding:
+    if case.interrupted and finding.kind in _REST_ON_THE_END and not finding.unknown:
+        claim = f"so far, for the test ended before the run was settled: {finding.claim}"
+        finding = replace(finding, unknown=True, claim=claim)
     counts = case.guarantee.counts(finding.kind, finding.detail) and not finding.information
     return replace(finding, violation=finding.violation or counts)
 
@@ -103,7 +123,7 @@ def _any_detail(case: Case, kind: str) -> bool:
 
 def _unsettled(case: Case, findings: list[Finding]) -> list[Finding]:
     """A run that did not settle is never a pass, whatever the checks could not name."""
-    if case.settled or any(one.kind in _EXPLAINS_UNSETTLED for one in findings):
+    if case.settled or case.interrupted or any(one.kind in _EXPLAINS_UNSETTLED for one in findings):
         return []
     reason = case.ledger.end.reason or "it never became still"
     claim = f"the run did not settle: {reason}"

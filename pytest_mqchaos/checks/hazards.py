@@ -11,7 +11,16 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
 from pytest_mqchaos.model.findings import Finding, Hazard
 
-__all__ = ["HAZARDS", "HazardCheck"]
+__all__ = [
+    "HAZARDS",
+    "HazardCheck",
+    "acked_before_effect",
+    "auto_ack",
+    "double_settlement",
+    "effect_before_ack",
+    "late_effect",
+    "unlimited_prefetch",
+]
 
 HazardCheck: TypeAlias = Callable[[Case, list[Finding]], list[Hazard]]
 

@@ -50,5 +50,7 @@ class Case:
     """Queues that the test named as dead-letter queues."""
     consumers: tuple[ConsumerFacts, ...] = ()
     settled: bool = True
+    interrupted: bool = False
+    """Whether the test failed by itself and nothing was waited for: what rests on the end of a run is unknown."""
     final: bool = True
     """Whether the consumers were ended and the effects read a last time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from check_builders import Run, found, name, only, queue
 
 ORDERS = queue("orders", dead_letter_exchange="", dead_letter_routing_key="orders.dead")
@@ -203,3 +204,31 @@ def test_what_rests_from_an_earlier_settle_hides_nothing() -> None:
     run.rest(1, "orders.dead", death_reason="rejected", death_queue="orders").publish(2)
     run.nack(run.deliver(2), requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
     assert found(run) == {"dead_letter_miss:dropped?": [2]}
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("expired", "expired in `orders`"), ("maxlen", "pushed out of `orders`, which was full")],
+)
+def test_good_messages_that_nobody_rejected(reason: str, words: str) -> None:
+    """A good message that expired, or was pushed out, into a dead-letter queue says so."""
+    run = Run(1).subscribe().publish().settled(ORDERS, queue("orders.dead", ready=1))
+    finding = only(
+        run.rest(1, "orders.dead", death_reason=reason, death_queue="orders"), "dead_letter_false_positive"
+    )
+    assert (finding.detail, finding.claim.endswith(words)) == (reason, True)
+
+
+def test_rejected_and_its_dead_letter_is_nowhere() -> None:
+    """Poison that was rejected and never arrived is dropped on the way."""
+    run = one_poison()
+    run.nack(run.deliver(2), requeue=False).settled(ORDERS, queue("orders.dead"))
+    assert only(run, "dead_letter_miss").claim.endswith(
+        "rejected by worker, and its dead letter reached no queue"
+    )
+
+
+def test_never_delivered_and_nowhere() -> None:
+    """Poison that no queue holds and nobody was given is missing."""
+    run = one_poison().settled(ORDERS, queue("orders.dead"))
+    assert only(run, "dead_letter_miss").claim == "is missing in `orders.dead`, and no queue holds it"

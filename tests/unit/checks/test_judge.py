@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from check_builders import Run, found
+from check_builders import Run, found, queue
 
 from pytest_mqchaos import checks
 from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.faults import connection_drop
 from pytest_mqchaos.model.findings import FINDING_KINDS, HAZARD_KINDS, Finding
+from pytest_mqchaos.model.triggers import delivery
 
 
 def test_every_kind_has_its_check() -> None:
@@ -39,6 +41,16 @@ def test_a_hazard_that_raises_is_reported(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(checks, "HAZARDS", (("auto_ack", broken),))
     run = Run(1).subscribe().publish().work(1).settled()
     assert found(run) == {"(auto_ack?)": []}
+
+
+def test_a_test_that_failed_by_itself() -> None:
+    """What rests on the end of a run that was cut short is unknown; what happened has happened."""
+    run = Run(3).subscribe().publish().plan(connection_drop(after=delivery(9))).work(1)
+    run.ack(run.deliver(2), effect_seen=False)
+    run.deliver(3, digest="other")
+    run.unsettled(queue("orders", unacknowledged=2))
+    said = found(run, interrupted=True)
+    assert said == {"lost:by_consumer?": [2], "unacknowledged:hung?": [3], "corrupted": [3]}
 
 
 def test_nothing_at_all() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from check_builders import Run, found, only, queue
 
 from pytest_mqchaos.model import events as e
@@ -177,3 +180,89 @@ def test_losing_nothing_is_no_promise_of_at_most_once() -> None:
     """Under at-most-once a loss is reported and is no violation."""
     finding = only(crashed_after_its_ack(), "lost", "at-most-once")
     assert (finding.name, finding.violation) == ("lost:by_consumer", False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "claim"),
+    [
+        ({"message_ttl": 2.0}, "`orders` drops messages after 2 s and dead-letters them nowhere"),
+        ({"max_length": 10}, "`orders` holds at most 10 messages and dead-letters them nowhere"),
+        ({"max_length_bytes": 99}, "`orders` holds at most 99 bytes and dead-letters them nowhere"),
+        ({"expires": 5.0}, "`orders` is deleted after 5 s without a consumer"),
+        ({"exclusive": True}, "`orders` is exclusive and went with its consumer"),
+        ({"auto_delete": True}, "`orders` is auto-delete and went with its consumer"),
+        (
+            {"max_length": 10, "dead_letter_exchange": "gone"},
+            "`orders` holds at most 10 messages and nothing kept them",
+        ),
+    ],
+)
+def test_what_a_policy_took(settings: dict[str, Any], claim: str) -> None:
+    """A message that was never delivered, and that its queue may have thrown away, is lost by that policy."""
+    run = Run(2).subscribe().publish().work(1).settled(queue("orders", **settings))
+    finding = only(run, "lost")
+    assert (finding.name, finding.claim) == ("lost:by_policy", f"lost by policy: {claim}")
+
+
+def test_a_good_message_given_up_by_the_delivery_limit() -> None:
+    """A good message that went back too often is lost by the limit."""
+    run = Run(1).subscribe().publish()
+    for turn in range(3):
+        run.nack(run.deliver(1, redelivered=turn > 0))
+    finding = only(run.settled(queue("orders", type="quorum", delivery_limit=3)), "lost")
+    assert (
+        finding.claim
+        == "lost by policy: `orders` gives messages up after 3 returns and dead-letters them nowhere"
+    )
+
+
+def test_a_dead_letter_that_reached_no_queue() -> None:
+    """A rejected message whose dead-letter exchange leads nowhere is lost by policy."""
+    run = Run(1).subscribe().publish()
+    run.nack(run.deliver(1), requeue=False).settled(queue("orders", dead_letter_exchange="dlx"))
+    finding = only(run, "lost")
+    assert (
+        finding.claim == "lost by policy: rejected by worker, and dead letters of `orders` reached no queue"
+    )
+    assert "'dlx'" in finding.mend
+
+
+def test_automatic_ack_on_a_connection_that_was_cut() -> None:
+    """A message sent with automatic ack that a cut kept from the client is lost in transit."""
+    run = Run(1).subscribe(auto_ack=True).publish().plan(connection_drop(before=delivery(1)))
+    run.deliver(1, auto_ack=True, passed=False)
+    finding = only(run.fire(0, at=1).lose().subscribe(auto_ack=True).settled(), "lost")
+    assert (finding.name, finding.cause) == ("lost:in_transit", "connection_drop(before=delivery(1))")
+
+
+def test_a_consumer_that_ended_by_itself() -> None:
+    """A consumer that ends between its ack and its work is the cause, with its exit code."""
+    run = Run(1).start().subscribe().publish()
+    run.ack(run.deliver(1), effect_seen=False).end(by="itself", exit_code=5).lose(by="client").settled()
+    assert only(run, "lost").cause == "worker ended by itself with exit code 5"
+
+
+def test_without_any_census() -> None:
+    """Where no census could be had, a missing effect is unknown."""
+    run = Run(1).subscribe().publish()
+    run.ack(run.deliver(1), effect_seen=False).add(e.SettleEnded, settled=True)
+    finding = only(run, "lost")
+    assert (finding.unknown, finding.claim.endswith("no census was taken")) == (True, True)
+
+
+def test_at_rest_where_nobody_could_read() -> None:
+    """A message that may rest in a queue that could not be read is unknown, not lost."""
+    run = Run(1).subscribe().publish()
+    orders = queue("orders", dead_letter_exchange="", dead_letter_routing_key="dead")
+    run.nack(run.deliver(1), requeue=False).settled(orders, queue("dead", ready=1))
+    finding = only(run, "lost")
+    assert finding.unknown
+    assert finding.claim.endswith("what rests in `dead` could not be read")
+
+
+def test_a_queue_that_is_gone_is_known_by_its_declaration() -> None:
+    """A queue that no census saw is what its consumer declared."""
+    run = Run(1).subscribe().publish()
+    run.on_channel(e.QueueDeclared, queue="orders", auto_delete=True).census(queue("other"), times=2)
+    run.add(e.SettleEnded, settled=True)
+    assert only(run, "lost").claim == "lost by policy: `orders` is auto-delete and went with its consumer"
