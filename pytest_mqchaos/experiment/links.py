@@ -103,6 +103,14 @@ class Links:
             raise ChaosError(
                 "Toxiproxy died during the test: every link went down with it, nothing can be judged"
             )
+        for link in self:
+            error = link.wire.trouble
+            if isinstance(error, ChaosError):
+                raise error
+            if error is not None:
+                raise ChaosError(
+                    f"the link {link.name} failed, nothing can be judged: {type(error).__name__}: {error}"
+                ) from error
 
     def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))
@@ -110,10 +118,13 @@ class Links:
     def close(self) -> None:
         """End all connections and give the routes back."""
         links, self._links = self._links, {}
-        for link in links.values():
 
-            async def end(link: Link = link) -> None:
+        async def end() -> None:
+            for link in links.values():
                 link.wire.close()
 
-            self._thread.call(end(), timeout=10.0, what=f"closing the link {link.name}")
-            link.route.close()
+        try:
+            self._thread.call(end(), timeout=10.0, what="closing the links")
+        finally:
+            for link in links.values():
+                link.route.close()

@@ -30,7 +30,13 @@ from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.wire.amqp import ConnectionScanner, Segment
-from pytest_mqchaos.wire.amqp.events import BarrierAnswered, NotAmqp, Settled, WireEvent
+from pytest_mqchaos.wire.amqp.events import (
+    BarrierAnswered,
+    ConnectionClosing,
+    NotAmqp,
+    Settled,
+    WireEvent,
+)
 
 __all__ = ["Held", "Pipe", "Relay", "Strike", "Tap"]
 
@@ -59,9 +65,12 @@ class Pipe:
     def __init__(self, relay: Relay, side: Literal["client", "server"]) -> None:
         self.relay = relay
         self.side = side
+        self.receiver: Literal["client", "server"] = "server" if side == "client" else "client"
         self.waiting: deque[Segment] = deque()
         self.held = False
         self.ended = False
+        self.farewell = False
+        """Whether only the goodbye of the connection passes, past what is held."""
 
     def feed(self, data: bytes) -> None:
         """Scan what arrived and pass on what may pass."""
@@ -78,17 +87,24 @@ class Pipe:
         """Pass on what waits, up to the next event that a fault strikes at."""
         ready: list[bytes] = []
         waiting = self.waiting
-        while waiting and not self.held and not self.relay.closed:
+        while waiting and not self.standing and not self.relay.closed:
             segment = waiting.popleft()
-            if segment.event is None or self.relay.judge(self, segment):
+            if self.farewell and type(segment.event) is not ConnectionClosing:
+                self.relay.withhold(segment)
+            elif segment.event is None or self.relay.judge(self, segment):
                 ready.append(segment.data)
             else:
                 break
         if ready:
             self.write(b"".join(ready))
         self.relay.breathe(self)
-        if self.ended and not self.held and not waiting:
+        if self.ended and not self.standing and not waiting:
             self.relay.source_ended(self)
+
+    @property
+    def standing(self) -> bool:
+        """Whether nothing passes now."""
+        return self.held and not self.farewell
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the receiver's socket."""
@@ -107,18 +123,21 @@ class Held:
         self.found = found
         self.at = now()
         self._done = False
+        self._arrived = False
 
     async def pass_on(self, *, timeout: float = 2.0) -> bool:
         """Pass X on and wait until it reached its receiver; return whether that is a fact within `timeout`."""
         if self._done or self.relay.closed:
-            return False
+            return self._arrived
         self._done = True
         self.relay.record(self.found)
         self.pipe.write(self.segment.data)
         if self.pipe.side == "server":
-            return await self.relay.drained(timeout)
-        channel = self.found[0].channel if self.found else 0
-        return await self.relay.barrier(channel, self.segment, timeout)
+            self._arrived = await self.relay.drained(timeout)
+        else:
+            channel = self.found[0].channel if self.found else 0
+            self._arrived = await self.relay.barrier(channel, self.segment, timeout)
+        return self._arrived
 
     def take(self) -> None:
         """Let X die here: it was sent and never passed on."""
@@ -149,6 +168,7 @@ class Relay:
         history: History,
         tap: Tap,
         on_closed: Callable[[Relay], None],
+        on_trouble: Callable[[Exception], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.number = number
@@ -167,9 +187,13 @@ class Relay:
         self._history = history
         self._tap = tap
         self._on_closed = on_closed
+        self._on_trouble = on_trouble
         self._loop = loop
         self._early: list[bytes] = []
-        self._barriers: dict[int, asyncio.Future[None]] = {}
+        self._barriers: dict[int, deque[asyncio.Future[None]]] = {}
+        self._holds = 0
+        self._choked: set[Literal["client", "server"]] = set()
+        """Receivers that take no more for now."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- sockets ---
@@ -199,15 +223,12 @@ class Relay:
             return
         if pipe.held and sum(len(s.data) for s in pipe.waiting) > _HIGH_WATER:
             source.pause_reading()
-        elif not source.is_reading() and not pipe.held and not self._paused(pipe):
+        elif not source.is_reading() and not pipe.held and pipe.receiver not in self._choked:
             source.resume_reading()
-
-    def _paused(self, pipe: Pipe) -> bool:
-        target = self.target_of(pipe)
-        return target is not None and target.get_write_buffer_size() > _HIGH_WATER
 
     def writing(self, receiver: Literal["client", "server"], *, paused: bool) -> None:
         """Pass the receiver's back-pressure on to the sender."""
+        (self._choked.add if paused else self._choked.discard)(receiver)
         source = self.upstream if receiver == "client" else self.client
         if source is None or source.is_closing():
             return
@@ -220,27 +241,35 @@ class Relay:
 
     def judge(self, pipe: Pipe, segment: Segment) -> bool:
         """Whether a segment passes now; otherwise a strike has taken it over."""
+        try:
+            return self._judge(pipe, segment)
+        except Exception as error:  # a mistake of ours is not the consumer's: its bytes pass, the run fails
+            self._on_trouble(error)
+            return True
+
+    def _judge(self, pipe: Pipe, segment: Segment) -> bool:
         event = cast("WireEvent", segment.event)
         if type(event) is NotAmqp:
             self.not_amqp = event.reason
             return True
-        strike = self._tap.before_settlement(self) if type(event) is Settled else None
+        early = self._tap.before_settlement(self) if type(event) is Settled else None
         found = self.observer.describe(event)
-        if strike is None:
-            strike = self._tap.match(self, found) if found else None
-        if strike is None:
+        own = self._tap.match(self, found) if found else None
+        strikes = [strike for strike in (early, own) if strike is not None]
+        if not strikes:
             self.record(found)
             return True
         held = Held(self, pipe, segment, found)
-        self.from_client.held = self.from_server.held = True
-        task = self._loop.create_task(self._strike(strike, held))
+        self.hold()
+        task = self._loop.create_task(self._strike(strikes, held))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return False
 
-    async def _strike(self, strike: Strike, held: Held) -> None:
+    async def _strike(self, strikes: Sequence[Strike], held: Held) -> None:
         try:
-            await strike(held)
+            for strike in strikes:
+                await strike(held)
         finally:
             held.release()
 
@@ -249,8 +278,35 @@ class Relay:
         for fact in found:
             self._history.append(fact if passed else _withheld(fact))
 
+    def withhold(self, segment: Segment) -> None:
+        """Let a segment die, and record it as not passed."""
+        if segment.event is None:
+            return
+        if type(segment.event) is Settled:
+            self._tap.look()
+        found = self.observer.describe(segment.event)
+        self.record([fact for fact in found if hasattr(fact, "passed")], passed=False)
+
+    def hold(self) -> None:
+        """Let both pipes stand still; each call wants a `release`."""
+        self._holds += 1
+        self.from_client.held = self.from_server.held = True
+
+    @property
+    def held(self) -> bool:
+        """Whether both pipes stand still."""
+        return self._holds > 0
+
+    def let_goodbye(self) -> None:
+        """Let the broker's goodbye through, and nothing else that it says on a connection that stands still."""
+        self.from_server.farewell = True
+        self.from_server.run()
+
     def release(self) -> None:
-        """Let both pipes run again."""
+        """Let both pipes run again, once nobody holds them any more."""
+        self._holds = max(0, self._holds - 1)
+        if self._holds:
+            return
         self.from_client.held = self.from_server.held = False
         if self.closed:
             return
@@ -267,7 +323,8 @@ class Relay:
         frame = None if self.closed or channel == 0 else self.scanner.barrier(channel, behind=behind)
         if frame is None:
             return False
-        waiter = self._barriers[channel] = self._loop.create_future()
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._barriers.setdefault(channel, deque()).append(waiter)
         self.from_client.write(frame)
         try:
             await asyncio.wait_for(waiter, timeout)
@@ -279,9 +336,9 @@ class Relay:
         return True
 
     def answered(self, channel: int) -> None:
-        """Take the answer of a barrier."""
-        waiter = self._barriers.pop(channel, None)
-        if waiter is not None and not waiter.done():
+        """Take the answer of a barrier: of the oldest, though nobody may wait for it any more."""
+        waiters = self._barriers.get(channel)
+        if waiters and not (waiter := waiters.popleft()).done():
             waiter.set_result(None)
 
     async def drained(self, timeout: float) -> bool:
@@ -308,7 +365,7 @@ class Relay:
         pipe.ended = True
         if side == "server":
             self.upstream_gone.set()
-        if not pipe.held:
+        if not pipe.standing:
             pipe.run()
 
     def close(self, by: End, *, reset: bool = False) -> None:
@@ -329,18 +386,13 @@ class Relay:
     def _withhold(self) -> None:
         for pipe in (self.from_client, self.from_server):
             while pipe.waiting:
-                segment = pipe.waiting.popleft()
-                if segment.event is None:
-                    continue
-                if type(segment.event) is Settled:
-                    self._tap.look()
-                found = self.observer.describe(segment.event)
-                self.record([fact for fact in found if hasattr(fact, "passed")], passed=False)
+                self.withhold(pipe.waiting.popleft())
 
     def _barriers_fail(self) -> None:
-        for waiter in self._barriers.values():
-            if not waiter.done():
-                waiter.cancel()
+        for waiters in self._barriers.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.cancel()
 
     def _record_end(self, by: End) -> None:
         if not self.observer.opened:

@@ -62,19 +62,36 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._open = asyncio.Event()
         self._open.set()
+        self._holders = 0
         self._refusals = 0
+        self._listening = False
+        self._closed = False
         self.upstream_error = ""
+        self.trouble: Exception | None = None
+        """What went wrong in the wire itself: then nothing that was seen on it is to be trusted."""
         # The port is ours from now on: this socket is bound and never listens.
         self._reserve = _bound(0)
         self.port: int = self._reserve.getsockname()[1]
 
     async def listen(self) -> None:
-        """Accept connections (again)."""
-        if self._server is None:
-            own = _bound(self.port)
-            self._server = await self._thread.loop.create_server(
-                lambda: _ClientSide(self), sock=own, backlog=128
+        """Accept connections (again); a wire that is closed, or refuses, stays as it is."""
+        if self._server is not None or self._listening or self._shut:
+            return
+        self._listening = True
+        try:
+            server = await self._thread.loop.create_server(
+                lambda: _ClientSide(self), sock=_bound(self.port), backlog=128
             )
+        finally:
+            self._listening = False
+        if self._shut:  # meanwhile
+            server.close()
+        else:
+            self._server = server
+
+    @property
+    def _shut(self) -> bool:
+        return self._closed or self._refusals > 0
 
     def refuse(self) -> None:
         """Refuse new connections from now on; those that are open stay. Each call wants a `welcome`."""
@@ -90,12 +107,15 @@ class Wire:
             await self.listen()
 
     def hold_new(self) -> None:
-        """Let new connections wait instead of reaching a route that is being cut."""
+        """Let new connections wait instead of reaching a route that is being cut. Each call wants a `let_new`."""
+        self._holders += 1
         self._open.clear()
 
     def let_new(self) -> None:
-        """Let the connections that wait go on."""
-        self._open.set()
+        """Let the connections that wait go on, once nobody holds them any more."""
+        self._holders = max(0, self._holders - 1)
+        if not self._holders:
+            self._open.set()
 
     def connected(self) -> list[Relay]:
         """The connections that are open."""
@@ -129,7 +149,8 @@ class Wire:
         raise ChaosError(f"{what}: the broker did not greet within {timeout:g} s ({last})")
 
     def close(self) -> None:
-        """End the listener and every connection; give the port back."""
+        """End the listener and every connection, for good; give the port back."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -147,12 +168,20 @@ class Wire:
             history=self._history,
             tap=self._tap,
             on_closed=self.relays.discard,
+            on_trouble=self._troubled,
             loop=self._thread.loop,
         )
         relay.client = side.transport
         self.relays.add(relay)
-        self._thread.spawn(self._connect(relay))
+        if self._shut:  # it was in the backlog when the listener closed
+            relay.close("broker", reset=True)
+        else:
+            self._thread.spawn(self._connect(relay))
         return relay
+
+    def _troubled(self, error: Exception) -> None:
+        if self.trouble is None:
+            self.trouble = error
 
     async def _connect(self, relay: Relay) -> None:
         await self._open.wait()
