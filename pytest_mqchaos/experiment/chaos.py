@@ -302,6 +302,7 @@ class Chaos:
         if self._judged_at != self._doings():
             self._settle(None)
         started = time.monotonic()
+        self._run.disarm()
         self._run.end_consumers(_GRACE)
         self._run.board.poll(final=True)
         self._run.board.poll_calls()
@@ -385,6 +386,11 @@ class Chaos:
     def history(self) -> History:
         """The events so far."""
         return self._run.history
+
+    @property
+    def closed(self) -> bool:
+        """Whether all of it was ended."""
+        return self._closed
 
     def close(self) -> None:
         """End all of it; may be called again."""

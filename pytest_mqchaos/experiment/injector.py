@@ -1,7 +1,7 @@
 """The injector: counts what passes on the wire, and says which fault strikes at which frame.
 
-Its counters and armed faults belong to the link's thread. A fault is *armed* until its moment, then *fired*; one
-that disturbs for a while is later *healed*. What a strike does stands in `strikes`.
+Its counters belong to the link's thread, but for those of effects, which any thread may read. A fault is *armed*
+until its moment, then *fired*; one that disturbs for a while is later *healed*. What a strike does stands in `strikes`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -83,15 +84,23 @@ class Injector:
         self.strike: StrikeFunction | None = None
         self.stop_first: Callable[[Armed, str], None] = lambda armed, link: None
         """Called in the very moment that X is seen: stops the process that is to be struck."""
+        self.relays_of: Callable[[str | None], Sequence[Relay]] = lambda link: ()
+        """The open connections of a link; of every consumer for None."""
         self._history = history
         self._thread = thread
         self._poll_effects = poll_effects
         self._rng = rng
         self._waiting: list[Armed] = []
-        self._due_effects: list[tuple[Armed, facts.Effected]] = []
+        self._lock = threading.Lock()
+        """Held while `_waiting` is changed."""
+        self._due: deque[tuple[Armed, str, str | None]] = deque()
+        """Faults that an effect has made due: the fault, the effect in words, its link."""
+        self._handed: dict[str, str] = {}
+        """The link that each message was last delivered on."""
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
         self._polling: asyncio.Task[Any] | None = None
+        self._over = False
 
     # --- arming (any thread) ---
 
@@ -144,16 +153,40 @@ class Injector:
                 continue
             if trigger.n is None and trigger.message is None:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
-                armed.trigger = replace(trigger, n=self._rng.randint(1, most))
+                least = min(most, self.count(trigger, _counted(armed.fault)) + 1)
+                armed.trigger = replace(trigger, n=self._rng.randint(least, most))
 
     @property
     def due(self) -> bool:
         """Whether the moment of a fault has come that has not begun to strike."""
-        return bool(self._due_effects)
+        return bool(self._due)
 
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]
+
+    def disarm(self, timeout: float) -> None:
+        """Let nothing strike any more, and wait until what strikes is done.
+
+        Raises:
+            ChaosError: if a strike takes longer than `timeout` seconds.
+        """
+
+        async def end() -> None:
+            with self._lock:
+                self._over = True
+                self._waiting.clear()
+            for armed, _, _ in self._take_due():
+                armed.striking = False
+
+        self._thread.call(end(), timeout=10.0, what="disarming the faults")
+        deadline = time.monotonic() + timeout
+        with self._history.changed:
+            while striking := [armed for armed in self.armed if armed.striking]:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise ChaosError(f"{striking[0].fault} still strikes after {timeout:g} s")
+                self._history.changed.wait(left)
 
     def _refuse_past(self, fault: Fault) -> None:
         trigger = fault.trigger
@@ -166,7 +199,8 @@ class Injector:
     # --- on the link's thread ---
 
     def _enlist(self, armed: Armed) -> None:
-        self._waiting.append(armed)
+        with self._lock:
+            self._waiting.append(armed)
         trigger = armed.trigger
         if trigger is not None and trigger.kind == "seconds" and (armed.by_hand or self._first_publish):
             started = now() if armed.by_hand else (self._first_publish or now())
@@ -176,10 +210,8 @@ class Injector:
 
     async def _poll(self) -> None:
         """Read the effects while a fault waits for one, also where no settlement comes by."""
-        while any(a.trigger is not None and a.trigger.kind == "effect" for a in self._waiting):
+        while any(_awaits_effect(armed) for armed in list(self._waiting)):
             self._poll_effects()
-            for armed, event in self._take_due():
-                self._launch(armed, None, event.consumer, str(armed.trigger))
             await asyncio.sleep(0.005)  # the interval of a poll: files do not call back
         self._polling = None
 
@@ -189,37 +221,82 @@ class Injector:
         self._thread.loop.call_later(max(0.0, wait), self._launch, armed, None, None, str(armed.trigger))
 
     def before_settlement(self, relay: Relay) -> Strike | None:
-        """Read the effects before a settlement is passed on; return the strikes that are due by then."""
+        """Read the effects before a settlement is passed on; return the strikes that are due on this link by then.
+
+        The settlement is the first frame behind the effect: it plays the part of X under *before*.
+        """
         self._poll_effects()
-        due = self._take_due()
-        if not due:
-            return None
-        return self._strikes([(armed, str(armed.trigger)) for armed, _ in due], relay.observer.link, "before")
+        own = relay.observer.link
+        here: list[tuple[Armed, str]] = []
+        for armed, words, link in self._take_due():
+            if link in (None, own):
+                armed.position = "before"
+                here.append((armed, words))
+            else:
+                self._strike_link(armed, words, link)
+        return self._strikes(here, own) if here else None
 
     def look(self) -> None:
-        """Read the effects; what is due by them strikes at the next settlement or look of its own."""
+        """Read the effects; what is due by them strikes soon."""
         self._poll_effects()
 
     def saw_effect(self, event: facts.Effected) -> None:
-        """Count an effect; a fault that waits for it is due at the next look."""
+        """Count an effect, and stop who is to be struck at it; called from whichever thread has read it.
+
+        The strike is the link thread's, before it passes on the next settlement.
+        """
         if event.message is None:
             return
+        link = event.consumer or self._handed.get(event.message)
         for _ in range(event.count):
-            self._tick("effect", event.consumer or "", None)
-            for armed in list(self._waiting):
-                trigger = armed.trigger
-                if (
-                    trigger is not None
-                    and trigger.kind == "effect"
-                    and self._reached(armed, trigger, event.message)
-                ):
-                    self.stop_first(armed, event.consumer or "")
-                    self._due_effects.append((armed, event))
+            self._tick("effect", "" if link is None else base_name(link), None)
+            with self._lock:
+                reached = [one for one in self._waiting if self._reached_by_effect(one, link, event.message)]
+                for armed in reached:
                     self._waiting.remove(armed)
+            for armed in reached:
+                self._due_by_effect(armed, link, event.message)
 
-    def _take_due(self) -> list[tuple[Armed, facts.Effected]]:
-        due, self._due_effects = self._due_effects, []
-        return due
+    def _reached_by_effect(self, armed: Armed, link: str | None, message: str) -> bool:
+        trigger = armed.trigger
+        if trigger is None or not _awaits_effect(armed):
+            return False
+        return (link is None or _scoped(armed.fault, link)) and self._reached(armed, trigger, message)
+
+    def _due_by_effect(self, armed: Armed, link: str | None, message: str) -> None:
+        words = f"{armed.trigger} ({message})"
+        if armed.trigger is not None and armed.trigger.delay:
+            self._thread.soon(self._delayed, armed, link, words)
+            return
+        armed.striking = True
+        self.stop_first(armed, link or "")
+        self._due.append((armed, words, link))
+        self._thread.soon(self._strike_effects)
+
+    def _take_due(self) -> list[tuple[Armed, str, str | None]]:
+        taken: list[tuple[Armed, str, str | None]] = []
+        while self._due:
+            taken.append(self._due.popleft())
+        return taken
+
+    def _strike_effects(self) -> None:
+        for armed, words, link in self._take_due():
+            self._strike_link(armed, words, link)
+
+    def _strike_link(self, armed: Armed, words: str, link: str | None) -> None:
+        """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
+        relays = list(self.relays_of(link))
+        for relay in relays:
+            relay.hold()
+
+        async def run() -> None:
+            try:
+                await self._run(armed, None, link, words)
+            finally:
+                for relay in relays:
+                    relay.release()
+
+        self._thread.spawn(run())
 
     def match(self, relay: Relay, found: Sequence[LinkEvent]) -> Strike | None:
         """Count the facts of one frame and return what strikes at it."""
@@ -229,6 +306,8 @@ class Injector:
             message = getattr(fact, "message", None)
             if kind is None or message is None:
                 continue
+            if kind == "delivery":
+                self._handed[message] = fact.link
             queue = self._queue_of(fact)
             self._tick(kind, base_name(fact.link), queue)
             if kind == "publish" and self._first_publish is None:
@@ -237,10 +316,11 @@ class Injector:
                 due += self._due_at(kind, fact.link, queue, message)
         if not due:
             return None
-        now_due = [(armed, words) for armed, words in due if not self._delayed(armed, relay)]
+        own = relay.observer.link
+        now_due = [(armed, words) for armed, words in due if not self._delayed(armed, own, words)]
         for armed, _ in now_due:
-            self.stop_first(armed, relay.observer.link)
-        return self._strikes(now_due, relay.observer.link, None) if now_due else None
+            self.stop_first(armed, own)
+        return self._strikes(now_due, own) if now_due else None
 
     def _queue_of(self, fact: LinkEvent) -> str | None:
         if isinstance(fact, facts.Delivered):
@@ -260,7 +340,7 @@ class Injector:
 
     def _started(self, at: int) -> None:
         self._first_publish = at
-        for armed in self._waiting:
+        for armed in list(self._waiting):
             if armed.trigger is not None and armed.trigger.kind == "seconds" and not armed.by_hand:
                 self._at_time(armed, at)
 
@@ -279,41 +359,47 @@ class Injector:
                     and self._reached(armed, trigger, message)
                 )
             if hit:
-                self._waiting.remove(armed)
+                with self._lock:
+                    self._waiting.remove(armed)
                 due.append((armed, f"{armed.trigger} ({message})"))
         return due
 
     def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
         if trigger.message is not None:
             return message.endswith(f"-{trigger.message:06d}")
-        return trigger.n is not None and self.count(trigger, _counted(armed.fault)) >= trigger.n
+        consumer = _counted(armed.fault)
+        so_far = self.count(trigger, consumer)
+        if trigger.kind == "effect" and consumer != "*":
+            so_far += self.count(trigger, "")  # nobody knows whose: it may be theirs
+        return trigger.n is not None and so_far >= trigger.n
 
-    def _delayed(self, armed: Armed, relay: Relay) -> bool:
+    def _delayed(self, armed: Armed, link: str | None, words: str) -> bool:
         trigger = armed.trigger
         if trigger is None or not trigger.delay or armed.swallow is not None:
             return False
-        link, words = relay.observer.link, str(trigger)
         self._thread.loop.call_later(trigger.delay, self._launch, armed, None, link, words)
         return True
 
-    def _strikes(self, due: list[tuple[Armed, str]], link: str, position: str | None) -> Strike:
+    def _strikes(self, due: list[tuple[Armed, str]], link: str) -> Strike:
+        for armed, _ in due:
+            armed.striking = True
+
         async def run(held: Held) -> None:
             for armed, words in due:
-                if position is not None:
-                    armed.position = position
                 await self._run(armed, held, link, words)
 
         return run
 
     def _launch(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
-        if armed in self._waiting:
-            self._waiting.remove(armed)
-        if not armed.fired and not armed.striking:
+        with self._lock:
+            if armed in self._waiting:
+                self._waiting.remove(armed)
+        if not armed.fired and not armed.striking and not self._over:
+            armed.striking = True
             self._thread.spawn(self._run(armed, held, link, words))
 
     async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
         assert self.strike is not None
-        armed.striking = True
         try:
             await self.strike(armed, held, link, words)
         except ChaosError as error:
@@ -322,8 +408,9 @@ class Injector:
             armed.error = ChaosError(f"{armed.fault} failed: {type(error).__name__}: {error}")
         finally:
             armed.striking = False
-            if armed.swallow is not None and not armed.fired:
-                self._waiting.append(armed)
+            if armed.swallow is not None and not armed.fired and not self._over:
+                with self._lock:
+                    self._waiting.append(armed)
             else:
                 armed.done.set()
                 if armed.heal is None:
@@ -341,6 +428,10 @@ def _counted(fault: Fault) -> str:
 
 def _scoped(fault: Fault, link: str) -> bool:
     return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
+
+
+def _awaits_effect(armed: Armed) -> bool:
+    return armed.trigger is not None and armed.trigger.kind == "effect" and armed.swallow is None
 
 
 def _within(scope: str, link: str) -> bool:

@@ -39,6 +39,7 @@ __all__ = ["Run"]
 
 _CALLS_EVERY = 0.05
 _FILES_EVERY = 0.02
+_STRIKE_TIMEOUT = 120.0
 
 
 class Run:
@@ -80,6 +81,7 @@ class Run:
         )
         self.injector.strike = strikes
         self.injector.stop_first = strikes.stop_first
+        self.injector.relays_of = strikes.relays_of
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0
@@ -263,6 +265,14 @@ class Run:
             )
         )
 
+    def disarm(self) -> None:
+        """Let no fault strike any more: not while consumers end, and not in the next test.
+
+        Raises:
+            ChaosError: if one has begun and does not come to its end.
+        """
+        self.injector.disarm(_STRIKE_TIMEOUT)
+
     def end_consumers(self, grace: float) -> None:
         """End every consumer's processes: SIGTERM to all at once, SIGKILL after `grace` seconds."""
         for consumer in self.consumers:
@@ -275,6 +285,7 @@ class Run:
         self._closed = True
         trouble: list[Exception] = []
         for step in (
+            self.disarm,
             partial(self.end_consumers, grace),
             self._close_publishing,
             self.links.close,

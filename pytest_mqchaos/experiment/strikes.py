@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol
@@ -52,6 +54,11 @@ class Strikes:
         self._links = links
         self._consumers = consumers
         self._broker = broker
+        self._refused: Counter[str] = Counter()
+        """Links that a fault keeps down, with how many do."""
+        self._serving = asyncio.Event()
+        """Whether the broker is not being restarted by a fault."""
+        self._serving.set()
         self._kinds: dict[str, Callable[[_Moment], Coroutine[Any, Any, None]]] = {
             "connection_drop": self._drop,
             "connection_reset": self._reset,
@@ -74,44 +81,64 @@ class Strikes:
         if armed.fault.family == "process":
             for replica in self._target_replicas(_Moment(armed, None, link, "")):
                 if replica.process is not None and replica.alive:
-                    replica.process.stop()
+                    with suppress(ChaosError):  # the strike itself will say so
+                        replica.process.stop()
+
+    def relays_of(self, link: str | None) -> list[Relay]:
+        """The open connections of a link; of every consumer for None."""
+        links = [one for one in self._links if one.name == link or (link is None and one.name != "publisher")]
+        return [relay for one in links for relay in one.wire.connected()]
 
     # --- network -----------------------------------------------------------------------------------------
 
     async def _drop(self, moment: _Moment) -> None:
         links = self._target_links(moment)
-        await moment.settle_x()
+        await self._settle_x(moment)
         hit = await asyncio.gather(*(self._cut(link) for link in links))
         self._fired(moment, [link.name for link in links], changed=any(hit), actor=self._links.actor)
 
     async def _reset(self, moment: _Moment) -> None:
         links = self._target_links(moment)
-        await moment.settle_x()
+        await self._settle_x(moment)
         hit = await asyncio.gather(*(self._cut(link, reset=True) for link in links))
         self._fired(moment, [link.name for link in links], changed=any(hit), actor="wire")
 
     async def _refuse(self, moment: _Moment) -> None:
         links = self._target_links(moment)
-        await moment.settle_x()
+        await self._settle_x(moment)
         for link in links:
             link.wire.refuse()
+            self._refused[link.name] += 1
         hit = await asyncio.gather(*(self._cut(link, again=False) for link in links))
         armed = moment.armed
+        under_way: list[asyncio.Task[None]] = []
 
         async def heal() -> None:
-            if armed.healed.is_set():
-                return
-            for link in links:
-                await self._thread.blocking(link.route.up)
-                await link.wire.reachable(timeout=_CUT_TIMEOUT, what=f"healing {armed.fault}")
-                await link.wire.welcome()
-            self._healed(armed)
+            # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
+            if not under_way:
+                under_way.append(self._thread.spawn(self._welcome(armed, links)))
+            await asyncio.shield(under_way[0])
 
         armed.heal = heal
         self._fired(
             moment, [link.name for link in links], changed=any(hit) or bool(links), actor=self._links.actor
         )
         self._thread.spawn(self._heal_later(armed, armed.fault.duration or 0.0))
+
+    async def _welcome(self, armed: Armed, links: Sequence[Link]) -> None:
+        """Open links that were refused, as far as no other fault keeps them down."""
+        try:
+            async with asyncio.timeout(_BROKER_TIMEOUT):
+                await self._serving.wait()
+        except TimeoutError:
+            raise ChaosError(f"healing {armed.fault}: the broker is not back") from None
+        for link in links:
+            self._refused[link.name] -= 1
+            if not self._refused[link.name]:
+                await self._thread.blocking(link.route.up)
+                await link.wire.reachable(timeout=_CUT_TIMEOUT, what=f"healing {armed.fault}")
+            await link.wire.welcome()
+        self._healed(armed)
 
     async def _cut(self, link: Link, *, reset: bool = False, again: bool = True) -> bool:
         """End every connection of a link on both sides; return whether there was one."""
@@ -129,7 +156,7 @@ class Strikes:
                 await self._await_cut(link, relays)
             for relay in relays:
                 relay.close("fault", reset=reset)
-            if again:
+            if again and not self._refused[link.name]:
                 await self._thread.blocking(link.route.up)
         finally:
             wire.let_new()
@@ -138,15 +165,28 @@ class Strikes:
     async def _await_cut(self, link: Link, relays: Sequence[Relay]) -> None:
         """Wait until the route's cut has arrived at the wire, connection by connection."""
         for relay in relays:
-            if relay.upstream is None:
-                continue
-            try:
-                await asyncio.wait_for(relay.upstream_gone.wait(), _CUT_TIMEOUT)
-            except TimeoutError:
+            if not await self._upstream_gone(relay):
                 raise ChaosError(
                     f"{self._links.actor} said that it cut {link.name}, but its connection was open "
                     f"{_CUT_TIMEOUT:g} s later"
-                ) from None
+                )
+
+    async def _upstream_gone(self, relay: Relay) -> bool:
+        """Wait until the broker's side of a connection has ended; return whether it did in time.
+
+        Nobody reads a socket whose client takes no more, so its end does not show: what was cut there is cut.
+        """
+        deadline = time.monotonic() + _CUT_TIMEOUT
+        while not relay.upstream_gone.is_set():
+            upstream = relay.upstream
+            if upstream is None or upstream.is_closing() or not upstream.is_reading():
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(relay.upstream_gone.wait(), min(left, 0.05))
+        return True
 
     # --- processes ---------------------------------------------------------------------------------------
 
@@ -155,7 +195,7 @@ class Strikes:
         process = str(moment.fault.option("process"))
         await self._stop(replicas)
         moment.let_x_go = process == "child"
-        await moment.settle_x()
+        await self._settle_x(moment)
         if process == "group":
             # The group stands and will not run again. Its connections end first, so that nothing is counted as
             # delivered to the process that is started in its place.
@@ -175,7 +215,7 @@ class Strikes:
         grace = float(str(moment.fault.option("grace")))
         await self._stop(replicas)
         moment.let_x_go = True
-        await moment.settle_x()
+        await self._settle_x(moment)
         hit = [replica.alive for replica in replicas]
         for replica in replicas:
             replica.begin_end(signal.SIGTERM)
@@ -183,17 +223,24 @@ class Strikes:
         armed = moment.armed
 
         async def wait() -> None:
-            spent = await self._thread.blocking(self._finish_end, replicas, grace)
-            self._history.append(
-                facts.Noted(at=now(), text=f"{armed.fault}: ended {spent:.3f} s after SIGTERM")
-            )
-            self._healed(armed)
+            try:
+                spent = await self._thread.blocking(self._finish_end, replicas, grace)
+                self._history.append(
+                    facts.Noted(at=now(), text=f"{armed.fault}: ended {spent:.3f} s after SIGTERM")
+                )
+            except ChaosError as error:
+                armed.error = error
+            finally:
+                self._healed(armed)
 
         armed.heal = wait
         self._thread.spawn(wait())
 
     def _finish_end(self, replicas: Sequence[Replica], grace: float) -> float:
-        return max((replica.finish_end(grace) for replica in replicas), default=0.0)
+        started = time.monotonic()
+        for replica in replicas:
+            replica.finish_end(max(0.0, grace - (time.monotonic() - started)))
+        return time.monotonic() - started
 
     async def _stop(self, replicas: Sequence[Replica]) -> None:
         for replica in replicas:
@@ -213,23 +260,24 @@ class Strikes:
 
     async def _broker_restart(self, moment: _Moment) -> None:
         links = list(self._links)
-        await moment.settle_x()
+        await self._settle_x(moment)
         for link in links:
             link.wire.refuse()
-        if moment.held is not None:
-            # The broker's goodbye must get through; what the client said behind X dies with the connection.
-            relay = moment.held.relay
-            relay.from_server.held = False
-            relay.from_server.run()
+        self._serving.clear()
         try:
+            # The broker's goodbye must get through; what was said behind X dies with the connection.
+            for relay in [relay for link in links for relay in link.wire.connected() if relay.held]:
+                relay.let_goodbye()
             self._history.append(facts.BrokerStopped(at=now(), how="restart"))
             await self._thread.blocking(self._broker.stop_app)
             await self._gone([relay for link in links for relay in link.wire.connected()])
             await self._thread.blocking(self._broker.start_app)
             for link in links:
-                await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{moment.fault}")
+                if not self._refused[link.name]:
+                    await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{moment.fault}")
             self._history.append(facts.BrokerStarted(at=now(), how="restart"))
         finally:
+            self._serving.set()
             for link in links:
                 await link.wire.welcome()
         self._fired(moment, ["broker"], changed=True, actor="broker")
@@ -238,10 +286,7 @@ class Strikes:
     async def _gone(self, relays: Sequence[Relay]) -> None:
         """Wait until the stopped broker's connections have ended; end those that a strike still holds."""
         for relay in relays:
-            if relay.upstream is None:
-                continue
-            with suppress(TimeoutError):  # the broker is down: whatever still looks open leads nowhere
-                await asyncio.wait_for(relay.upstream_gone.wait(), _CUT_TIMEOUT)
+            await self._upstream_gone(relay)  # the broker is down: whatever still looks open leads nowhere
             relay.close("broker")
 
     # --- protocol ----------------------------------------------------------------------------------------
@@ -250,9 +295,12 @@ class Strikes:
         armed, held = moment.armed, moment.held
         swallowing = armed.swallow is not None
         own_frame = armed.trigger is not None and armed.trigger.kind == "ack" and armed.position == "before"
+        if armed.trigger is not None and armed.trigger.kind == "effect" and held is not None:
+            # What is held is the first settlement behind the effect.
+            own_frame = any(isinstance(fact, facts.Acked) for fact in held.found)
         if not swallowing and not own_frame:
             if held is not None and armed.position == "after":
-                await held.pass_on()
+                await self._settle_x(moment)
             armed.swallow = moment.fault.consumer or moment.link or "*"
             if moment.link == "publisher":
                 armed.swallow = moment.fault.consumer or "*"
@@ -281,6 +329,12 @@ class Strikes:
             if found:
                 return found
         return [replica for replica in everyone if _aimed(wanted, replica.name)]
+
+    async def _settle_x(self, moment: _Moment) -> None:
+        """Let X arrive, or die, as the moment says; one that may not have arrived is told."""
+        if not await moment.settle_x():
+            text = f"{moment.fault}: {moment.words} was passed on, and had not surely arrived when it struck"
+            self._history.append(facts.Noted(at=now(), text=text))
 
     def _fired(self, moment: _Moment, targets: Sequence[str], *, changed: bool, actor: str) -> None:
         armed = moment.armed
@@ -332,14 +386,15 @@ class _Moment:
     def position(self) -> Literal["before", "after", ""] | str:
         return self.armed.position
 
-    async def settle_x(self) -> None:
-        """Pass X on and wait until it arrived (*after*), or let it die (*before*)."""
+    async def settle_x(self) -> bool:
+        """Pass X on and wait until it arrived (*after*), or let it die (*before*); return whether that is a fact."""
         if self.held is None:
-            return
+            return True
         if self.position == "after":
-            await self.held.pass_on()
-        elif not self.let_x_go and self._struck():
+            return await self.held.pass_on()
+        if not self.let_x_go and self._struck():
             self.held.take()
+        return True
 
     def _struck(self) -> bool:
         """Whether the connection X was seen on is among what is struck; elsewhere X goes on afterwards."""

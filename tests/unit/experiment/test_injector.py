@@ -1,0 +1,623 @@
+"""The injector: what it counts, what strikes where, and on whom; no socket and no process."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.faults import (
+    Fault,
+    connection_drop,
+    consumer_crash,
+    consumer_terminate,
+    lost_ack,
+    malformed_payload,
+    refuse,
+)
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.triggers import (
+    Trigger,
+    ack,
+    confirm,
+    delivery,
+    effect,
+    nack,
+    publish,
+    seconds,
+)
+
+RUN = "k3f9"
+TIMEOUT = 5.0
+
+
+def message(number: int) -> str:
+    """The id of a message of the run."""
+    return f"orders-{RUN}-{number:06d}"
+
+
+class FakeRelay:
+    """A connection that stands still and goes on."""
+
+    def __init__(self, link: str) -> None:
+        self.observer = SimpleNamespace(link=link)
+        self.holds = 0
+        self.was_held = False
+
+    def hold(self) -> None:
+        self.holds += 1
+        self.was_held = True
+
+    def release(self) -> None:
+        self.holds -= 1
+
+
+class Bench:
+    """An injector whose strikes are only written down."""
+
+    def __init__(self, *, seed: int = 1) -> None:
+        self.thread = LoopThread()
+        self.history = History(RUN)
+        self.unread: list[facts.Effected] = []
+        self.injector = Injector(self.history, self.thread, self._read, random.Random(seed))
+        self.injector.strike = self._strike
+        self.injector.stop_first = lambda armed, link: self.stopped.append((armed.number, link))
+        self.injector.relays_of = lambda link: [
+            relay for name, relay in self.relays.items() if link in (None, name) and name != "publisher"
+        ]
+        self.relays: dict[str, FakeRelay] = {}
+        self.struck: list[tuple[int, str | None, str, str]] = []
+        """Number of the fault, link, position, `held` or `free`."""
+        self.stopped: list[tuple[int, str]] = []
+        self.during: Callable[[Armed, object], None] = lambda armed, held: None
+        self.slow: threading.Event | None = None
+
+    def _read(self) -> None:
+        while self.unread:
+            self.injector.saw_effect(self.unread.pop(0))
+
+    async def _strike(self, armed: Armed, held: object, link: str | None, words: str) -> None:
+        self.during(armed, held)
+        if self.slow is not None:
+            await self.thread.blocking(self.slow.wait, TIMEOUT)
+        if armed.swallow is None and armed.fault.kind == "lost_ack" and armed.position != "before":
+            armed.swallow = armed.fault.consumer or link or "*"
+            return
+        armed.fired = True
+        self.struck.append((armed.number, link, armed.position, "free" if held is None else "held"))
+
+    def arm(self, fault: Fault, *, by_hand: bool = False) -> Armed:
+        armed = self.injector.arm(fault, by_hand=by_hand)
+        self.sync()
+        return armed
+
+    def sync(self) -> None:
+        """Return when the link's thread has done all it was asked before."""
+
+        async def nothing() -> None: ...
+
+        self.thread.call(nothing(), timeout=TIMEOUT, what="nothing")
+
+    def relay(self, link: str) -> FakeRelay:
+        return self.relays.setdefault(link, FakeRelay(link))
+
+    def saw(self, *found: facts.LinkEvent, settlement: bool = False) -> bool:
+        """Let a frame of these facts come by; return whether something struck at it."""
+        relay = self.relay(found[0].link)
+
+        async def frame() -> bool:
+            early = self.injector.before_settlement(relay) if settlement else None
+            own = self.injector.match(relay, found)
+            for strike in (early, own):
+                if strike is not None:
+                    await strike(SimpleNamespace(found=found, relay=relay))
+            return early is not None or own is not None
+
+        return self.thread.call(frame(), timeout=TIMEOUT, what="a frame")
+
+    def delivered(self, number: int, *, link: str = "worker", queue: str = "orders", **more: object) -> bool:
+        found = facts.Delivered(
+            at=now(),
+            link=link,
+            connection=1,
+            channel=1,
+            message=message(number),
+            tag=number,
+            queue=queue,
+            **more,
+        )
+        return self.saw(found)
+
+    def acked(self, *numbers: int, link: str = "worker") -> bool:
+        return self.saw(
+            *(
+                facts.Acked(
+                    at=now(),
+                    link=link,
+                    connection=1,
+                    channel=1,
+                    message=message(n),
+                    tag=n,
+                    multiple=len(numbers) > 1,
+                )
+                for n in numbers
+            ),
+            settlement=True,
+        )
+
+    def effect(self, number: int, *, consumer: str | None = None, count: int = 1) -> facts.Effected:
+        return facts.Effected(
+            at=now(),
+            message=message(number),
+            source="file",
+            name=message(number),
+            consumer=consumer,
+            count=count,
+        )
+
+    def await_struck(self, count: int = 1) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while len(self.struck) < count:
+            assert time.monotonic() < deadline, f"{count} strikes awaited: {self.struck}"
+            time.sleep(0.001)
+        self.sync()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """An injector on a link thread of its own."""
+    made = Bench()
+    try:
+        yield made
+    finally:
+        made.thread.close()
+
+
+# --- counting ---
+
+
+def test_the_nth_delivery_strikes(bench: Bench) -> None:
+    """And no other."""
+    bench.arm(connection_drop(after=delivery(3)))
+    assert [bench.delivered(n) for n in (1, 2, 3, 4)] == [False, False, True, False]
+    assert bench.struck == [(0, "worker", "after", "held")]
+
+
+def test_redeliveries_and_gets_count(bench: Bench) -> None:
+    """Every delivery of this run's ids counts, whatever it is the delivery of."""
+    bench.arm(connection_drop(after=delivery(3)))
+    bench.delivered(1)
+    bench.delivered(1, redelivered=True)
+    assert bench.delivered(9, get=True)
+
+
+def test_foreign_messages_do_not_count(bench: Bench) -> None:
+    """What has no id of this run is left alone."""
+    bench.arm(connection_drop(after=delivery(2)))
+    foreign = facts.Delivered(at=1, link="worker", connection=1, message=None, tag=1, queue="orders")
+    assert not bench.saw(foreign)
+    assert not bench.delivered(1)
+    assert not bench.saw(foreign)
+    assert bench.delivered(2)
+
+
+def test_replicas_count_together(bench: Bench) -> None:
+    """`n` counts over all replicas; the one on which X happened is struck."""
+    bench.arm(connection_drop(after=delivery(3), consumer="worker"))
+    bench.delivered(1)
+    bench.delivered(2, link="other")
+    bench.delivered(2, link="worker#2")
+    assert bench.delivered(3, link="worker#2")
+    assert bench.struck == [(0, "worker#2", "after", "held")]
+
+
+def test_a_named_consumer_narrows(bench: Bench) -> None:
+    """Another consumer's deliveries neither count nor are struck at."""
+    bench.arm(connection_drop(after=delivery(2), consumer="audit"))
+    assert [bench.delivered(n) for n in (1, 2, 3)] == [False] * 3
+    assert not bench.delivered(4, link="audit")
+    assert not bench.delivered(5)
+    assert bench.delivered(6, link="audit")
+
+
+def test_a_queue_narrows_deliveries_and_settlements(bench: Bench) -> None:
+    """A settlement belongs to the queue its delivery came from."""
+    bench.arm(connection_drop(after=delivery(2, queue="audit")))
+    bench.arm(connection_drop(after=ack(1, queue="audit")))
+    assert not bench.delivered(1, queue="orders")
+    assert not bench.delivered(2, queue="audit")
+    assert not bench.acked(1)
+    assert bench.acked(2)
+    assert not bench.delivered(3, queue="orders")
+    assert bench.delivered(4, queue="audit")
+
+
+def test_a_message_is_named_by_its_number(bench: Bench) -> None:
+    """`delivery(message=7)`: its first delivery."""
+    bench.arm(connection_drop(after=delivery(message=7)))
+    assert [bench.delivered(n) for n in (17, 70, 7, 7)] == [False, False, True, False]
+
+
+def test_the_frame_that_brings_the_acks_to_n(bench: Bench) -> None:
+    """Under `multiple` one frame crosses it."""
+    bench.arm(consumer_crash(after=ack(3)))
+    assert not bench.acked(1)
+    assert bench.acked(2, 3, 4)
+    assert not bench.acked(5)
+
+
+def test_rejects_are_nacks(bench: Bench) -> None:
+    """`nack(n)` counts both."""
+    bench.arm(connection_drop(before=nack(2)))
+    rejected = facts.Rejected(at=1, link="worker", connection=1, message=message(1), tag=1, requeue=True)
+    nacked = facts.Nacked(at=1, link="worker", connection=1, message=message(2), tag=2, requeue=True)
+    assert not bench.saw(rejected)
+    assert bench.saw(nacked)
+
+
+def test_publishes_and_confirms_are_the_workloads(bench: Bench) -> None:
+    """A consumer's own publications are another fact, and whom the fault names does not narrow them."""
+    bench.arm(connection_drop(after=confirm(2), consumer="worker"))
+    bench.arm(connection_drop(before=publish(1)))
+    again = facts.Republished(
+        at=1, link="worker", connection=1, message=message(1), exchange="", routing_key="retry"
+    )
+    assert not bench.saw(again)
+    assert bench.saw(facts.Published(at=1, link="publisher", connection=2, message=message(1)))
+    assert not bench.saw(facts.Confirmed(at=1, link="publisher", connection=2, message=message(1)))
+    assert bench.saw(facts.Confirmed(at=1, link="publisher", connection=2, message=message(2)))
+
+
+# --- seeded moments ---
+
+
+def moments(seed: int, faults: list[Fault], count: int) -> list[Trigger | None]:
+    """The moments that a seed chooses."""
+    bench = Bench(seed=seed)
+    try:
+        for fault in faults:
+            bench.arm(fault)
+        bench.injector.choose_moments(count)
+        return [armed.trigger for armed in bench.injector.armed]
+    finally:
+        bench.thread.close()
+
+
+def test_seeded_moments_repeat() -> None:
+    """The same seed, the same moments; each in the first half of the workload."""
+    faults = [connection_drop(), consumer_crash(), lost_ack()]
+    assert moments(7, faults, 100) == moments(7, faults, 100)
+    chosen = [moments(seed, faults, 10) for seed in range(20)]
+    assert {trigger.kind for each in chosen for trigger in each} == {"delivery", "ack"}
+    assert {trigger.n for each in chosen for trigger in each} == {1, 2, 3, 4, 5}
+
+
+def test_a_trigger_without_a_number_is_within_the_workload() -> None:
+    """Not only in its first half."""
+    chosen = {moments(seed, [connection_drop(after=delivery())], 4)[0].n for seed in range(30)}
+    assert chosen == {1, 2, 3, 4}
+
+
+def test_a_workload_of_one_message() -> None:
+    """It still has a moment."""
+    assert moments(1, [connection_drop()], 1)[0].n == 1
+
+
+def test_numbers_given_stay() -> None:
+    """And payload faults have no moment."""
+    found = moments(1, [connection_drop(after=ack(4)), malformed_payload()], 10)
+    assert found == [ack(4), None]
+
+
+def test_a_moment_chosen_by_hand_is_yet_to_come(bench: Bench) -> None:
+    """What has passed is not chosen."""
+    for n in range(1, 9):
+        bench.delivered(n)
+    armed = bench.arm(connection_drop(after=delivery()), by_hand=True)
+    bench.injector.choose_moments(10)
+    assert armed.trigger.n in (9, 10)
+
+
+# --- by hand, in time, later ---
+
+
+def test_a_moment_that_has_passed_is_refused(bench: Bench) -> None:
+    """By hand: with what was counted."""
+    bench.delivered(1)
+    bench.delivered(2)
+    with pytest.raises(UsageError, match=r"delivery\(2\) has already happened \(2 so far\)"):
+        bench.injector.arm(connection_drop(after=delivery(2)), by_hand=True)
+    assert bench.injector.armed == []
+
+
+def test_fire_now(bench: Bench) -> None:
+    """By hand and without a moment: at once, on nobody in particular."""
+    armed = bench.arm(connection_drop(), by_hand=True)
+    bench.injector.fire_now(armed)
+    assert armed.done.wait(TIMEOUT)
+    assert armed.healed.is_set()
+    assert bench.struck == [(0, None, "", "free")]
+
+
+def test_seconds_run_from_the_first_publish(bench: Bench) -> None:
+    """Not from the start of the test."""
+    bench.arm(connection_drop(after=seconds(0.05)))
+    time.sleep(0.1)
+    assert bench.struck == []
+    published = now()
+    bench.saw(facts.Published(at=published, link="publisher", connection=2, message=message(1)))
+    bench.await_struck()
+    assert 0.05 <= (now() - published) / 1e9 < 1
+    assert bench.struck == [(0, None, "after", "free")]
+
+
+def test_seconds_by_hand_run_from_inject(bench: Bench) -> None:
+    """Whether anything was published or not."""
+    bench.arm(connection_drop(after=seconds(0.01)), by_hand=True)
+    bench.await_struck()
+
+
+def test_a_delay_lets_the_stream_flow(bench: Bench) -> None:
+    """X is not held, and the one it happened on is struck later."""
+    bench.arm(connection_drop(after=delivery(1, delay=0.02)))
+    assert not bench.delivered(1)
+    assert not bench.delivered(2)
+    assert bench.struck == []
+    bench.await_struck()
+    assert bench.struck == [(0, "worker", "after", "free")]
+
+
+def test_processes_are_stopped_as_x_is_seen(bench: Bench) -> None:
+    """Before the strike begins; but not for a moment that is still to come."""
+    bench.arm(consumer_crash(after=delivery(2)))
+    bench.arm(consumer_crash(after=delivery(2, delay=10)))
+    bench.delivered(1)
+    assert bench.stopped == []
+    bench.during = lambda armed, held: bench.stopped.append((armed.number, "strikes"))
+    bench.delivered(2)
+    assert bench.stopped == [(0, "worker"), (0, "strikes")]
+
+
+def test_two_faults_at_one_frame(bench: Bench) -> None:
+    """Both strike, one after the other, in the order armed."""
+    bench.arm(connection_drop(after=delivery(2)))
+    bench.arm(consumer_crash(after=delivery(2)))
+    bench.delivered(1)
+    assert bench.delivered(2)
+    assert [entry[0] for entry in bench.struck] == [0, 1]
+
+
+# --- effects ---
+
+
+def test_an_effect_strikes_before_the_next_settlement(bench: Bench) -> None:
+    """The settlement behind effect n is held; it counts as an ack nevertheless."""
+    bench.arm(connection_drop(after=effect(2)))
+    bench.arm(consumer_crash(after=ack(3)))
+    bench.delivered(1)
+    bench.delivered(2)
+    bench.unread.append(bench.effect(1))
+    assert not bench.acked(1)
+    bench.unread.append(bench.effect(2))
+    assert bench.acked(2)
+    assert bench.struck == [(0, "worker", "before", "held")]
+    assert bench.acked(3)
+    assert [entry[0] for entry in bench.struck] == [0, 1]
+
+
+def test_two_faults_at_one_effect_and_its_ack(bench: Bench) -> None:
+    """A settlement at which an effect's fault strikes may be another fault's own moment."""
+    bench.arm(connection_drop(after=effect(1)))
+    bench.arm(consumer_crash(before=ack(1)))
+    bench.delivered(1)
+    bench.unread.append(bench.effect(1))
+    assert bench.acked(1)
+    assert [entry[0] for entry in bench.struck] == [0, 1]
+
+
+def test_an_effect_without_a_settlement_strikes_too(bench: Bench) -> None:
+    """A consumer with automatic ack settles nothing; its effects are polled, and its connections stand still."""
+    bench.relay("worker")
+    bench.relay("audit")
+    bench.arm(consumer_crash(after=effect(1)))
+    bench.delivered(1)
+    held: list[int] = []
+    bench.during = lambda armed, _: held.append(bench.relay("worker").holds)
+    bench.unread.append(bench.effect(1))
+    bench.await_struck()
+    assert held == [1]
+    assert bench.stopped == [(0, "worker")]
+    assert bench.struck == [(0, "worker", "after", "free")]
+    assert (bench.relay("worker").holds, bench.relay("audit").was_held) == (0, False)
+
+
+def test_an_effect_that_another_thread_reads_strikes(bench: Bench) -> None:
+    """Settling reads the effects in the test's thread: nothing is lost on the way to the link's."""
+    bench.relay("worker")
+    bench.arm(connection_drop(after=effect(1)))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    bench.await_struck()
+    assert bench.struck == [(0, "worker", "after", "free")]
+
+
+def test_the_consumer_whose_effect_it_was_is_struck(bench: Bench) -> None:
+    """Not the one whose settlement happens to come by, and that one's settlement goes on."""
+    bench.relay("worker")
+    bench.relay("worker#2")
+    bench.arm(connection_drop(after=effect(1)))
+    bench.delivered(1, link="worker")
+    bench.delivered(2, link="worker#2")
+    bench.unread.append(bench.effect(2, consumer="worker#2"))
+    assert not bench.acked(1, link="worker")
+    bench.await_struck()
+    assert bench.struck == [(0, "worker#2", "after", "free")]
+    assert (bench.relay("worker#2").was_held, bench.relay("worker").was_held) == (True, False)
+
+
+def test_an_effect_in_a_shared_file_belongs_to_who_had_the_message(bench: Bench) -> None:
+    """A file that all replicas write to says no name."""
+    bench.relay("worker")
+    bench.relay("worker#2")
+    bench.arm(connection_drop(after=effect(1)))
+    bench.delivered(1, link="worker")
+    bench.delivered(2, link="worker#2")
+    bench.injector.saw_effect(bench.effect(2))
+    bench.await_struck()
+    assert bench.struck[0][1] == "worker#2"
+
+
+def test_effects_count_over_the_replicas_of_a_name(bench: Bench) -> None:
+    """`consumer=` narrows them as it narrows deliveries."""
+    bench.arm(connection_drop(after=effect(2), consumer="worker"))
+    for consumer in ("audit", "worker", "audit"):
+        bench.injector.saw_effect(bench.effect(1, consumer=consumer))
+    bench.sync()
+    assert bench.struck == []
+    bench.injector.saw_effect(bench.effect(2, consumer="worker#2"))
+    bench.await_struck()
+
+
+def test_effects_of_nobody_count_for_a_named_consumer(bench: Bench) -> None:
+    """Otherwise its fault could never strike."""
+    bench.arm(connection_drop(after=effect(2), consumer="worker"))
+    bench.injector.saw_effect(bench.effect(1))
+    bench.injector.saw_effect(bench.effect(2))
+    bench.await_struck()
+
+
+def test_a_delay_after_an_effect(bench: Bench) -> None:
+    """It is kept, whoever has read the effect."""
+    bench.arm(connection_drop(after=effect(1, delay=0.05)))
+    bench.delivered(1)
+    bench.unread.append(bench.effect(1))
+    started = time.monotonic()
+    assert not bench.acked(1)
+    bench.await_struck()
+    assert time.monotonic() - started >= 0.05
+
+
+def test_many_effects_from_many_threads(bench: Bench) -> None:
+    """Each is counted once, and each fault strikes once."""
+    for n in range(1, 41, 4):
+        bench.arm(connection_drop(after=effect(n)))
+
+    def read() -> None:
+        for n in range(10):
+            bench.injector.saw_effect(bench.effect(n, consumer="worker"))
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    lock = threading.Lock()
+    take, bench.injector.saw_effect = bench.injector.saw_effect, lambda event: _locked(lock, take, event)
+    for thread in threads:
+        thread.start()
+    for n in range(20, 40):
+        bench.unread.append(bench.effect(n))
+        bench.acked(n)
+    for thread in threads:
+        thread.join(TIMEOUT)
+    bench.await_struck(10)
+    assert bench.injector.count(effect(1)) == 40
+    assert sorted(entry[0] for entry in bench.struck) == list(range(10))
+
+
+def _locked(lock: threading.Lock, take: Callable[[facts.Effected], None], event: facts.Effected) -> None:
+    with lock:  # the board's
+        take(event)
+
+
+# --- lost acks ---
+
+
+def test_a_lost_ack_waits_for_the_next_ack(bench: Bench) -> None:
+    """After its moment, the first ack of that consumer."""
+    bench.arm(lost_ack(after=delivery(2)))
+    bench.delivered(1)
+    bench.delivered(2)
+    assert bench.struck == []
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert not bench.acked(7, link="audit")
+    assert bench.acked(1)
+    assert bench.struck == [(0, "worker", "before", "held")]
+    assert not bench.acked(2)
+
+
+def test_a_lost_ack_after_an_effect_waits_for_acks_only(bench: Bench) -> None:
+    """Later effects are no acks."""
+    bench.relay("worker")
+    bench.arm(lost_ack(after=effect(1)))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    deadline = time.monotonic() + TIMEOUT
+    while bench.injector.armed[0].swallow is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    bench.sync()
+    bench.injector.saw_effect(bench.effect(2, consumer="worker"))
+    bench.sync()
+    assert bench.struck == []
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(1)
+
+
+# --- failures and the end ---
+
+
+def test_a_strike_that_fails_says_so(bench: Bench) -> None:
+    """Whatever it raises; waiters are told, and the fault is over."""
+
+    def fail(armed: Armed, held: object) -> None:
+        raise ValueError("no such proxy")
+
+    bench.during = fail
+    armed = bench.arm(refuse(after=delivery(1)))
+    assert bench.delivered(1)
+    assert str(armed.error) == "refuse(after=delivery(1)) failed: ValueError: no such proxy"
+    assert armed.done.is_set()
+    assert not armed.striking
+
+
+def test_a_fault_strikes_once(bench: Bench) -> None:
+    """Though its time comes while it strikes."""
+    armed = bench.arm(connection_drop(), by_hand=True)
+    bench.slow = threading.Event()
+    bench.injector.fire_now(armed)
+    bench.injector.fire_now(armed)
+    bench.sync()
+    bench.slow.set()
+    bench.await_struck()
+    bench.sync()
+    assert len(bench.struck) == 1
+
+
+def test_after_the_end_nothing_strikes(bench: Bench) -> None:
+    """A time that comes when the test is over is no moment of the next test."""
+    bench.arm(connection_drop(after=seconds(0.05)), by_hand=True)
+    bench.arm(connection_drop(after=delivery(1)))
+    bench.arm(connection_drop(after=effect(1)))
+    bench.arm(connection_drop(after=delivery(1, delay=0.05)))
+    bench.injector.disarm(TIMEOUT)
+    assert not bench.delivered(1)
+    bench.injector.saw_effect(bench.effect(1))
+    time.sleep(0.1)
+    bench.sync()
+    assert bench.struck == []
+
+
+def test_the_end_waits_for_a_strike_under_way(bench: Bench) -> None:
+    """A broker that is being restarted is up again before the next test begins; but there is a limit."""
+    bench.slow = threading.Event()
+    armed = bench.arm(consumer_terminate(), by_hand=True)
+    bench.injector.fire_now(armed)
+    bench.sync()
+    with pytest.raises(ChaosError, match=r"consumer_terminate\(\) still strikes after 0.05 s"):
+        bench.injector.disarm(0.05)
+    threading.Timer(0.05, bench.slow.set).start()
+    bench.injector.disarm(TIMEOUT)
+    assert len(bench.struck) == 1
