@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.connections import Connections
-from pytest_mqchaos.model.roles import Roles
+from pytest_mqchaos.model.roles import Leads, Roles
 from pytest_mqchaos.model.table import Standing, Table
-from pytest_mqchaos.model.topology import QueueState
+from pytest_mqchaos.model.topology import QueueState, Topology
 
 __all__ = ["Counting"]
 
@@ -24,6 +24,8 @@ class Counting:
         self.all: list[e.CensusTaken] = []
         self.rested: dict[str, int] = {}
         """Messages read from terminal queues since the last census."""
+        self.leads = Leads(Topology())
+        """Where publications land by the last census."""
         self._fewest = -1
         self._traffic = -1
 
@@ -37,6 +39,8 @@ class Counting:
         since = self.all[-1].at if self.all else -1
         self.rested.clear()
         self.all.append(event)
+        if event.topology != self.leads.topology:
+            self.leads = Leads(event.topology)
         states = {state.name: state for state in event.queues}
         for name, state in states.items():
             self._connections.queue_types[name] = state.type
@@ -82,8 +86,7 @@ class Counting:
         self, event: e.CensusTaken, states: dict[str, QueueState], since: int, index: int
     ) -> None:
         for (exchange, key), ids in list(self._table.undelivered.items()):
-            queues = {key} if exchange == "" else event.topology.leads_to(exchange, key)
-            held = [states[name] for name in queues if name in states]
+            held = [states[name] for name in self.leads.to(exchange, key) if name in states]
             if any(state.messages or not state.exact for state in held):
                 continue
             for name in list(ids):

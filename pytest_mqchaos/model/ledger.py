@@ -13,9 +13,9 @@ from pytest_mqchaos.model.connections import Subscription
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.reducer import End, Reducer
-from pytest_mqchaos.model.roles import Roles
+from pytest_mqchaos.model.roles import Leads, Roles
 from pytest_mqchaos.model.surroundings import Surroundings
-from pytest_mqchaos.model.topology import QueueState, Topology
+from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["End", "Ledger"]
 
@@ -142,10 +142,13 @@ class Ledger:
     def roles(self, *, dead_letters: Iterable[str] = (), expected: Iterable[str] = (),
               census: e.CensusTaken | None = None) -> Roles:  # fmt: skip
         """What each queue of the last census (or of `census`) is for."""
-        census = census or self._counting.last or e.CensusTaken(at=0, topology=Topology(), queues=())
+        census = census or self._counting.last
+        leads = self._counting.leads
+        if census is not None and census.topology != leads.topology:
+            leads = Leads(census.topology)
         return Roles(
-            census.topology,
-            {state.name: state for state in census.queues},
+            leads,
+            {state.name: state for state in (() if census is None else census.queues)},
             read=self._connections.queues_read,
             published=self._publications.routes,
             onward=self._publications.onward,

@@ -15,17 +15,34 @@ from functools import cached_property
 
 from pytest_mqchaos.model.topology import QueueState, Topology
 
-__all__ = ["Roles"]
+__all__ = ["Leads", "Roles"]
 
 Route = tuple[str, str]
 """An exchange and a routing key."""
+
+
+class Leads:
+    """Where publications land by one topology, remembered: a workload may use a key of its own for each message."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self._found: dict[Route, frozenset[str]] = {}
+
+    def to(self, exchange: str, routing_key: str) -> frozenset[str]:
+        """Queues that a publication may land in. The default exchange knows every queue by its name."""
+        if exchange == "":
+            return frozenset((routing_key,))
+        found = self._found.get((exchange, routing_key))
+        if found is None:
+            found = self._found[exchange, routing_key] = self.topology.leads_to(exchange, routing_key)
+        return found
 
 
 class Roles:
     """The roles of the queues of one census.
 
     Args:
-        topology: exchanges and bindings.
+        leads: where publications land.
         queues: the queues of the census by name.
         read: queues that were subscribed or polled in this run.
         published: where the workload was published to.
@@ -37,7 +54,7 @@ class Roles:
 
     def __init__(
         self,
-        topology: Topology,
+        leads: Leads,
         queues: Mapping[str, QueueState],
         *,
         read: Iterable[str] = (),
@@ -47,7 +64,8 @@ class Roles:
         expected: Iterable[str] = (),
         dead_letters: Iterable[str] = (),
     ) -> None:
-        self.topology = topology
+        self.topology = leads.topology
+        self.leads_to = leads.to
         self.queues = queues
         self.read = frozenset(read)
         self.expected = frozenset(expected)
@@ -57,12 +75,6 @@ class Roles:
         self._expirations = expirations or {}
         self._targets: dict[str, frozenset[str]] = {}
         self._reach: dict[str, frozenset[str]] = {}
-
-    def leads_to(self, exchange: str, routing_key: str) -> frozenset[str]:
-        """Queues that a publication may land in. The default exchange knows every queue by its name."""
-        if exchange == "":
-            return frozenset({routing_key})
-        return self.topology.leads_to(exchange, routing_key)
 
     @cached_property
     def workload(self) -> frozenset[str]:

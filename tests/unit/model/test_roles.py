@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_mqchaos.model.roles import Roles
+from pytest_mqchaos.model.roles import Leads, Roles
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 
 
@@ -27,7 +27,7 @@ def roles(
         ),
     )
     states = {name: QueueState(name=name, type="classic", **settings) for name, settings in queues.items()}
-    return Roles(topology, states, **({"read": ["orders"], "published": [("", "orders")]} | known))
+    return Roles(Leads(topology), states, **({"read": ["orders"], "published": [("", "orders")]} | known))
 
 
 def test_a_dead_letter_queue_is_terminal() -> None:
