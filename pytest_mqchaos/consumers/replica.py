@@ -22,7 +22,7 @@ __all__ = ["Replica", "Restart"]
 Restart = Literal["on-fault", "always", "never"]
 
 _MOST_RESTARTS = 20
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 _KILL_TIMEOUT = 10.0
 _CHILD_FAULT = 5.0
 """Seconds within which an end of the first process is put down to the kill of its child."""

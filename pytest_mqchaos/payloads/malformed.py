@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from pytest_mqchaos.errors import UsageError
 
-__all__ = ["KINDS", "malformed", "readable_as_json"]
+__all__ = ["KINDS", "empty", "invalid_utf8", "malformed", "not_json", "readable_as_json", "truncated"]
 
 _SPLIT_CHARACTER = b"\xe2\x82"
 """The first two of the three bytes of a euro sign."""
