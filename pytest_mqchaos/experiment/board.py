@@ -29,8 +29,11 @@ class Board:
         """Effects by message, as far as read."""
         self.named = False
         """Whether the test named a source."""
+        self.trouble: ChaosError | None = None
+        """Why a source could not be read; whoever reads on the link's thread has nobody to tell."""
         self._history = history
         self._on_effect = on_effect
+        self._begun = False
         self._resolver = Resolver(history.messages)
         self._files: list[tuple[EffectsFile, str, str | None, Callable[[object], object] | None]] = []
         self._calls: list[tuple[EffectsCall, str, Counter[str]]] = []
@@ -75,19 +78,49 @@ class Board:
             ChaosError: naming the source and what it holds.
         """
         with self._lock:
+            self._begun = True
             for source, name, _, key in self._files:
-                self._refuse(name, [line for line in _named(source.read(), key) if self._known(line)])
+                lines = self._lines(source, name, key)
+                self._refuse(name, [line for line in lines if self._known(line)])
+            self.check()
             for call, name, counted in self._calls:
                 found = call.read()
                 self._refuse(name, [entry for entry in found if self._known(entry)])
                 counted.update(found)
 
     def poll(self, *, final: bool = False) -> None:
-        """Read what is new in every file."""
+        """Read what is new in every file; before the first publish nothing is, and leftovers stay to be seen."""
         with self._lock:
+            if not self._begun:
+                return
             for source, name, consumer, key in self._files:
-                for line in _named(source.read(final=final), key):
+                for line in self._lines(source, name, key, final=final):
                     self._record(line, 1, name, consumer)
+
+    def check(self) -> None:
+        """Raise if a source could not be read.
+
+        Raises:
+            ChaosError: naming it, and what went wrong.
+        """
+        if self.trouble is not None:
+            raise self.trouble
+
+    def _lines(
+        self, source: EffectsFile, name: str, key: Callable[[object], object] | None, *, final: bool = False
+    ) -> list[str]:
+        found: list[str] = []
+        try:
+            found.extend(line if key is None else str(key(line)) for line in source.read(final=final))
+        except Exception as error:
+            text = " ".join(str(error).split()) or "no text"
+            what = (
+                f"could not be read: {text}"
+                if isinstance(error, OSError)
+                else f"key raised {type(error).__name__}: {text}"
+            )
+            self.trouble = self.trouble or ChaosError(f"the effects source {name}: {what}")
+        return found
 
     def poll_calls(self) -> None:
         """Ask every callable; in the test's thread only."""
@@ -135,7 +168,3 @@ class Board:
             self.seen[message] += count
         self._history.append(event)
         self._on_effect(event)
-
-
-def _named(lines: list[str], key: Callable[[object], object] | None) -> list[str]:
-    return lines if key is None else [str(key(line)) for line in lines]

@@ -306,6 +306,7 @@ class Chaos:
         self._run.end_consumers(_GRACE)
         self._run.board.poll(final=True)
         self._run.board.poll_calls()
+        self._run.board.check()
         self._timings["end"] = time.monotonic() - started
         self._account = account_of(self._run, timings=self._timings, final=True)
         return self._account

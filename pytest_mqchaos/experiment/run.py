@@ -121,6 +121,7 @@ class Run:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
         self.links.check()
+        self.board.check()
         for armed in self.injector.armed:
             if armed.error is not None:
                 raise armed.error

@@ -1,0 +1,197 @@
+"""The effects of a run, read from files and callables of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.messages import Message
+
+RUN = "k3f9"
+
+
+def message(number: int, **more: object) -> Message:
+    """A message of the workload; its key is its number."""
+    values: dict[str, object] = {
+        "id": f"orders-{RUN}-{number:06d}",
+        "number": number,
+        "body": b"{}",
+        "digest": str(number),
+        "queue": "orders",
+        "key": str(number),
+    }
+    return Message(**(values | more))  # type: ignore[arg-type]
+
+
+class Scene:
+    """A board with a planned workload."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.history = History(RUN)
+        self.seen: list[facts.Effected] = []
+        self.board = Board(self.history, self.seen.append)
+        self.messages = messages or tuple(message(n) for n in range(1, 6))
+
+    def begin(self) -> None:
+        """Publish for the first time."""
+        for one in self.messages:
+            self.history.plan(one)
+        self.board.refuse_leftovers()
+
+    @property
+    def effected(self) -> list[int]:
+        """The numbers of the messages with an effect, in order."""
+        return [int(str(event.message)[-6:]) for event in self.history if isinstance(event, facts.Effected)]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Five messages."""
+    return Scene()
+
+
+def test_lines_name_messages_by_id_or_key(scene: Scene, tmp_path: Path) -> None:
+    """What names neither is somebody else's."""
+    path = tmp_path / "orders.log"
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    scene.begin()
+    path.write_text(f"2\n{message(3).id}\nsomething else\n4")
+    scene.board.poll()
+    assert scene.effected == [2, 3]
+    scene.board.poll(final=True)
+    assert scene.effected == [2, 3, 4]
+    assert [event.source for event in scene.seen] == ["orders.log"] * 3
+
+
+def test_leftovers_are_an_error(scene: Scene, tmp_path: Path) -> None:
+    """A source that holds this run's keys before the first publish would make every verdict good."""
+    path = tmp_path / "orders.log"
+    path.write_text("1\n2\n")
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    with pytest.raises(ChaosError, match=r"orders\.log already holds 2 messages of this run .* \(1\)"):
+        scene.begin()
+
+
+def test_looks_before_the_first_publish_do_not_hide_leftovers(scene: Scene, tmp_path: Path) -> None:
+    """Files are watched all along, and nothing can be told of their lines before there are messages."""
+    path = tmp_path / "orders.log"
+    path.write_text("1\n2\n")
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    scene.board.poll()
+    with pytest.raises(ChaosError, match="already holds 2"):
+        scene.begin()
+
+
+def test_leftovers_of_others_are_no_matter(scene: Scene, tmp_path: Path) -> None:
+    """A file may hold what it likes of other runs."""
+    path = tmp_path / "orders.log"
+    path.write_text("from yesterday\norders-abcd-000001\n")
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    scene.begin()
+    scene.board.poll(final=True)
+    assert scene.effected == []
+
+
+def test_leftovers_of_a_callable(scene: Scene) -> None:
+    """A table that outlives its scenario."""
+    scene.board.add_call(lambda: {"1": 1}, name="booked")
+    with pytest.raises(ChaosError, match="the effects source booked already holds 1"):
+        scene.begin()
+
+
+def test_a_key_makes_the_name_out_of_a_line(scene: Scene, tmp_path: Path) -> None:
+    """One line, one call."""
+    path = tmp_path / "orders.csv"
+    scene.board.add_file(
+        path, name="orders.csv", consumer=None, named=True, key=lambda line: line.split(";")[1]
+    )
+    scene.begin()
+    path.write_text("a;2\nb;3\n")
+    scene.board.poll()
+    assert scene.effected == [2, 3]
+
+
+def test_a_key_that_raises_is_an_error_of_the_test(scene: Scene, tmp_path: Path) -> None:
+    """It is called on the link's thread as well, where nobody could hear it raise."""
+    path = tmp_path / "orders.csv"
+    scene.board.add_file(
+        path, name="orders.csv", consumer=None, named=True, key=lambda line: line.split(";")[1]
+    )
+    scene.begin()
+    path.write_text("a;2\nb\n")
+    scene.board.poll()
+    assert scene.effected == [2]
+    with pytest.raises(
+        ChaosError, match=r"source orders\.csv: key raised IndexError: list index out of range"
+    ):
+        scene.board.check()
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_the_test(scene: Scene, tmp_path: Path) -> None:
+    """With the system's reason."""
+    scene.board.add_file(tmp_path, name="orders.log", consumer=None, named=True)
+    with pytest.raises(ChaosError, match=r"source orders\.log: could not be read: .*[Dd]irectory"):
+        scene.begin()
+
+
+def test_callables_count(scene: Scene) -> None:
+    """Each asking tells all; what is more than before is new."""
+    counts = {"1": 1, "2": 2}
+    scene.begin()
+    scene.board.add_call(lambda: dict(counts), name="booked")
+    scene.board.poll_calls()
+    scene.board.poll_calls()
+    counts["1"] = 3
+    scene.board.poll_calls()
+    assert [(event.name, event.count) for event in scene.seen] == [("1", 1), ("2", 2), ("1", 2)]
+    assert scene.board.seen == {message(1).id: 3, message(2).id: 2}
+
+
+def test_a_shared_key_goes_to_who_lacks_most(tmp_path: Path) -> None:
+    """Two messages carry it: the second line is for the second of them."""
+    scene = Scene(message(1, key="A", key_shared=True), message(2, key="A", key_shared=True, expect=2))
+    path = tmp_path / "orders.log"
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    scene.begin()
+    path.write_text("A\nA\nA\n")
+    scene.board.poll()
+    assert sorted(scene.effected) == [1, 2, 2]
+
+
+def test_an_id_that_was_never_published(scene: Scene, tmp_path: Path) -> None:
+    """It has the form of an id of ours: an effect of nothing."""
+    path = tmp_path / "orders.log"
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    scene.begin()
+    path.write_text(f"orders-{RUN}-000099\n")
+    scene.board.poll()
+    assert [event.message for event in scene.seen] == [None]
+
+
+def test_a_look_tells_what_is_known(scene: Scene, tmp_path: Path) -> None:
+    """Nothing without a file that somebody wrote to or named."""
+    path = tmp_path / "effects"
+    scene.board.add_file(path, name="$MQCHAOS_EFFECTS", consumer="worker", named=False)
+    scene.begin()
+    scene.board.poll()
+    assert (scene.board.shows, scene.board.ordered, scene.board.look(message(1).id)) == (False, False, None)
+    path.write_text("#probe\n1\n")
+    scene.board.poll()
+    assert (scene.board.shows, scene.board.ordered) == (True, True)
+    assert [scene.board.look(message(n).id) for n in (1, 2)] == [True, False]
+    assert scene.board.look(None) is None
+    assert scene.seen[0].consumer == "worker"
+
+
+def test_the_order_of_a_callable_is_unknown(scene: Scene) -> None:
+    """It is asked at times of our own."""
+    scene.begin()
+    scene.board.add_call(lambda: ["1"], name="booked")
+    assert (scene.board.shows, scene.board.ordered) == (True, False)
+    scene.board.poll_calls()
+    assert scene.board.look(message(1).id) is None
