@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import shutil
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,7 @@ class ToxiproxyServer:
     _running: _Running
     _published: dict[int, int] | None = None
     _given: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def description(self) -> str:
@@ -73,13 +75,13 @@ class ToxiproxyServer:
         if self._published is None:
             [port] = free_ports(1)
             listen = f"{LOOPBACK}:{port}"
-            self._given[listen] = port
             return listen, (LOOPBACK, port)
-        for inner, outer in self._published.items():
-            listen = f"0.0.0.0:{inner}"
-            if listen not in self._given:
-                self._given[listen] = outer
-                return listen, (LOOPBACK, outer)
+        with self._lock:
+            for inner, outer in self._published.items():
+                listen = f"0.0.0.0:{inner}"
+                if listen not in self._given:
+                    self._given[listen] = outer
+                    return listen, (LOOPBACK, outer)
         raise ChaosError(
             f"all {len(self._published)} links of the Toxiproxy container are in use: "
             "fewer consumers at a time, or `toxiproxy-server` as a process"

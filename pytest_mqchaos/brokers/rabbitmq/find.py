@@ -30,6 +30,7 @@ _USUAL = (
     "opt/local/lib/rabbitmq/sbin",
     "home/linuxbrew/.linuxbrew/opt/rabbitmq/sbin",
 )
+_BESIDES = "/usr/sbin:/usr/local/sbin"
 _MENDS = "`apt-get install rabbitmq-server`, `brew install rabbitmq` or the like gets one"
 
 
@@ -63,7 +64,7 @@ def find_installation() -> Installation:
 
 def _folders() -> list[Path]:
     """The folders to look in, the likeliest first."""
-    named = shutil.which("rabbitmq-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    named = shutil.which("rabbitmq-server", path=f"{os.environ.get('PATH', '')}:{_BESIDES}")
     usual = [found for pattern in _USUAL for found in sorted(Path("/").glob(pattern), reverse=True)]
     return [Path(named).parent, Path(named).resolve().parent, *usual] if named else usual
 

@@ -113,29 +113,33 @@ binding(#{source_name := Source, destination_name := Destination, destination_ki
 
 %%% The census -----------------------------------------------------------------------------------------
 %% A queue answers for itself: a classic queue's process, a quorum queue's Raft leader. Two things make the
-%% answer exact. What is already on its way to a queue (a settlement behind which a barrier answered, a dead
-%% letter from another queue) is let through first; as dead letters may go on from queue to queue, more than
-%% once where there are any. Then the queues are read until two readings in a row agree, at most five times.
+%% answer exact. Before each reading, what is on its way to a queue (a settlement behind which a barrier
+%% answered, a dead letter from another queue) is let through; as dead letters may go on from queue to queue,
+%% more than once where there are any. And the queues are read until two readings in a row agree, at most
+%% five times: what moved while one was taken shows in the next.
 
 census(VHost) ->
     Queues = [{amqqueue:get_type(Q), Q} || Q <- lists:sort(rabbit_amqqueue:list(VHost))],
     Settings = [settings(Q) || {_, Q} <- Queues],
     Rounds = 1 + min(2, length([1 || S <- Settings, dead_letters(S)])),
-    Flushed = lists:last([flush(Queues) || _ <- lists:seq(1, Rounds)]),
-    {Reading, Agreed} = agreed(Queues, reading(Queues), 4),
-    [exact(maps:merge(S, Counts), Agreed andalso Through)
-     || {S, Counts, Through} <- lists:zip3(Settings, Reading, Flushed)].
+    {Reading, Agreed} = agreed(Queues, Rounds, reading(Queues, Rounds), 4),
+    [exact(maps:merge(S, Counts), Agreed) || {S, Counts} <- lists:zip(Settings, Reading)].
 
-exact(#{exact := Exact} = Queue, Sure) -> Queue#{exact := Exact andalso Sure}.
+exact(#{exact := Exact} = Queue, Agreed) -> Queue#{exact := Exact andalso Agreed}.
 
-agreed(_Queues, Reading, 0) -> {Reading, false};
-agreed(Queues, Reading, Left) ->
-    case reading(Queues) of
+agreed(_Queues, _Rounds, Reading, 0) -> {Reading, false};
+agreed(Queues, Rounds, Reading, Left) ->
+    case reading(Queues, Rounds) of
         Reading -> {Reading, true};
-        Other -> agreed(Queues, Other, Left - 1)
+        Other -> agreed(Queues, Rounds, Other, Left - 1)
     end.
 
-reading(Queues) -> [counts(Type, Q) || {Type, Q} <- Queues].
+reading(Queues, Rounds) ->
+    Through = lists:last([flush(Queues) || _ <- lists:seq(1, Rounds)]),
+    [case counts(Type, Q) of
+         #{exact := Exact} = Counts -> Counts#{exact := Exact andalso T};
+         Counts -> Counts
+     end || {{Type, Q}, T} <- lists:zip(Queues, Through)].
 
 dead_letters(#{arguments := Arguments, policy := Policy}) ->
     maps:is_key(<<"x-dead-letter-exchange">>, Arguments) orelse maps:is_key(<<"dead-letter-exchange">>, Policy).

@@ -22,6 +22,8 @@ from pytest_mqchaos.errors import ChaosError
 
 __all__ = ["PipeStream", "Shell", "Stream", "shell_arguments"]
 
+GRACE = 2.0
+"""Seconds beyond a call's own time-out, which the shell keeps by itself."""
 _BOOTSTRAP = """
 Read = fun Read(Text, Forms) ->
     case erl_scan:tokens([], Text, 1) of
@@ -123,7 +125,7 @@ class Shell:
         words += ["=" + base64.b64encode(argument.encode()).decode() for argument in arguments]
         self._send((" ".join(words) + "\n").encode())
         try:
-            status, value = answer.result(timeout + 2.0)
+            status, value = answer.result(timeout + GRACE)
         except TimeoutError:
             raise ChaosError(f"{what}: no answer from RabbitMQ within {timeout:g} s") from None
         finally:
