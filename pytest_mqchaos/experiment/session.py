@@ -83,7 +83,7 @@ class Session:
             directory=self._directory,
         )
         chaos = Chaos(run)
-        self._open.append(chaos)
+        self._open = [one for one in self._open if not one.closed] + [chaos]
         return chaos
 
     def _start(self) -> None:
