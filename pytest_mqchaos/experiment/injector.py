@@ -37,6 +37,10 @@ _KINDS: dict[type, str] = {
 }
 
 
+_STRIKE_TIMEOUT = 100.0
+"""Seconds for one strike; a broker may take 90 to come back."""
+
+
 def base_name(link: str) -> str:
     """The consumer's name of a replica's link: `worker` of `worker#2`."""
     return link.split("#")[0]
@@ -401,9 +405,12 @@ class Injector:
     async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
         assert self.strike is not None
         try:
-            await self.strike(armed, held, link, words)
+            async with asyncio.timeout(_STRIKE_TIMEOUT):
+                await self.strike(armed, held, link, words)
         except ChaosError as error:
             armed.error = error
+        except TimeoutError:
+            armed.error = ChaosError(f"{armed.fault} was still striking after {_STRIKE_TIMEOUT:g} s")
         except Exception as error:
             armed.error = ChaosError(f"{armed.fault} failed: {type(error).__name__}: {error}")
         finally:
