@@ -36,7 +36,7 @@ def check(case: Case) -> list[Finding]:
                 fate.record.id,
             )
         elif by_consumer:
-            groups.add(_unsure(fate, _by_consumer(case, progress, by_consumer[0])), fate.record.id)
+            groups.add(_unsure(fate, _by_consumer(case, progress, _idle(by_consumer))), fate.record.id)
         elif fate.stop is None:
             groups.add(_unsure(fate, _otherwise(case, fate.record)), fate.record.id)
     return groups.findings()
@@ -58,16 +58,35 @@ class _Progress:
     def __init__(self, case: Case) -> None:
         self._furthest: dict[tuple[str, int], int] = {}
         for record in case.ledger.records.values():
-            if record.effect_index is None:
-                continue
-            worked = [one for one in record.deliveries if one.index < record.effect_index]
-            for one in worked[-1:]:
-                key = (one.link, one.incarnation)
-                self._furthest[key] = max(one.index, self._furthest.get(key, -1))
+            for consumer, index in record.worked.items():
+                worked = [
+                    one
+                    for one in record.deliveries
+                    if one.index < index and consumer in ("", one.link, _base(one.link))
+                ]
+                for one in worked[-1:]:
+                    key = (one.link, one.incarnation)
+                    self._furthest[key] = max(one.index, self._furthest.get(key, -1))
 
     def went_on(self, delivery: Delivery) -> bool:
         """Whether the process worked on something that it got later."""
         return self._furthest.get((delivery.link, delivery.incarnation), -1) > delivery.index
+
+
+def _base(link: str) -> str:
+    """The consumer's name of a replica's link."""
+    return link.split("#")[0]
+
+
+def _idle(copies: list[Copy]) -> Copy:
+    """Return the copy whose consumer showed no work for it: of two queues, one may have been worked on."""
+    for copy in copies:
+        worked = copy.record.worked
+        if copy.last is not None and not {copy.last.link, _base(copy.last.link)} & set(worked):
+            return copy
+    return next(
+        (copy for copy in copies if copy.last is not None and copy.last.effect_seen is False), copies[0]
+    )
 
 
 def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:

@@ -164,6 +164,8 @@ class Record:
     effect_at: int | None = None
     effects_by: dict[str, int] = field(default_factory=dict)
     """Effects by consumer (empty where the source does not tell)."""
+    worked: dict[str, int] = field(default_factory=dict)
+    """The number of the first effect by consumer."""
     effects_from: dict[str, int] = field(default_factory=dict)
     leading: dict[str, int] = field(default_factory=dict)
     """How many publications that were passed on can lead to a queue; the empty name stands for any queue."""

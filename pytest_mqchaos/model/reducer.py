@@ -146,6 +146,7 @@ class Reducer:
             self.table.advance(index, event.at)
         record.effects += event.count
         by = event.consumer or ""
+        record.worked.setdefault(by, index)
         record.effects_by[by] = record.effects_by.get(by, 0) + event.count
         record.effects_from[event.source] = record.effects_from.get(event.source, 0) + event.count
         self.table.touch(record)

@@ -125,6 +125,32 @@ def test_one_of_two_queues_that_loses() -> None:
     assert found(run.settled(queue("mail"), queue("bill"))) == {"lost:by_consumer": [1]}
 
 
+@pytest.mark.parametrize("first", ["mailer", "biller"])
+def test_of_two_queues_the_one_that_lost_is_blamed(first: str) -> None:
+    """Of two consumers the one that showed no work is the cause, with the fault that struck it."""
+    run = (
+        Run(2, to="", expect=2)
+        .bind("events", "fanout", ("", "mail"), ("", "bill"))
+        .start("mailer")
+        .start("biller")
+    )
+    run.subscribe("mail", link="mailer").subscribe("bill", link="biller").publish(
+        exchange="events", routing_key=""
+    )
+    run.plan(consumer_crash(after=ack(1, queue="bill"), consumer="biller"))
+    if first == "mailer":
+        run.work(1, 2, link="mailer", queue_name="mail")
+    run.ack(run.deliver(1, "bill", link="biller"), effect_seen=False).barrier("biller").crash(
+        "biller", fault=0
+    )
+    if first == "biller":
+        run.work(1, 2, link="mailer", queue_name="mail")
+    run.start("biller").subscribe("bill", link="biller").work(2, link="biller", queue_name="bill")
+    finding = only(run.settled(queue("mail"), queue("bill")), "lost")
+    assert finding.messages == ("orders-k3f9-000001",)
+    assert finding.cause == "consumer_crash(after=ack(1, queue='bill'), consumer='biller')"
+
+
 def test_both_of_two_queues_worked_on() -> None:
     """With two effects expected and shown, nothing is found."""
     run = Run(1, to="", expect=2).bind("events", "fanout", ("", "mail"), ("", "bill"))
