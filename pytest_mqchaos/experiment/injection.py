@@ -38,6 +38,8 @@ class Injection:
             ChaosError: if that fails, or takes longer than 15 seconds.
         """
         __tracebackhide__ = True
+        if self._armed.striking and not self._armed.done.wait(_HEAL_TIMEOUT):
+            raise ChaosError(f"{self._armed.fault} still strikes after {_HEAL_TIMEOUT:g} s")
         heal = self._armed.heal
         if heal is None or self._armed.healed.is_set():
             return

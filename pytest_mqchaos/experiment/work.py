@@ -230,7 +230,9 @@ class Work:
         __tracebackhide__ = True
         run = self._run
         if trigger.kind == "seconds":
-            time.sleep(min(trigger.time, timeout))  # a time that the test asks for
+            if trigger.time + trigger.delay > timeout:
+                raise UsageError(f"wait({trigger}): longer than its timeout of {timeout:g} s")
+            time.sleep(trigger.time + trigger.delay)  # a time that the test asks for
             return
         wanted = trigger.n or 1
         deadline = time.monotonic() + timeout
@@ -240,6 +242,7 @@ class Work:
                 run.poll_effects()
             so_far = self._seen(trigger)
             if so_far >= wanted:
+                time.sleep(trigger.delay)  # a time that the test asks for
                 return
             left = deadline - time.monotonic()
             if left <= 0:

@@ -190,7 +190,7 @@ class Relay:
         self._on_trouble = on_trouble
         self._loop = loop
         self._early: list[bytes] = []
-        self._barriers: dict[int, deque[asyncio.Future[None]]] = {}
+        self._barriers: dict[int, deque[asyncio.Future[bool]]] = {}
         self._holds = 0
         self._choked: set[Literal["client", "server"]] = set()
         """Receivers that take no more for now."""
@@ -323,12 +323,13 @@ class Relay:
         frame = None if self.closed or channel == 0 else self.scanner.barrier(channel, behind=behind)
         if frame is None:
             return False
-        waiter: asyncio.Future[None] = self._loop.create_future()
+        waiter: asyncio.Future[bool] = self._loop.create_future()
         self._barriers.setdefault(channel, deque()).append(waiter)
         self.from_client.write(frame)
         try:
-            await asyncio.wait_for(waiter, timeout)
-        except (TimeoutError, asyncio.CancelledError):
+            if not await asyncio.wait_for(waiter, timeout):
+                return False
+        except TimeoutError:
             return False
         self._history.append(
             facts.Processed(at=now(), link=self.observer.link, connection=self.number, channel=channel)
@@ -339,7 +340,7 @@ class Relay:
         """Take the answer of a barrier: of the oldest, though nobody may wait for it any more."""
         waiters = self._barriers.get(channel)
         if waiters and not (waiter := waiters.popleft()).done():
-            waiter.set_result(None)
+            waiter.set_result(True)
 
     async def drained(self, timeout: float) -> bool:
         """Wait until the client's kernel holds all that was written to it; return whether it does."""
@@ -392,7 +393,7 @@ class Relay:
         for waiters in self._barriers.values():
             for waiter in waiters:
                 if not waiter.done():
-                    waiter.cancel()
+                    waiter.set_result(False)
 
     def _record_end(self, by: End) -> None:
         if not self.observer.opened:
