@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-__all__ = ["LOOPBACK", "Child", "free_ports", "one_line", "plain", "tail"]
+__all__ = ["LOOPBACK", "Child", "awake", "free_ports", "one_line", "plain", "tail"]
 
 LOOPBACK = "127.0.0.1"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -60,6 +60,15 @@ def one_line(text: str) -> str:
     """The end of a log in one line, for an error message."""
     lines = (line.strip() for line in plain(text).splitlines())
     return " | ".join(line for line in lines if line)[-400:] or "none"
+
+
+def awake(pid: int) -> str | None:
+    """Why a process that got SIGSTOP is not at rest yet: it is when each of its threads is (Linux; else None)."""
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            states.append(stat.read_text().rpartition(")")[2].split()[0])
+    return None if all(state in "TtZX" for state in states) else f"threads in the states {''.join(states)}"
 
 
 class Child:

@@ -78,7 +78,8 @@ class RabbitMQ:
         self.kind = ground.kind
         self.host = ground.host
         self.port = ground.port
-        self.version: str = self._call("about", what="asking for the version", timeout=30.0)["version"]
+        self._await_boot()
+        self.version: str = self._call("about", what="asking for the version")["version"]
 
     @property
     def description(self) -> str:
@@ -179,6 +180,10 @@ class RabbitMQ:
             return amqp_lacks(self.host, self.port)
 
         wait_for(f"RabbitMQ to serve AMQP at {self.host}:{self.port}", lacking, timeout=BOOT_TIMEOUT)
+        self._await_boot()
+
+    def _await_boot(self) -> None:
+        self._call("await", what="waiting for the end of RabbitMQ's start", timeout=30.0)
 
     def _call(self, function: str, *arguments: str, what: str, timeout: float = CALL_TIMEOUT) -> Any:
         with self._lock:

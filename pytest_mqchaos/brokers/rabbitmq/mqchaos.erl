@@ -8,7 +8,7 @@
 %% is a new one. When its input ends, the one who asked is gone: it takes the broker with it.
 -module(mqchaos).
 -export([main/3]).
--export([about/0, census/1, topology/1, exists/2, create/2, delete/1, vhosts/0, stop/0, start/0, halt_node/0]).
+-export([about/0, await/0, census/1, topology/1, exists/2, create/2, delete/1, vhosts/0, stop/0, start/0, halt_node/0]).
 -export([look/1]).
 
 %%% The shell ------------------------------------------------------------------------------------------
@@ -33,9 +33,14 @@ loop(Node, Binary, Epmd) ->
             halt(0)
     end.
 
-%% A signal to the broker's VM is sent from here, since a frozen VM does not answer.
+%% A signal to the broker's VM is sent from here, since a frozen VM does not answer. A stop takes effect a
+%% moment after it was sent: when every thread rests.
 request(_Node, _Binary, _Timeout, signal, [Name, Pid]) ->
-    {"ok", list_to_binary(os:cmd(io_lib:format("kill -~s ~s", [Name, Pid])))};
+    Resting = case Name of
+        <<"STOP">> -> "; while grep -L '^State:.*[TtZX] ' /proc/~s/task/*/status | grep -q . ; do : ; done";
+        _ -> "~.0s"
+    end,
+    {"ok", list_to_binary(os:cmd(io_lib:format("kill -~s ~s" ++ Resting, [Name, Pid, Pid])))};
 request(Node, Binary, Timeout, Function, Arguments) ->
     try {"ok", erpc:call(Node, mqchaos, Function, Arguments, Timeout)}
     catch
@@ -61,6 +66,12 @@ about() ->
     #{version => list_to_binary(Version), pid => list_to_binary(os:getpid()),
       otp => list_to_binary(erlang:system_info(otp_release))}.
 
+%% The listeners are up a little before the boot has ended.
+await() -> await(1000).
+
+await(0) -> error(stopped);
+await(Left) -> rabbit:is_running() orelse begin timer:sleep(10), await(Left - 1) end.
+
 stop() -> rabbit:stop(), true.
 
 %% `rabbit:start` returns at once while an earlier boot has served its first clients and not yet ended.
@@ -75,9 +86,18 @@ start(Left) ->
 
 halt_node() -> erlang:halt(0, [{flush, false}]).
 
-vhosts() -> rabbit_vhost:list_names().
+%% What is asked of a broker that was stopped in its VM would be answered out of its caches.
+vhosts() -> serving(fun rabbit_vhost:list_names/0).
 
-create(VHost, User) ->
+serving(Fun) ->
+    case rabbit:is_running() of
+        true -> Fun();
+        false -> error(stopped)
+    end.
+
+create(VHost, User) -> serving(fun() -> create_vhost(VHost, User) end).
+
+create_vhost(VHost, User) ->
     case rabbit_vhost:exists(VHost) of
         true -> ok;
         false -> rabbit_vhost:add(VHost, <<"mqchaos">>)
@@ -86,21 +106,19 @@ create(VHost, User) ->
     true.
 
 delete(VHost) ->
-    case rabbit_vhost:exists(VHost) of
-        true -> rabbit_vhost:delete(VHost, <<"mqchaos">>), true;
-        false -> false
-    end.
+    serving(fun() ->
+        rabbit_vhost:exists(VHost) andalso begin rabbit_vhost:delete(VHost, <<"mqchaos">>), true end
+    end).
 
 exists(VHost, Queue) ->
-    case rabbit_amqqueue:lookup(rabbit_misc:r(VHost, queue, Queue)) of
-        {ok, _} -> true;
-        _ -> false
-    end.
+    serving(fun() -> element(1, rabbit_amqqueue:lookup(rabbit_misc:r(VHost, queue, Queue))) =:= ok end).
 
 topology(VHost) ->
-    #{exchanges => maps:from_list([{name(I), atom_to_binary(proplists:get_value(type, I))}
-                                   || I <- rabbit_exchange:info_all(VHost, [name, type])]),
-      bindings => [binding(maps:from_list(I)) || I <- rabbit_binding:info_all(VHost)]}.
+    serving(fun() ->
+        Exchanges = rabbit_exchange:info_all(VHost, [name, type]),
+        #{exchanges => maps:from_list([{name(I), proplists:get_value(type, I)} || I <- Exchanges]),
+          bindings => [binding(maps:from_list(I)) || I <- rabbit_binding:info_all(VHost)]}
+    end).
 
 name(Info) ->
     {resource, _, _, Name} = proplists:get_value(name, Info),
@@ -118,7 +136,9 @@ binding(#{source_name := Source, destination_name := Destination, destination_ki
 %% more than once where there are any. And the queues are read until two readings in a row agree, at most
 %% five times: what moved while one was taken shows in the next.
 
-census(VHost) ->
+census(VHost) -> serving(fun() -> counted(VHost) end).
+
+counted(VHost) ->
     Queues = [{amqqueue:get_type(Q), Q} || Q <- lists:sort(rabbit_amqqueue:list(VHost))],
     Settings = [settings(Q) || {_, Q} <- Queues],
     Rounds = 1 + min(2, length([1 || S <- Settings, dead_letters(S)])),

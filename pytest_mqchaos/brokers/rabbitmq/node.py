@@ -21,7 +21,7 @@ from pytest_mqchaos.brokers.rabbitmq.find import Installation, find_installation
 from pytest_mqchaos.brokers.rabbitmq.layout import Layout, Ports
 from pytest_mqchaos.brokers.rabbitmq.shell import PipeStream, Shell, shell_arguments
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
-from pytest_mqchaos.servers.process import Child, free_ports, one_line, tail
+from pytest_mqchaos.servers.process import Child, awake, free_ports, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Node", "start_process"]
@@ -131,9 +131,13 @@ class Node:
         return Shell(stream)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the VM's process."""
-        if self._broker is not None and self._broker.alive():
-            os.kill(self._broker.pid, number)
+        """Send a signal to the VM's process; a SIGSTOP has stopped it when this returns."""
+        if self._broker is None or not self._broker.alive():
+            return
+        pid = self._broker.pid
+        os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            wait_for("RabbitMQ to stand still", lambda: awake(pid), timeout=5.0, interval=0.0005)
 
     def alive(self) -> bool:
         """Whether the VM's process runs."""

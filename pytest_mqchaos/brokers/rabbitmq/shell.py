@@ -174,9 +174,11 @@ class Shell:
 
 
 def _reason(text: str, timeout: float) -> str:
-    """An Erlang error in one line, its two commonest ones in words."""
+    """An Erlang error in one line, its commonest ones in words."""
     if text == "timeout":
         return f"no answer from RabbitMQ within {timeout:g} s"
     if text == "noconnection":
         return "RabbitMQ is down"
+    if text == "stopped":
+        return "RabbitMQ is stopped"
     return " ".join(text.split())[:300]
