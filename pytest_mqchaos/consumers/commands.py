@@ -71,7 +71,7 @@ def _program(name: str, search: str, cwd: Path) -> str:
     if "/" not in name:
         found = shutil.which(name, path=search)
         if found is None:
-            raise UsageError(f"consumer(): the command {name!r} was not found on PATH ({search})")
+            raise UsageError(f"consumer(): the command {name!r} was not found on PATH")
         return str(Path(found).absolute())
     path = cwd / name
     if not path.exists():

@@ -52,7 +52,11 @@ def describe(process: Process | None, output: Path, start: int) -> str:
     else:
         how = ending(process.exit_code)
     tail = _tail(output, start)
-    return f"{how}; its last output:\n{tail}" if tail else f"{how}; it wrote nothing"
+    if not tail:
+        return f"{how}; it wrote nothing"
+    *earlier, last = tail.splitlines()
+    end = f"{how}; its last words: {last.strip()}"
+    return f"{end}\n{tail}" if earlier else end
 
 
 def _tail(path: Path, start: int) -> str:

@@ -66,6 +66,8 @@ class Session:
         __tracebackhide__ = True
         if self._unavailable is not None:
             raise self._unavailable
+        if not self._whole():
+            self._end()  # they died in an earlier test, which said so: this one is not to suffer
         try:
             self._start()
         except ServerUnavailable as error:
@@ -113,8 +115,17 @@ class Session:
 
             self._network = ToxiproxyNetwork(self._servers.toxiproxy)
 
+    def _whole(self) -> bool:
+        """Whether the servers that were started still run."""
+        if self._servers is None or self._network is None:
+            return True
+        return self._servers.broker.alive() and self._network.alive()
+
     def close(self) -> None:
         """End every run and every server, remove every directory; may be called again."""
+        self._end()
+
+    def _end(self) -> None:
         runs, self._open = self._open, []
         for chaos in runs:
             chaos.close()
@@ -123,7 +134,7 @@ class Session:
             self._thread = None
         if self._servers is not None:
             self._servers.stop()
-            self._servers = None
+            self._servers = self._network = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None

@@ -66,7 +66,7 @@ def test_each_replica_has_its_own_link_effects_and_process(bench: Any) -> None:
     ("script", "code", "words"),
     [
         ("exit 0", 0, "exit code 0; it wrote nothing"),
-        ("echo bad; exit 3", 3, "exit code 3; its last output:\nbad"),
+        ("echo bad; exit 3", 3, "exit code 3; its last words: bad"),
         ("kill -SEGV $$", -signal.SIGSEGV, "killed by SIGSEGV; it wrote nothing"),
         ("kill -KILL $$", -signal.SIGKILL, "killed by SIGKILL; it wrote nothing"),
         ("kill -35 $$", -35, "killed by signal 35; it wrote nothing"),
@@ -96,7 +96,7 @@ def test_there_is_no_exit_code_while_it_runs(bench: Any) -> None:
     assert consumer.exit_code is None
     told = consumer.describe_failure()
     assert told.startswith(f"worker: it still runs (pid {consumer.pids[0]}, ")
-    assert told.endswith("s); its last output:\nup")
+    assert told.endswith("s); its last words: up")
 
 
 def test_the_tail_masks_credentials_and_control_characters(bench: Any) -> None:
