@@ -1,0 +1,1 @@
+"""Consumers for the end-to-end tests, right and wrong."""

@@ -1,0 +1,181 @@
+"""Correct consumers: under every fault these keep what they promise."""
+
+import os
+import pathlib
+import signal
+import sqlite3
+import time
+
+from consumers import kit
+
+
+def ack_after_work(url):
+    """Work, then ack; poison is rejected. Promises at-least-once."""
+
+    def handle(channel, method, properties, body):
+        try:
+            kit.work(properties, body)
+        except kit.PermanentError:
+            channel.basic_reject(method.delivery_tag, requeue=False)
+        else:
+            channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def ack_after_work_once(url):
+    """Work as above and end with the connection, as one under a supervisor does."""
+
+    def handle(channel, method, properties, body):
+        try:
+            kit.work(properties, body)
+        except kit.PermanentError:
+            channel.basic_reject(method.delivery_tag, requeue=False)
+        else:
+            channel.basic_ack(method.delivery_tag)
+
+    try:
+        kit.consume(url, handle)
+    except kit.LOST as error:
+        kit.diary("lost", repr(error))
+        raise SystemExit(1) from None
+
+
+def dedup(url):
+    """Never work twice for one message: the effects themselves are the store. Promises exactly-once."""
+    store = pathlib.Path(os.environ["MQCHAOS_EFFECTS"])
+    done = set(store.read_text().split())
+
+    def handle(channel, method, properties, body):
+        if properties.message_id not in done:
+            try:
+                kit.work(properties, body)
+            except kit.PermanentError:
+                channel.basic_reject(method.delivery_tag, requeue=False)
+                return
+            done.add(properties.message_id)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def database(url):
+    """Insert a row by the order's own key, in a transaction, then ack. Promises exactly-once."""
+    rows = sqlite3.connect(os.environ["DATABASE"], isolation_level=None)
+
+    def handle(channel, method, properties, body):
+        try:
+            key = kit.order(body)["order"]
+        except kit.PermanentError:
+            channel.basic_reject(method.delivery_tag, requeue=False)
+            return
+        if not rows.execute("select 1 from done where id = ?", (key,)).fetchone():
+            time.sleep(kit.setting("WORK", 0.02))
+            rows.execute("insert into done values (?)", (key,))
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def auto_ack(url):
+    """Let the broker forget at delivery. Promises at-most-once."""
+
+    def handle(_channel, _method, properties, body):
+        try:
+            kit.work(properties, body)
+        except kit.PermanentError:
+            kit.diary("dropped", properties.message_id)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle, auto_ack=True), url)
+
+
+def delayed_retry(url):
+    """Fail every fifth order at first; it waits in a queue with a TTL and comes back. Poison: three tries."""
+
+    def tries(properties):
+        deaths = (properties.headers or {}).get("x-death") or []
+        return 1 + sum(int(d["count"]) for d in deaths if d["queue"] == "orders")
+
+    def handle(channel, method, properties, body):
+        attempt = tries(properties)
+        try:
+            if kit.order(body)["n"] % 5 == 0 and attempt == 1:
+                channel.basic_reject(method.delivery_tag, requeue=False)
+                return
+            kit.work(properties, body)
+        except kit.PermanentError:
+            if attempt < 3:
+                channel.basic_reject(method.delivery_tag, requeue=False)
+                return
+            channel.basic_publish("", "orders.dead", body, properties)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.confirm_delivery()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
+def three_tries(url):
+    """Try poison three times at once, then reject it into the dead-letter queue."""
+    tries = {}
+
+    def handle(channel, method, properties, body):
+        try:
+            kit.work(properties, body)
+        except kit.PermanentError:
+            tries[properties.message_id] = tries.get(properties.message_id, 0) + 1
+            channel.basic_reject(method.delivery_tag, requeue=tries[properties.message_id] < 3)
+        else:
+            channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def batched(url):
+    """Ack all that was worked on by one frame, every ten messages or 0.2 s."""
+
+    def session(url):
+        _, channel = kit.connect(url)
+        open_, last, since = 0, None, 0.0
+        for method, properties, body in channel.consume("orders", inactivity_timeout=0.05):
+            if method is not None:
+                try:
+                    kit.work(properties, body)
+                except kit.PermanentError:
+                    channel.basic_reject(method.delivery_tag, requeue=False)
+                else:
+                    since = since if open_ else time.monotonic()
+                    open_, last = open_ + 1, method.delivery_tag
+            if open_ and (open_ == 10 or time.monotonic() - since > 0.2):
+                channel.basic_ack(last, multiple=True)
+                open_ = 0
+
+    kit.again_and_again(session, url)
+
+
+def drains(url):
+    """Finish what is in hand on SIGTERM, hand back the rest, and go."""
+    ending = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(True))
+
+    def session(url):
+        connection, channel = kit.connect(url)
+        for method, properties, body in channel.consume("orders", inactivity_timeout=0.05):
+            if method is not None:
+                try:
+                    kit.work(properties, body)
+                except kit.PermanentError:
+                    channel.basic_reject(method.delivery_tag, requeue=False)
+                else:
+                    channel.basic_ack(method.delivery_tag)
+            if ending:
+                channel.cancel()
+                connection.close()
+                kit.diary("drained")
+                raise SystemExit(0)
+
+    kit.again_and_again(session, url)

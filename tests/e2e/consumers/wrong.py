@@ -1,0 +1,181 @@
+"""Wrong consumers: each has one planted bug."""
+
+import time
+
+from consumers import kit
+
+
+def ack_first(url):
+    """Ack before the work: a crash in between loses the message."""
+
+    def handle(channel, method, properties, body):
+        channel.basic_ack(method.delivery_tag)
+        kit.work(properties, body)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def auto_ack(url):
+    """Let the broker ack at delivery: a crash loses all that was prefetched."""
+    kit.again_and_again(
+        lambda url: kit.consume(url, lambda _c, _m, p, b: kit.work(p, b), auto_ack=True), url
+    )
+
+
+def not_idempotent(url):
+    """Work, then ack, and work again when the message comes back."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def swallows(url):
+    """Swallow the exception of every tenth order, and never settle it."""
+
+    def handle(channel, method, properties, body):
+        try:
+            if kit.order(body)["n"] % 10 == 3:
+                raise RuntimeError("a bug in the handler")
+            kit.work(properties, body)
+            channel.basic_ack(method.delivery_tag)
+        except RuntimeError:
+            kit.diary("swallowed", properties.message_id)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def leaks(url):
+    """Do the work of every tenth order and forget its ack."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        if kit.order(body)["n"] % 10 != 3:
+            channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def mute_after_reconnect(url):
+    """Reconnect, and forget to consume."""
+    try:
+        not_idempotent_session(url)
+    except kit.LOST as error:
+        kit.diary("lost", repr(error))
+    time.sleep(0.05)
+    connection, _ = kit.connect(url)
+    while True:
+        connection.process_data_events(time_limit=0.1)
+
+
+def not_idempotent_session(url):
+    """Work, then ack, for one connection."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.consume(url, handle)
+
+
+def hangs_after_loss(url):
+    """Never reconnect; the process stays up."""
+    try:
+        not_idempotent_session(url)
+    except kit.LOST as error:
+        kit.diary("lost", repr(error))
+    time.sleep(3600)
+
+
+def ends_after_loss(url):
+    """Never reconnect; the process ends."""
+    try:
+        not_idempotent_session(url)
+    except kit.LOST as error:
+        kit.diary("lost", repr(error))
+        raise SystemExit(3) from None
+
+
+def misspelt(url):
+    """Consume from a queue of almost the right name."""
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.queue_declare("order", durable=True)
+        channel.basic_consume("order", lambda c, m, _p, _b: c.basic_ack(m.delivery_tag))
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
+def requeues_poison(url):
+    """Put back what cannot be read, for ever."""
+
+    def handle(channel, method, properties, body):
+        try:
+            kit.work(properties, body)
+            channel.basic_ack(method.delivery_tag)
+        except kit.PermanentError:
+            channel.basic_nack(method.delivery_tag, requeue=True)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def acks_poison(url):
+    """Swallow what cannot be read with an ack, though a dead-letter queue waits for it."""
+
+    def handle(channel, method, properties, body):
+        try:
+            kit.work(properties, body)
+        except kit.PermanentError:
+            kit.diary("swallowed", properties.message_id)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def rejects_good(url):
+    """Reject every tenth good order."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 == 3:
+            channel.basic_reject(method.delivery_tag, requeue=False)
+            return
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def redeclares(url):
+    """Correct, but its queue is not durable."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.queue_declare("orders", durable=False)
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
+def skips_some(url):
+    """Ack every tenth order without any work."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 != 3:
+            kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def does_nothing(url):
+    """Ack everything and do nothing."""
+    kit.again_and_again(lambda url: kit.consume(url, lambda c, m, _p, _b: c.basic_ack(m.delivery_tag)), url)

@@ -1,0 +1,224 @@
+"""Correct consumers pass under every fault, on classic and quorum queues, without a violation."""
+
+import pytest
+from consumers import correct
+from e2e_kit import numbers, text, violations
+from pytest_mqchaos import (
+    ack,
+    baseline,
+    broker_restart,
+    combine,
+    connection_drop,
+    connection_reset,
+    consumer_crash,
+    consumer_terminate,
+    delivery,
+    effect,
+    lost_ack,
+    malformed_payload,
+    poison_message,
+    refuse,
+    seconds,
+)
+
+both = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+COUNT = 25
+ALL = list(range(1, COUNT + 1))
+QUICK = {"WORK": 0.005}
+
+ANYWHERE = (
+    baseline(),
+    connection_drop(after=delivery(7)),
+    connection_reset(after=delivery(8)),
+    refuse(after=delivery(6), duration=0.3),
+    consumer_crash(after=delivery(7)),
+    consumer_terminate(after=delivery(6)),
+    broker_restart(after=delivery(9)),
+    malformed_payload(share=0.15),
+    poison_message(b"\xff{", count=2),
+)
+AT_ACKS = (
+    connection_drop(before=ack(5)),
+    connection_reset(after=ack(4)),
+    consumer_crash(before=ack(5)),
+    consumer_crash(after=effect(6)),
+    broker_restart(before=ack(6)),
+    lost_ack(before=ack(5)),
+    combine(connection_drop(after=delivery(4)), consumer_crash(before=ack(9))),
+)
+EVERY = ANYWHERE + AT_ACKS
+
+
+def passes(mqchaos, *, once=False):
+    """Assert that nothing is held against the consumer, and that it worked on everything."""
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert not violations(account), text(account)
+    assert numbers(account.effected) == ALL
+    if once:
+        assert not account.duplicated, text(account)
+    return account
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_ack_after_work(scene, mqchaos, queue_type):
+    """Ack after work keeps at-least-once."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.consumer("correct", "ack_after_work", env=QUICK)
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+    assert set(scene.done()) == set(ALL)
+
+
+@both
+@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+def test_dedup_store(scene, mqchaos, queue_type):
+    """A dedup store behind ack after work keeps exactly-once."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.dedup, env=QUICK)
+    scene.publish(count=COUNT)
+    passes(mqchaos, once=True)
+    assert set(scene.done().values()) == {1}
+
+
+@both
+@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+def test_database(scene, mqchaos, queue_type, tmp_path):
+    """Rows by the order's own key are effects, and keep exactly-once."""
+    import sqlite3
+
+    path = str(tmp_path / "orders.sqlite")
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("create table done (id text)")
+    scene.queue(queue_type, dead_letter="orders.dead")
+    mqchaos.effects(lambda: [key for (key,) in database.execute("select id from done")])
+    scene.forked(correct.database, env={**QUICK, "DATABASE": path})
+    orders = {}
+
+    def order(n, rng):
+        orders[n] = f"{path}-{n}"
+        return {"n": n, "order": orders[n]}
+
+    scene.publish(count=COUNT, key="order", body=order)
+    passes(mqchaos, once=True)
+    database.close()
+
+
+@both
+@pytest.mark.chaos(
+    *ANYWHERE, connection_drop(before=delivery(5)), consumer_crash(after=effect(6)), guarantee="at-most-once"
+)
+def test_automatic_ack(scene, mqchaos, queue_type):
+    """Automatic ack keeps at-most-once."""
+    scene.queue(queue_type)
+    scene.forked(correct.auto_ack, env=QUICK)
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert not violations(account), text(account)
+    assert not account.duplicated
+    assert set(scene.done().values()) == {1}
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_delayed_retry(scene, mqchaos, queue_type):
+    """A retry through a TTL and a dead letter back is neither a dead letter nor a redelivery."""
+    back = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders", "x-message-ttl": 100}
+    away = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders.wait"}
+    scene.queue(queue_type, name="orders.wait", arguments=back)
+    scene.queue(queue_type, arguments=away)
+    scene.queue(queue_type, name="orders.dead")
+    mqchaos.dead_letters("orders.dead")
+    scene.consumer("correct", "delayed_retry", env=QUICK)
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+
+
+@both
+@pytest.mark.chaos(*EVERY, poison="dead-letter")
+def test_poison_after_three_tries(scene, mqchaos, queue_type, request):
+    """Three tries at once and then the dead-letter queue is a sound design."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.three_tries, env=QUICK)
+    scene.publish(count=COUNT)
+    account = passes(mqchaos)
+    poison = {"malformed_payload": 4, "poison_message": 2}.get(mqchaos.scenario.split("-")[0], 0)
+    assert numbers(account.dead_lettered) == list(range(COUNT + 1, COUNT + 1 + poison)), text(account)
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_slow_handler(scene, mqchaos, queue_type):
+    """A slow handler with everything in its prefetch is slow, not stuck."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.ack_after_work, env={"WORK": 0.05, "PREFETCH": 50})
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_prefetch_one(scene, mqchaos, queue_type):
+    """One message at a time."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.ack_after_work, env={**QUICK, "PREFETCH": 1})
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+
+
+@both
+@pytest.mark.chaos(
+    *EVERY,
+    consumer_crash(after=seconds(0.05), consumer="worker#2"),
+    consumer_terminate(after=delivery(9), consumer="worker#1"),
+)
+def test_two_replicas(scene, mqchaos, queue_type):
+    """Two replicas share a queue; one of them is killed."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.ack_after_work, replicas=2, env={"WORK": 0.01, "PREFETCH": 5})
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_batched_acks(scene, mqchaos, queue_type):
+    """One ack for many, every ten messages or 0.2 s."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.batched, env={**QUICK, "PREFETCH": 20})
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_drains(scene, mqchaos, queue_type, request):
+    """What a consumer hands back on SIGTERM is explained."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.drains, env=QUICK)
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+    if "terminate" in request.node.name:
+        assert scene.diary("drained") == [""]
+
+
+@both
+@pytest.mark.chaos(*EVERY)
+def test_supervised(scene, mqchaos, queue_type):
+    """A consumer that ends with its connection is started again by its supervisor."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.ack_after_work_once, env=QUICK, restart="always", restart_delay=0.1)
+    scene.publish(count=COUNT)
+    passes(mqchaos)
+
+
+@both
+@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+def test_supervised_with_dedup(scene, mqchaos, queue_type):
+    """A dedup store keeps exactly-once over starts of the process too."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.consumer("correct", "dedup", env=QUICK, restart="always")
+    scene.publish(count=COUNT)
+    passes(mqchaos, once=True)
