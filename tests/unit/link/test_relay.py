@@ -190,7 +190,7 @@ def test_a_reset_is_felt_on_an_idle_connection(stage: Stage) -> None:
 
 def test_a_cut_is_a_fin_even_when_the_client_is_talking(stage: Stage) -> None:
     """Bytes of the client that nobody read do not turn the FIN into an RST."""
-    client, broker = stage.consuming()
+    client, _ = stage.consuming()
 
     async def cut() -> None:
         for relay in stage.wire.connected():
