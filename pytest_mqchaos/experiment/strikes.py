@@ -202,7 +202,14 @@ class Strikes:
             for relay in [relay for replica in replicas for relay in self._relays_of(replica)]:
                 relay.cause = "fault"
                 relay.close("fault")
+        relays = [relay for replica in replicas for relay in self._relays_of(replica)]
         hit = [await self._thread.blocking(self._kill, replica, process) for replica in replicas]
+        if process == "main":
+            # The rest of the group may go on; what was said behind X dies all the same.
+            for relay in relays:
+                if relay.held:
+                    relay.cause = "fault"
+                    relay.close("fault")
         self._fired(moment, [replica.name for replica in replicas], changed=any(hit), actor="signal")
         if process == "child":
             await self._continue(replicas)

@@ -1,0 +1,552 @@
+"""What a strike does, and in which order: links, processes and a broker that only write down what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment import strikes as module
+from pytest_mqchaos.experiment.injection import Injection
+from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.faults import (
+    Fault,
+    broker_restart,
+    connection_drop,
+    connection_reset,
+    consumer_crash,
+    consumer_terminate,
+    lost_ack,
+    refuse,
+)
+from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.triggers import ack, confirm, delivery, effect, publish
+
+TIMEOUT = 5.0
+ID = "orders-k3f9-000003"
+
+
+class FakeRelay:
+    """A connection of a link."""
+
+    def __init__(self, log: list[str], link: str) -> None:
+        self.log = log
+        self.observer = SimpleNamespace(link=link)
+        self.cause: str | None = None
+        self.held = False
+        self.upstream_gone = asyncio.Event()
+        self.reading = True
+        self.upstream = SimpleNamespace(is_closing=lambda: False, is_reading=lambda: self.reading)
+        self.closed = False
+
+    def close(self, by: str, *, reset: bool = False) -> None:
+        if not self.closed:
+            self.closed = True
+            self.log.append(f"{'reset' if reset else 'close'} {self.observer.link} ({self.cause or by})")
+
+    def let_goodbye(self) -> None:
+        self.log.append(f"goodbye to {self.observer.link}")
+
+
+class FakeLink:
+    """A link: its wire and its route in one."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log, self.name = log, name
+        self.wire = self.route = self
+        self.relays = [FakeRelay(log, name)]
+        self.refused = 0
+        self.cuts = True
+        self.broker_up: Callable[[], bool] = lambda: True
+
+    def connected(self) -> list[FakeRelay]:
+        return [relay for relay in self.relays if not relay.closed]
+
+    def refuse(self) -> None:
+        self.refused += 1
+        self.log.append(f"refuse {self.name}")
+
+    async def welcome(self) -> None:
+        self.refused -= 1
+        self.log.append(f"welcome {self.name}")
+
+    def hold_new(self) -> None:
+        self.log.append(f"hold {self.name}")
+
+    def let_new(self) -> None:
+        self.log.append(f"let {self.name}")
+
+    async def reachable(self, *, timeout: float, what: str) -> None:
+        if not self.broker_up():
+            raise ChaosError(f"{what}: the broker did not greet within {timeout:g} s")
+        self.log.append(f"reach {self.name}")
+
+    def down(self) -> bool:
+        self.log.append(f"down {self.name}")
+        if self.cuts:
+            for relay in self.relays:
+                relay.upstream_gone.set()
+        return True
+
+    def up(self) -> None:
+        self.log.append(f"up {self.name}")
+
+
+class FakeReplica:
+    """A process."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log, self.name = log, name
+        self.alive = True
+        self.process = SimpleNamespace(stop=lambda: log.append(f"stop {name}"))
+        self.ending: Callable[[float], None] = lambda grace: None
+
+    def stop_and_wait(self, timeout: float) -> None:
+        self.log.append(f"stopped {self.name}")
+
+    def cont(self) -> None:
+        self.log.append(f"cont {self.name}")
+
+    def crash(self, process: str = "group") -> bool:
+        self.log.append(f"kill {process} of {self.name}")
+        return True
+
+    def begin_end(self, number: signal.Signals) -> None:
+        self.log.append(f"{number.name} {self.name}")
+
+    def finish_end(self, grace: float) -> float:
+        self.ending(grace)
+        return 0.0
+
+
+class FakeHeld:
+    """X, and what becomes of it."""
+
+    def __init__(self, log: list[str], relay: FakeRelay, fact: type = facts.Acked) -> None:
+        self.log, self.relay, self.at = log, relay, 0
+        link = relay.observer.link
+        more: dict[str, Any] = {"queue": "orders"} if fact is facts.Delivered else {}
+        if fact in (facts.Delivered, facts.Acked, facts.Nacked):
+            more["tag"] = 3
+        if fact is facts.Nacked:
+            more["requeue"] = True
+        self.found = [fact(at=0, link=link, connection=1, channel=1, message=ID, **more)]
+        self.arrives = True
+
+    async def pass_on(self) -> bool:
+        self.log.append("X passed")
+        return self.arrives
+
+    def take(self) -> None:
+        self.log.append("X taken")
+
+
+class Ground:
+    """Two replicas of a worker, an audit and the publisher."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.thread = LoopThread()
+        self.history = History("k3f9")
+        names = ("worker", "worker#2", "audit")
+        self.links = {name: FakeLink(self.log, name) for name in (*names, "publisher")}
+        self.all = [FakeReplica(self.log, name) for name in names]
+        self.broker_up = True
+        self.hand = SimpleNamespace(stop_app=self._stop, start_app=self._start)
+        self.strikes = Strikes(
+            history=self.history, thread=self.thread, links=self, consumers=self, broker=self.hand
+        )
+        for link in self.links.values():
+            link.broker_up = lambda: self.broker_up
+
+    actor = "toxiproxy"
+
+    def __iter__(self) -> Iterator[FakeLink]:
+        return iter(tuple(self.links.values()))
+
+    def named(self, name: str) -> FakeLink | None:
+        return self.links.get(name)
+
+    def replicas(self) -> list[FakeReplica]:
+        return self.all
+
+    def _stop(self) -> None:
+        self.log.append("broker stops")
+        self.broker_up = False
+        for link in self.links.values():
+            for relay in link.relays:
+                relay.upstream_gone.set()
+
+    def _start(self) -> None:
+        self.log.append("broker starts")
+        self.broker_up = True
+
+    def armed(self, fault: Fault) -> Armed:
+        return Armed(number=0, fault=fault, trigger=fault.trigger, position=fault.position, by_hand=False)
+
+    def strike(
+        self,
+        fault: Fault,
+        *,
+        link: str | None = "worker",
+        fact: type | None = facts.Acked,
+        arrives: bool = True,
+    ) -> Armed:
+        """Let a fault strike at a frame of a link; at none where `fact` is None."""
+        armed = self.armed(fault)
+        held = None
+        if fact is not None and link is not None:
+            held = FakeHeld(self.log, self.links[link].relays[0], fact)
+            held.arrives = arrives
+        self.thread.call(
+            self.strikes(armed, held, link, str(fault.trigger)), timeout=TIMEOUT, what="the strike"
+        )
+        return armed
+
+    @property
+    def fired(self) -> facts.FaultFired:
+        (found,) = [event for event in self.history if isinstance(event, facts.FaultFired)]
+        return found
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """Ground on which nothing is real."""
+    made = Ground()
+    try:
+        yield made
+    finally:
+        made.thread.close()
+
+
+# --- targets ---
+
+
+@pytest.mark.parametrize(
+    ("consumer", "link", "targets"),
+    [
+        (None, "worker", "worker"),
+        (None, "worker#2", "worker#2"),
+        (None, None, "worker, worker#2, audit"),
+        ("worker", "audit", "worker, worker#2"),
+        ("worker#2", "worker", "worker#2"),
+        ("*", "worker", "worker, worker#2, audit"),
+        ("audit", None, "audit"),
+        (None, "publisher", "publisher"),
+    ],
+)
+def test_whom_a_network_fault_hits(
+    ground: Ground, consumer: str | None, link: str | None, targets: str
+) -> None:
+    """By name all replicas, by number one, by default the one that X happened on, else every consumer."""
+    ground.strike(connection_drop(after=delivery(3), consumer=consumer), link=link, fact=None)
+    assert ground.fired.target == targets
+
+
+@pytest.mark.parametrize(
+    ("consumer", "link", "targets"),
+    [
+        (None, "worker#2", "worker#2"),
+        (None, "publisher", "worker, worker#2, audit"),
+        ("worker", "publisher", "worker, worker#2"),
+        ("worker#2", "worker", "worker#2"),
+    ],
+)
+def test_whom_a_process_fault_hits(
+    ground: Ground, consumer: str | None, link: str | None, targets: str
+) -> None:
+    """The publisher is no process: at its events every consumer is meant."""
+    ground.strike(consumer_crash(after=delivery(3), consumer=consumer), link=link, fact=None)
+    assert ground.fired.target == targets
+
+
+def test_nobody_to_hit_changes_nothing(ground: Ground) -> None:
+    """A link without a connection, a consumer that has ended: vacuous, not an error."""
+    ground.links["worker"].relays.clear()
+    ground.strike(connection_drop(after=delivery(3)), fact=None)
+    assert not ground.fired.changed
+
+
+# --- order ---
+
+
+def test_a_crash_after_an_ack(ground: Ground) -> None:
+    """Stop first, pass X on; end the connection of a group that stands, and kill it."""
+    ground.strike(consumer_crash(after=ack(3)))
+    assert ground.log == ["stopped worker", "X passed", "close worker (fault)", "kill group of worker"]
+    assert (ground.fired.changed, ground.fired.actor, ground.fired.message) == (True, "signal", ID)
+
+
+def test_a_crash_before_an_ack(ground: Ground) -> None:
+    """X dies with the process."""
+    ground.strike(consumer_crash(before=ack(3)))
+    assert ground.log == ["stopped worker", "X taken", "close worker (fault)", "kill group of worker"]
+
+
+def test_the_crash_of_the_first_process(ground: Ground) -> None:
+    """Its children may have connections of their own: only the one that stands at X ends with it."""
+    relay = FakeRelay(ground.log, "worker")
+    ground.links["worker"].relays.append(relay)
+    ground.links["worker"].relays[0].held = True
+    ground.strike(consumer_crash(before=ack(3), process="main"))
+    assert ground.log == ["stopped worker", "X taken", "kill main of worker", "close worker (fault)"]
+    assert not relay.closed
+
+
+def test_the_crash_of_a_child_lets_x_go(ground: Ground) -> None:
+    """The first process still has its connection, and goes on."""
+    ground.strike(consumer_crash(before=ack(3), process="child"))
+    assert ground.log == ["stopped worker", "kill child of worker", "cont worker"]
+
+
+def test_a_crash_elsewhere_lets_x_go(ground: Ground) -> None:
+    """X of a connection that is not struck is not lost by it."""
+    ground.strike(consumer_crash(before=ack(3), consumer="audit"))
+    assert "X taken" not in ground.log
+    ground.log.clear()
+    ground.strike(consumer_crash(before=publish(3)), link="publisher", fact=facts.Published)
+    assert "X taken" not in ground.log
+
+
+def test_a_termination_lets_x_go(ground: Ground) -> None:
+    """The process is asked while X is on its way, and may drain."""
+    armed = ground.strike(consumer_terminate(before=ack(3)))
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.log == ["stopped worker", "SIGTERM worker"]
+    assert any("ended 0.0" in event.text for event in ground.history if isinstance(event, facts.Noted))
+
+
+def test_all_terminated_share_one_grace(ground: Ground) -> None:
+    """Three that hang do not take three times as long."""
+    given: list[float] = []
+    for replica in ground.all:
+        replica.ending = lambda grace: (given.append(grace), threading.Event().wait(0.05))[0]
+    armed = ground.strike(
+        consumer_terminate(after=delivery(3), consumer="*", grace=0.1), fact=facts.Delivered
+    )
+    assert armed.healed.wait(TIMEOUT)
+    assert given[0] <= 0.1
+    assert given[1] <= 0.06
+    assert given[2] <= 0.01
+
+
+def test_a_termination_that_fails_is_over(ground: Ground) -> None:
+    """Settling does not wait for it for ever."""
+
+    def fail(grace: float) -> None:
+        raise ChaosError("process group 7 runs as another user")
+
+    ground.all[0].ending = fail
+    armed = ground.strike(consumer_terminate(after=delivery(3)), fact=facts.Delivered)
+    assert armed.healed.wait(TIMEOUT)
+    assert "another user" in str(armed.error)
+
+
+def test_a_drop(ground: Ground) -> None:
+    """What comes in while the route is cut waits until it is up again."""
+    ground.strike(connection_drop(after=delivery(3)), fact=facts.Delivered)
+    assert ground.log == [
+        "X passed", "hold worker", "down worker", "close worker (fault)", "up worker", "let worker",
+    ]  # fmt: skip
+    assert ground.fired.actor == "toxiproxy"
+
+
+def test_a_reset(ground: Ground) -> None:
+    """The wire resets first, then the broker sees the end."""
+    ground.strike(connection_reset(before=ack(3)))
+    assert ground.log == [
+        "X taken", "hold worker", "reset worker (fault)", "down worker", "up worker", "let worker",
+    ]  # fmt: skip
+    assert ground.fired.actor == "wire"
+
+
+def test_a_cut_that_does_not_arrive_is_an_error(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Toxiproxy says that it cut, and the connection is there: nothing is what it seems."""
+    monkeypatch.setattr(module, "_CUT_TIMEOUT", 0.1)
+    ground.links["worker"].cuts = False
+    with pytest.raises(ChaosError, match="said that it cut worker, but its connection was open"):
+        ground.strike(connection_drop(after=delivery(3)), fact=None)
+    assert ground.log[-1] == "let worker"
+
+
+def test_a_cut_behind_a_client_that_takes_no_more(ground: Ground) -> None:
+    """Nobody reads a socket whose receiver is full, so its end does not show; it is cut all the same."""
+    ground.links["worker"].cuts = False
+    ground.links["worker"].relays[0].reading = False
+    ground.strike(connection_drop(after=delivery(3)), fact=None)
+    assert ground.fired.changed
+
+
+def test_an_x_that_may_not_have_arrived_is_told(ground: Ground) -> None:
+    """The moment was not exact, and the account says so."""
+    ground.strike(consumer_crash(after=ack(3)), arrives=False)
+    (noted,) = [event.text for event in ground.history if isinstance(event, facts.Noted)]
+    assert noted == (
+        "consumer_crash(after=ack(3)): ack(3) was passed on, and had not surely arrived when it struck"
+    )
+
+
+def test_processes_that_cannot_be_stopped_do_not_break_the_wire(ground: Ground) -> None:
+    """The strike itself will say so."""
+
+    def refuse_signal() -> None:
+        raise ChaosError("runs as another user")
+
+    ground.all[0].process.stop = refuse_signal
+    ground.strikes.stop_first(ground.armed(consumer_crash(after=ack(3))), "worker")
+    ground.strikes.stop_first(ground.armed(consumer_crash(after=ack(3))), "worker#2")
+    ground.strikes.stop_first(ground.armed(connection_drop(after=ack(3))), "worker#2")
+    assert ground.log == ["stop worker#2"]
+
+
+# --- refusal and restart ---
+
+
+def test_a_refusal_and_its_heal(ground: Ground) -> None:
+    """Nobody is welcome before the broker greets through the route."""
+    armed = ground.strike(refuse(after=delivery(3), duration=0.05), fact=facts.Delivered)
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.log == [
+        "X passed", "refuse worker", "hold worker", "down worker", "close worker (fault)", "let worker",
+        "up worker", "reach worker", "welcome worker",
+    ]  # fmt: skip
+
+
+def test_a_refusal_is_healed_once(ground: Ground) -> None:
+    """By hand and by its duration at the same time."""
+    armed = ground.strike(refuse(duration=0.01), fact=None)
+    handle = Injection(armed, ground.thread)
+    handle.heal()
+    handle.heal()
+    assert armed.healed.wait(TIMEOUT)
+    threading.Event().wait(0.05)
+    assert ground.log.count("welcome worker") == 1
+
+
+def test_overlapping_refusals(ground: Ground) -> None:
+    """The route stays down until the last of them is healed, and a drop in between does not open it."""
+    first = ground.strike(refuse(duration=60), fact=None)
+    second = ground.strike(refuse(duration=60), fact=None)
+    ground.log.clear()
+    Injection(first, ground.thread).heal()
+    assert ground.log == ["welcome worker"]
+    ground.strike(connection_drop(after=delivery(3)), fact=None)
+    assert "up worker" not in ground.log
+    Injection(second, ground.thread).heal()
+    assert ground.log[-3:] == ["up worker", "reach worker", "welcome worker"]
+    assert ground.links["worker"].refused == 0
+
+
+def test_a_restart(ground: Ground) -> None:
+    """All links refuse, the goodbye passes what is held, and all are welcome once the broker greets."""
+    ground.links["worker"].relays[0].held = True
+    ground.strike(broker_restart(before=ack(3)))
+    names = list(ground.links)
+    assert ground.log == [
+        "X taken", *(f"refuse {n}" for n in names), "goodbye to worker", "broker stops",
+        *(f"close {n} (broker)" for n in names), "broker starts",
+        *(f"reach {n}" for n in names), *(f"welcome {n}" for n in names),
+    ]  # fmt: skip
+    assert [type(event) for event in ground.history] == [
+        facts.BrokerStopped, facts.BrokerStarted, facts.FaultFired, facts.FaultHealed,
+    ]  # fmt: skip
+
+
+def test_a_restart_while_a_link_is_refused(ground: Ground) -> None:
+    """It does not wait for the other fault's end, and leaves the link refused."""
+    armed = ground.strike(refuse(duration=60), fact=None)
+    ground.log.clear()
+    ground.strike(broker_restart(after=delivery(3)), fact=None)
+    assert "reach worker" not in ground.log
+    assert "reach worker#2" in ground.log
+    assert ground.links["worker"].refused == 1
+    Injection(armed, ground.thread).heal()
+    assert ground.links["worker"].refused == 0
+
+
+def test_a_refusal_that_ends_while_the_broker_is_down(ground: Ground) -> None:
+    """Its heal waits until the broker is back."""
+    go = threading.Event()
+    stop = ground.hand.start_app
+    ground.hand.start_app = lambda: (go.wait(TIMEOUT), stop())
+    armed = ground.strike(refuse(duration=0.05), fact=None)
+
+    async def restart() -> None:
+        ground.thread.spawn(ground.strikes(ground.armed(broker_restart()), None, None, "by hand"))
+
+    ground.thread.call(restart(), timeout=TIMEOUT, what="a restart")
+    assert not armed.healed.wait(0.15)
+    go.set()
+    assert armed.healed.wait(TIMEOUT)
+    assert armed.error is None
+
+
+def test_a_restart_that_fails_lets_clients_in_again(ground: Ground) -> None:
+    """Whatever happens, no link stays refused."""
+
+    def fail() -> None:
+        raise ChaosError("rabbitmqctl: timeout")
+
+    ground.hand.stop_app = fail
+    with pytest.raises(ChaosError, match="rabbitmqctl"):
+        ground.strike(broker_restart(after=delivery(3)), fact=None)
+    assert [link.refused for link in ground] == [0] * 4
+
+
+# --- lost acks ---
+
+
+def test_a_lost_ack(ground: Ground) -> None:
+    """Its frame is swallowed, and the connection reset."""
+    ground.strike(lost_ack(before=ack(3)))
+    assert ground.log == ["X taken", "reset worker (fault)"]
+    assert (ground.fired.target, ground.fired.actor) == ("worker", "wire")
+
+
+@pytest.mark.parametrize(
+    ("fault", "fact"),
+    [
+        (lost_ack(after=ack(3)), facts.Acked),
+        (lost_ack(after=delivery(3)), facts.Delivered),
+        (lost_ack(before=delivery(3)), facts.Delivered),
+    ],
+    ids=str,
+)
+def test_a_lost_ack_at_another_moment(ground: Ground, fault: Fault, fact: type) -> None:
+    """The first ack after it: it waits."""
+    armed = ground.strike(fault, fact=fact)
+    assert armed.swallow == "worker"
+    assert ground.log == (["X passed"] if fault.position == "after" else [])
+    assert not armed.fired
+
+
+def test_a_lost_ack_after_a_confirm_is_anybodys(ground: Ground) -> None:
+    """The publisher acknowledges nothing."""
+    assert ground.strike(lost_ack(after=confirm(3)), link="publisher", fact=facts.Confirmed).swallow == "*"
+    armed = ground.strike(
+        lost_ack(after=confirm(3), consumer="audit"), link="publisher", fact=facts.Confirmed
+    )
+    assert armed.swallow == "audit"
+
+
+def test_a_lost_ack_after_an_effect(ground: Ground) -> None:
+    """The settlement that is held behind the effect is the first ack after it, if it is an ack."""
+    armed = ground.armed(lost_ack(after=effect(3)))
+    armed.position = "before"
+    for fact, log in ((facts.Nacked, []), (facts.Acked, ["X taken", "reset worker (fault)"])):
+        armed.swallow = None
+        held = FakeHeld(ground.log, ground.links["worker"].relays[0], fact)
+        ground.thread.call(
+            ground.strikes(armed, held, "worker", "effect(3)"), timeout=TIMEOUT, what="the strike"
+        )
+        assert ground.log == log
+    assert armed.fired
