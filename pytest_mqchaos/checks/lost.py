@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.checks.causes import end_of_holder, fault_text, strike_near
-from pytest_mqchaos.checks.fates import Fate, fates, queue_facts
+from pytest_mqchaos.checks.causes import end_of_holder, fault_text, listed, strike_near
+from pytest_mqchaos.checks.fates import Fate, Whereabouts, fates, queue_facts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
@@ -22,7 +22,9 @@ def check(case: Case) -> list[Finding]:
     """Find what was lost and by whom; what a broker's stop took away is `persistence_loss`."""
     groups = Groups(case, "lost")
     progress = _Progress(case)
+    where: Whereabouts | None = None
     for fate in fates(case):
+        where = where or Whereabouts(case)
         by_consumer = fate.accepted
         if case.evidence == "unknown" and by_consumer:
             groups.add(
@@ -38,7 +40,7 @@ def check(case: Case) -> list[Finding]:
         elif by_consumer:
             groups.add(_unsure(fate, _by_consumer(case, progress, _idle(by_consumer))), fate.record.id)
         elif fate.stop is None:
-            groups.add(_unsure(fate, _otherwise(case, fate.record)), fate.record.id)
+            groups.add(_unsure(fate, _otherwise(case, where, fate.record)), fate.record.id)
     return groups.findings()
 
 
@@ -127,11 +129,11 @@ def _what_happened(case: Case, progress: _Progress, last: Delivery) -> tuple[str
     return f"no fault explains it: {last.link} acknowledged it and did not work on it", None
 
 
-def _otherwise(case: Case, record: Record) -> Reason:
+def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
     """Attribute a loss that no ack explains."""
-    for copy in record.copies:
-        if copy.settlement == "dropped":
-            return _dropped(case, copy)
+    dropped = [copy for copy in record.copies if copy.settlement == "dropped"]
+    if len(dropped) > sum(copy.deaths is not None for copy in record.copies):
+        return _dropped(case, where, dropped[-1])
     for copy in record.copies:
         if copy.settlement == "auto" and (last := copy.last) is not None:
             strike = strike_near(case, last.link, last.at)
@@ -162,7 +164,7 @@ def _otherwise(case: Case, record: Record) -> Reason:
     )
 
 
-def _dropped(case: Case, copy: Copy) -> Reason:
+def _dropped(case: Case, where: Whereabouts, copy: Copy) -> Reason:
     link = "" if copy.last is None else copy.last.link
     state = queue_facts(case, copy.queue)
     exchange = None if state is None else state.dead_letter_exchange
@@ -170,9 +172,20 @@ def _dropped(case: Case, copy: Copy) -> Reason:
         claim = f"lost by policy: rejected by {link}, and `{copy.queue}` has no dead-letter exchange"
         mend = f"give `{copy.queue}` a dead-letter exchange, or requeue what can be tried again"
         return Reason(detail="by_policy", claim=claim, mend=mend)
-    claim = f"lost by policy: rejected by {link}, and dead letters of `{copy.queue}` reached no queue"
-    return Reason(detail="by_policy", claim=claim,
-                  mend=f"bind a queue to the dead-letter exchange {exchange!r}")  # fmt: skip
+    targets = where.roles.targets(copy.queue)
+    if not targets:
+        claim = f"lost by policy: rejected by {link}, and dead letters of `{copy.queue}` reached no queue"
+        mend = f"bind a queue to the dead-letter exchange {exchange!r}"
+        return Reason(detail="by_policy", claim=claim, mend=mend)
+    at = copy.since if copy.last is None or copy.last.settled_at is None else copy.last.settled_at
+    strike = strike_near(case, "broker", at)
+    return Reason(
+        detail="by_broker",
+        claim=f"lost by the broker: rejected by {link}, and its dead letter never came to {listed(targets)}",
+        cause="" if strike is None else fault_text(case, strike.event.fault),
+        fault=None if strike is None else strike.event.fault,
+        mend='dead-letter at least once (quorum queues: x-dead-letter-strategy="at-least-once")',
+    )
 
 
 def _removed(case: Case, record: Record, queue: str) -> Reason | None:

@@ -8,7 +8,7 @@ import pytest
 from check_builders import Run, found, only, queue
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.faults import connection_drop, consumer_crash
+from pytest_mqchaos.model.faults import broker_restart, connection_drop, consumer_crash
 from pytest_mqchaos.model.triggers import ack, delivery
 
 
@@ -251,6 +251,18 @@ def test_a_dead_letter_that_reached_no_queue() -> None:
         finding.claim == "lost by policy: rejected by worker, and dead letters of `orders` reached no queue"
     )
     assert "'dlx'" in finding.mend
+
+
+def test_a_dead_letter_that_the_broker_dropped() -> None:
+    """A rejected message whose dead-letter queue is there and never had it is the broker's loss, with its restart."""
+    run = Run(1).subscribe().publish().plan(broker_restart(after=delivery(1)))
+    run.deliver(1)
+    run.fire(0, "broker").restart_broker().subscribe().nack(run.deliver(1, redelivered=True), requeue=False)
+    back = {"dead_letter_exchange": "", "dead_letter_routing_key": "orders", "message_ttl": 0.1}
+    orders = queue("orders", type="quorum", dead_letter_exchange="", dead_letter_routing_key="wait")
+    finding = only(run.settled(orders, queue("wait", **back)), "lost")
+    assert (finding.name, finding.cause) == ("lost:by_broker", "broker_restart(after=delivery(1))")
+    assert finding.claim == "lost by the broker: rejected by worker, and its dead letter never came to `wait`"
 
 
 def test_automatic_ack_on_a_connection_that_was_cut() -> None:
