@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from pytest_mqchaos.consumers import commands, ending
 from pytest_mqchaos.consumers.addresses import LinkAddress, environment
 from pytest_mqchaos.consumers.forked import fork
-from pytest_mqchaos.consumers.replica import Replica, Restart
+from pytest_mqchaos.consumers.policy import Policy
+from pytest_mqchaos.consumers.replica import Replica
 from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.model.history import History
@@ -46,11 +46,11 @@ class Consumer:
         __tracebackhide__ = True
         self.name = name
         self.queues = tuple(queues)
-        self.restart_policy = _policy(restart)
+        self.restart_policy = Policy(restart, restart_delay).kind
         self.cwd = _directory(cwd)
         self._env = env
         self._args = _arguments(args)
-        self._restart_delay = _delay(restart_delay)
+        self._restart_delay = restart_delay
         self._history = history
         self._guard = fork_guard
         self._supervisor = Supervisor(f"mqchaos-starts-{name}")
@@ -71,8 +71,7 @@ class Consumer:
             output=output,
             launch=self._launcher(target, link, env, output),
             supervisor=self._supervisor,
-            restart=self.restart_policy,
-            restart_delay=self._restart_delay,
+            policy=Policy(self.restart_policy, self._restart_delay),
             history=self._history,
         )
 
@@ -245,21 +244,6 @@ class Consumer:
     def __repr__(self) -> str:
         """One line: name and pids."""
         return f"<consumer {self.name}: {', '.join(map(str, self.pids)) or 'not running'}>"
-
-
-def _policy(restart: object) -> Restart:
-    __tracebackhide__ = True
-    for policy in get_args(Restart):
-        if restart == policy:
-            return policy  # type: ignore[no-any-return]
-    raise UsageError(f"consumer(): restart={restart!r}: 'on-fault', 'always' or 'never'")
-
-
-def _delay(value: object) -> float:
-    __tracebackhide__ = True
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise UsageError(f"consumer(): restart_delay={value!r}: seconds, 0 or more")
-    return float(value)
 
 
 def _arguments(args: object) -> tuple[object, ...]:

@@ -7,22 +7,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from pytest_mqchaos.consumers import failure, proc
 from pytest_mqchaos.consumers.addresses import LinkAddress
+from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.process import Ender, Process
 from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
 
-__all__ = ["Replica", "Restart"]
+__all__ = ["Replica"]
 
-Restart = Literal["on-fault", "always", "never"]
-
-_MOST_RESTARTS = 20
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 _KILL_TIMEOUT = 10.0
 _CHILD_FAULT = 5.0
 """Seconds within which an end of the first process is put down to the kill of its child."""
@@ -37,8 +33,7 @@ class Replica:
         output: the file that all its processes write to.
         launch: starts a process of it and returns the pid; called on the supervisor's thread.
         supervisor: the thread that starts it.
-        restart: when it is started again.
-        restart_delay: seconds before that.
+        policy: when it is started again.
         history: where its starts and ends go.
     """
 
@@ -50,8 +45,7 @@ class Replica:
         output: Path,
         launch: Callable[[], int],
         supervisor: Supervisor,
-        restart: Restart,
-        restart_delay: float,
+        policy: Policy,
         history: History,
     ) -> None:
         self.name = link.name
@@ -64,12 +58,11 @@ class Replica:
         """Why it could not be started again."""
         self._launch = launch
         self._supervisor = supervisor
-        self._restart = restart
-        self._restart_delay = restart_delay
+        self._policy = policy
         self._history = history
         self._lock = threading.Lock()
-        self._restarts = 0
         self._restarting = False
+        self._decided: Process | None = None
         self._over = threading.Event()
         self._output_start = 0
 
@@ -89,7 +82,7 @@ class Replica:
     def restarting(self) -> bool:
         """Whether it is about to be started again, or has just ended and that is not decided yet."""
         own = self.process
-        return self._restarting or (own is not None and not own.alive and not own.handled.is_set())
+        return self._restarting or (own is not None and not own.alive and own is not self._decided)
 
     @property
     def over(self) -> bool:
@@ -263,8 +256,9 @@ class Replica:
     def _ended(self, process: Process) -> None:
         """Record an end, and have it started again where its policy says so. On the process's waiting thread."""
         with self._lock:
-            again = not self._over.is_set() and self._wants_restart(process.ender)
+            again = not self._over.is_set() and self._policy.again(process.ender)
             self._restarting = again
+            self._decided = process
         self._history.append(
             facts.ConsumerEnded(
                 at=now(),
@@ -275,14 +269,8 @@ class Replica:
                 restarts=again,
             )
         )
-        if again and not self._supervisor.later(self._pause(process), self._start_again):
+        if again and not self._supervisor.later(self._policy.pause(process.ender), self._start_again):
             self._restarting = False
-
-    def _pause(self, process: Process) -> float:
-        """Seconds before a restart: longer each time it ends by itself, as a supervisor backs off."""
-        if process.ender == "fault":
-            return self._restart_delay
-        return max(self._restart_delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * float(2 ** (self._restarts - 1))))
 
     def _start_again(self) -> None:
         try:
@@ -295,13 +283,3 @@ class Replica:
             self._restarting = False
             with self._history.changed:
                 self._history.changed.notify_all()
-
-    def _wants_restart(self, ender: Ender) -> bool:
-        if ender == "plugin" or self._restart == "never":
-            return False
-        if ender == "fault":
-            return True
-        if self._restart == "always" and self._restarts < _MOST_RESTARTS:
-            self._restarts += 1
-            return True
-        return False

@@ -53,7 +53,7 @@ def test_the_end_kills_what_ignores_it(bench: Any) -> None:
     pid = consumer.pids[0]
     started = time.monotonic()
     consumer.end_all(0.2)
-    assert 0.2 <= time.monotonic() - started < 5.0
+    assert 0.2 <= time.monotonic() - started < 8.0
     assert consumer.exit_code == -signal.SIGKILL
     assert notes(bench) == [f"worker (pid {pid}) ignored SIGTERM and was killed"]
 
@@ -67,8 +67,8 @@ def test_the_grace_counts_from_the_asking(bench: Any) -> None:
     for consumer in made:
         consumer.begin_end()
     for consumer in made:
-        consumer.end_all(0.4)
-    assert time.monotonic() - started < 0.75
+        consumer.end_all(2.0)
+    assert time.monotonic() - started < 3.9
     assert len(notes(bench)) == 4
 
 

@@ -1,0 +1,55 @@
+"""When a consumer is started again."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pytest_mqchaos.consumers.process import Ender
+from pytest_mqchaos.errors import UsageError
+
+__all__ = ["Policy", "Restart"]
+
+Restart = Literal["on-fault", "always", "never"]
+
+_MOST_RESTARTS = 20
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
+
+
+class Policy:
+    """The restart policy of one replica, with what it has used up.
+
+    Args:
+        kind: `on-fault`: whenever a process fault ended it. `always`: also when it ends by itself, at most 20
+            times. `never`.
+        delay: seconds before a start.
+
+    Raises:
+        UsageError: if one is out of range.
+    """
+
+    def __init__(self, kind: object, delay: object) -> None:
+        __tracebackhide__ = True
+        if kind not in get_args(Restart):
+            raise UsageError(f"consumer(): restart={kind!r}: 'on-fault', 'always' or 'never'")
+        if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < float("inf"):
+            raise UsageError(f"consumer(): restart_delay={delay!r}: seconds, 0 or more")
+        self.kind: Restart = kind  # type: ignore[assignment]
+        self.delay = float(delay)
+        self._used = 0
+
+    def again(self, ender: Ender) -> bool:
+        """Whether it is started again after an end by `ender`; to be asked once an end."""
+        if ender == "plugin" or self.kind == "never":
+            return False
+        if ender == "fault":
+            return True
+        if self.kind == "always" and self._used < _MOST_RESTARTS:
+            self._used += 1
+            return True
+        return False
+
+    def pause(self, ender: Ender) -> float:
+        """Seconds before a start: longer each time it ends by itself, as a supervisor backs off."""
+        if ender == "fault":
+            return self.delay
+        return max(self.delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * float(2 ** (self._used - 1))))
