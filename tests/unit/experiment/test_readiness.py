@@ -1,0 +1,178 @@
+"""When a consumer is ready, and what is said of one that is not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.readiness import await_ready
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History
+
+
+class FakeReplica:
+    """A process, and what it left behind."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+        self.restarting = False
+        self.elsewhere: list[str] = []
+
+    def describe_failure(self) -> str:
+        return "it wrote nothing"
+
+    def foreign_connections(self) -> list[str]:
+        return self.elsewhere
+
+
+class Ground:
+    """A run whose history the test writes."""
+
+    def __init__(self, *, replicas: int = 1, queues: tuple[str, ...] = ()) -> None:
+        names = ["worker", *(f"worker#{n}" for n in range(2, replicas + 1))]
+        self.history = History("k3f9")
+        self.consumer = SimpleNamespace(replicas=[FakeReplica(name) for name in names], queues=queues)
+        self.wires = {name: SimpleNamespace(upstream_error="") for name in names}
+        self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
+
+    def ready(self, *, timeout: float = 0.02, since: int = 0) -> None:
+        await_ready(self, self.consumer, since=since, timeout=timeout)
+
+    def opened(self, link: str = "worker") -> None:
+        self.history.append(facts.LinkOpened(at=0, link=link, connection=1))
+
+    def subscribed(self, queue: str, link: str = "worker") -> None:
+        self.history.append(
+            facts.Subscribed(at=0, link=link, connection=1, channel=1, consumer_tag="c", queue=queue)
+        )
+
+    def declared(self, queue: str, *, exclusive: bool) -> None:
+        self.history.append(
+            facts.QueueDeclared(
+                at=0, link="worker", connection=1, channel=1, queue=queue, exclusive=exclusive
+            )
+        )
+
+    def trouble(self) -> str:
+        with pytest.raises(ChaosError) as caught:
+            self.ready()
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+
+def test_any_queue_will_do() -> None:
+    """Where none was named."""
+    ground = Ground()
+    ground.subscribed("orders")
+    ground.ready()
+
+
+def test_polling_is_reading() -> None:
+    """`basic.get` counts as a subscription does."""
+    ground = Ground()
+    ground.history.append(facts.Polled(at=0, link="worker", connection=1, channel=1, queue="orders"))
+    ground.ready()
+
+
+def test_a_queue_of_its_own_is_none() -> None:
+    """An exclusive queue is for replies or commands; a shared one that is declared is not."""
+    ground = Ground()
+    ground.declared("amq.gen-1", exclusive=True)
+    ground.subscribed("amq.gen-1")
+    assert (
+        ground.trouble()
+        == "worker did not consume any queue within 0.02 s: it reads amq.gen-1; it wrote nothing"
+    )
+    ground.declared("orders", exclusive=False)
+    ground.subscribed("orders")
+    ground.ready()
+
+
+def test_all_queues_named_are_wanted() -> None:
+    """One of two is not enough."""
+    ground = Ground(queues=("billing", "shipping"))
+    ground.subscribed("billing")
+    assert ground.trouble().startswith(
+        "worker did not consume billing and shipping within 0.02 s: it reads billing;"
+    )
+    ground.subscribed("shipping")
+    ground.ready()
+
+
+def test_every_replica_is_waited_for() -> None:
+    """And the one that is missing is named."""
+    ground = Ground(replicas=2)
+    ground.subscribed("orders")
+    assert ground.trouble().startswith("worker#2 did not consume any queue")
+    ground.subscribed("orders", link="worker#2")
+    ground.ready()
+
+
+def test_what_was_before_its_start_is_not_its() -> None:
+    """A consumer that is started again reads anew."""
+    ground = Ground()
+    ground.subscribed("orders")
+    with pytest.raises(ChaosError):
+        ground.ready(since=len(ground.history))
+
+
+def test_it_is_noticed_as_it_happens() -> None:
+    """Without waiting for a deadline."""
+    ground = Ground()
+    threading.Timer(0.02, ground.subscribed, ("orders",)).start()
+    started = time.monotonic()
+    ground.ready(timeout=10)
+    assert time.monotonic() - started < 5
+
+
+def test_one_that_ended() -> None:
+    """At once, with how it ended."""
+    ground = Ground()
+    ground.consumer.replicas[0].alive = False
+    assert ground.trouble() == "worker ended before it consumed: it wrote nothing"
+
+
+def test_one_that_is_being_restarted_has_its_time() -> None:
+    """A supervisor may need two tries."""
+    ground = Ground()
+    ground.consumer.replicas[0].alive = False
+    ground.consumer.replicas[0].restarting = True
+    threading.Timer(0.02, ground.subscribed, ("orders",)).start()
+    ground.ready(timeout=10)
+
+
+def test_connected_and_silent() -> None:
+    """It came through its link and subscribed to nothing."""
+    ground = Ground()
+    ground.opened()
+    assert "it is connected and has subscribed to nothing" in ground.trouble()
+
+
+def test_connected_elsewhere() -> None:
+    """To which broker, and where its address is."""
+    ground = Ground()
+    ground.consumer.replicas[0].elsewhere = ["127.0.0.1:5672"]
+    assert (
+        "it talks to 127.0.0.1:5672 instead of its link; take the address from $MQCHAOS_URL"
+        in ground.trouble()
+    )
+
+
+def test_a_link_that_leads_nowhere() -> None:
+    """That is not the consumer's fault."""
+    ground = Ground()
+    ground.wires["worker"].upstream_error = "Connect call failed"
+    assert "its link could not reach the broker (Connect call failed)" in ground.trouble()
+
+
+def test_never_connected() -> None:
+    """With where its address is."""
+    assert (
+        "it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
+        in Ground().trouble()
+    )
