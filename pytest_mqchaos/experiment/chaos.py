@@ -45,7 +45,7 @@ class Chaos:
         self._work = Work(run)
         self._timings: dict[str, float] = {}
         self._opened = time.monotonic()
-        self._judged_at = -1
+        self._judged_at: tuple[int, ...] = ()
         self._account: Account | None = None
         self._on_account = on_account
         self._closed = False
@@ -299,7 +299,8 @@ class Chaos:
             ChaosError: if the test itself, or the ground under it, is at fault.
         """
         __tracebackhide__ = True
-        if self._judged_at != self._doings():
+        fresh = self._judged_at != self._doings()
+        if fresh:
             self._settle(None)
         started = time.monotonic()
         self._run.disarm()
@@ -341,16 +342,18 @@ class Chaos:
             effect_timeout=run.test.effect_timeout,
         )
         end = settling.wait()
+        judged_at = self._doings()
         run.remember_consumers()
         run.read_resting()
         self._work.nothing_confirmed()
         run.history.append(end)
-        self._judged_at = self._doings()
+        self._judged_at = judged_at
         self._timings["settle"] = self._timings.get("settle", 0.0) + time.monotonic() - started
 
-    def _doings(self) -> int:
-        """What would make the last verdict stale: publications and faults since."""
-        return len(self._run.publications) * 1000 + len(self._run.injector.armed)
+    def _doings(self) -> tuple[int, ...]:
+        """What would make the last verdict stale: publications and faults since, and those that struck since."""
+        armed = self._run.injector.armed
+        return len(self._run.publications), len(armed), sum(one.fired or one.striking for one in armed)
 
     def sections(self) -> list[tuple[str, str]]:
         """Titles and texts that a failing test shows: the consumers' last output, the faults, the broker's log."""
