@@ -157,10 +157,10 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
         to = "" if last is None else f" to {last.link}"
         claim = f"lost in transit: delivered{to}, never acknowledged, never delivered again"
         return Reason(detail="in_transit", claim=claim)
-    where = f"`{queue}`" if queue else "the broker"
+    place = f"`{queue}`" if queue else "the broker"
     return Reason(
         detail="by_broker",
-        claim=f"lost by the broker: confirmed, never delivered, and {where} holds it no more",
+        claim=f"lost by the broker: confirmed, never delivered, and {place} holds it no more",
     )
 
 
