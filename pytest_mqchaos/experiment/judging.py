@@ -25,7 +25,7 @@ def judged_events(events: Sequence[Event]) -> list[Event]:
         (i for i, event in enumerate(events) if isinstance(event, facts.SettleEnded)), default=len(events)
     )
     after = [
-        e for e in events[last + 1 :] if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken)
+        e for e in events[last + 1 :] if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken | facts.Noted)
     ]
     return [*events[: last + 1], *after]
 
