@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pytest_mqchaos.errors import ServerUnavailable
 
@@ -25,7 +26,6 @@ __all__ = ["Container", "Engine", "ExecStream"]
 
 _LOOPBACK = "127.0.0.1"
 _STDOUT = 1
-_HERE = ("http+docker://local", "http://localhost", "http://127.", "https://localhost", "https://127.")
 
 
 class Engine:
@@ -48,7 +48,11 @@ class Engine:
         """
         import docker
         from docker.errors import DockerException
+        from docker.utils import kwargs_from_env
 
+        address = urlsplit(str(kwargs_from_env().get("base_url", "")))
+        if address.hostname and address.scheme != "unix" and not _is_here(address.hostname):
+            raise ServerUnavailable(f"the Docker engine at {address.netloc} is not on this host")
         client = None
         try:
             client = docker.from_env(timeout=int(timeout))
@@ -58,10 +62,6 @@ class Engine:
                 client.close()
             raise ServerUnavailable(f"the Docker engine does not answer ({_one_line(error)})") from None
         engine = cls(client, run)
-        address = client.api.base_url
-        if not address.startswith(_HERE):
-            engine.close()
-            raise ServerUnavailable(f"the Docker engine at {address} is not on this host")
         client.api.timeout = 120
         return engine
 
@@ -262,6 +262,10 @@ def _gone() -> tuple[type[Exception], ...]:
     from docker.errors import DockerException
 
     return (DockerException, requests.RequestException, OSError)
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _name_and_tag(image: str) -> tuple[str, str]:

@@ -57,7 +57,7 @@ class ToxiproxyServer:
     place: str
     _running: _Running
     _published: dict[int, int] | None = None
-    _given: dict[str, int] = field(default_factory=dict)
+    _given: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -72,15 +72,13 @@ class ToxiproxyServer:
             ChaosError: every published port of the container is in use.
 
         """
-        if self._published is None:
-            [port] = free_ports(1)
-            listen = f"{LOOPBACK}:{port}"
-            return listen, (LOOPBACK, port)
         with self._lock:
+            if self._published is None:
+                return self._any_port()
             for inner, outer in self._published.items():
                 listen = f"0.0.0.0:{inner}"
                 if listen not in self._given:
-                    self._given[listen] = outer
+                    self._given.add(listen)
                     return listen, (LOOPBACK, outer)
         raise ChaosError(
             f"all {len(self._published)} links of the Toxiproxy container are in use: "
@@ -89,7 +87,15 @@ class ToxiproxyServer:
 
     def release(self, listen: str) -> None:
         """Take back a listen address that no proxy uses any more."""
-        self._given.pop(listen, None)
+        self._given.discard(listen)
+
+    def _any_port(self) -> tuple[str, tuple[str, int]]:
+        """A port of this host that was not handed out: nobody may listen on those that were, yet."""
+        while True:
+            [port] = free_ports(1)
+            if (listen := f"{LOOPBACK}:{port}") not in self._given:
+                self._given.add(listen)
+                return listen, (LOOPBACK, port)
 
     def alive(self) -> bool:
         """Whether it runs."""

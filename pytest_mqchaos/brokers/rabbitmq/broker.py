@@ -52,8 +52,8 @@ class Ground(Protocol):
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the VM's process."""
 
-    def alive(self) -> bool:
-        """Whether the VM's process runs."""
+    def ended(self) -> str | None:
+        """How the VM's process ended; None while it runs."""
 
     def launch(self) -> None:
         """Start the VM that was killed, at the same address; does not wait for it."""
@@ -66,7 +66,12 @@ class Ground(Protocol):
 
 
 class RabbitMQ:
-    """A RabbitMQ of this run (see `Broker`); `ground` runs already and serves AMQP."""
+    """A RabbitMQ of this run (see `Broker`); `ground` was launched already.
+
+    Raises:
+        ChaosError: it ends, or does not serve in time.
+
+    """
 
     user = "guest"
     password = "guest"
@@ -78,7 +83,7 @@ class RabbitMQ:
         self.kind = ground.kind
         self.host = ground.host
         self.port = ground.port
-        self._await_boot()
+        self._await_serving()
         self.version: str = self._call("about", what="asking for the version")["version"]
 
     @property
@@ -135,7 +140,7 @@ class RabbitMQ:
     def start_app(self) -> None:
         """Start RabbitMQ inside its VM; returns when it serves AMQP at its old address."""
         self._call("start", what="starting RabbitMQ", timeout=BOOT_TIMEOUT)
-        self._await_amqp()
+        self._await_serving()
 
     def restart(self) -> None:
         """A clean stop and start inside the VM: about a second, the address stays."""
@@ -150,7 +155,7 @@ class RabbitMQ:
     def start_again(self) -> None:
         """Start the VM that was killed; returns when it serves AMQP."""
         self._ground.launch()
-        self._await_amqp()
+        self._await_serving()
 
     def freeze(self) -> None:
         """SIGSTOP to the VM: connections stay open and nothing answers."""
@@ -162,7 +167,7 @@ class RabbitMQ:
 
     def alive(self) -> bool:
         """Whether the VM's process runs (frozen counts, and so does one whose RabbitMQ was stopped)."""
-        return self._ground.alive()
+        return self._ground.ended() is None
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the broker's log."""
@@ -173,22 +178,25 @@ class RabbitMQ:
         self._shell.close()
         self._ground.stop()
 
-    def _await_amqp(self) -> None:
-        def lacking() -> str | None:
-            if not self._ground.alive():
-                raise ChaosError(f"RabbitMQ ended while it started: {one_line(self.log_tail(5))}")
-            return amqp_lacks(self.host, self.port)
+    def _await_serving(self) -> None:
+        what = f"RabbitMQ to serve AMQP at {self.host}:{self.port}"
+        wait_for(what, self._lacking, timeout=BOOT_TIMEOUT)
 
-        wait_for(f"RabbitMQ to serve AMQP at {self.host}:{self.port}", lacking, timeout=BOOT_TIMEOUT)
-        self._await_boot()
-
-    def _await_boot(self) -> None:
-        self._call("await", what="waiting for the end of RabbitMQ's start", timeout=30.0)
+    def _lacking(self) -> str | None:
+        """What it lacks to serve. Its VM is asked first: at a port that was taken another one may answer."""
+        if (how := self._ground.ended()) is not None:
+            raise ChaosError(f"it ended ({how}); its last words: {one_line(self.log_tail(6))}")
+        try:
+            if not self._call("running", what="its boot", timeout=1.0):
+                return "it boots"
+        except ChaosError as error:
+            return str(error)
+        return amqp_lacks(self.host, self.port)
 
     def _call(self, function: str, *arguments: str, what: str, timeout: float = CALL_TIMEOUT) -> Any:
         with self._lock:
             if self._shell.closed:
-                if not self._ground.alive():
+                if self._ground.ended() is not None:
                     raise ChaosError(f"{what}: RabbitMQ is down")
                 self._shell = self._ground.open_shell()
         return self._shell.call(function, arguments, timeout=timeout, what=what)

@@ -11,13 +11,11 @@ import secrets
 import signal
 from contextlib import suppress
 
-from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
-from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ
+from pytest_mqchaos.brokers.rabbitmq.broker import RabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.shell import Shell, shell_arguments
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.engine import Container, Engine
-from pytest_mqchaos.servers.process import free_ports, one_line
-from pytest_mqchaos.servers.waiting import wait_for
+from pytest_mqchaos.servers.process import free_ports
 
 __all__ = ["Contained", "start_container"]
 
@@ -57,25 +55,13 @@ def start_container(engine: Engine, *, image: str) -> RabbitMQ:
 
 
 def _awaited(ground: Contained, image: str) -> RabbitMQ:
-    def lacking() -> str | None:
-        if not ground.alive():
-            raise ChaosError("the container ended")
-        return amqp_lacks(ground.host, ground.port)
-
-    shell = None
     try:
-        shell = ground.open_shell()
-        wait_for(f"AMQP at {ground.host}:{ground.port}", lacking, timeout=BOOT_TIMEOUT, interval=0.05)
-        return RabbitMQ(ground, shell)
-    except BaseException as error:
-        words = one_line(ground.log_tail(5))
-        if shell is not None:
-            shell.close()
+        return RabbitMQ(ground, ground.open_shell())
+    except ChaosError as error:
         ground.stop()
-        if isinstance(error, ChaosError):
-            raise ServerUnavailable(
-                f"RabbitMQ from {image} did not start: {error}; its last words: {words}"
-            ) from None
+        raise ServerUnavailable(f"RabbitMQ from {image} did not start: {error}") from None
+    except BaseException:
+        ground.stop()
         raise
 
 
@@ -113,9 +99,9 @@ class Contained:
                 self._pid = self._shell.call("about", timeout=5.0, what=what)["pid"]
             self._shell.call("signal", [number.name.removeprefix("SIG"), self._pid], timeout=5.0, what=what)
 
-    def alive(self) -> bool:
-        """Whether the container runs."""
-        return self._container.running()
+    def ended(self) -> str | None:
+        """How the container ended; None while it runs."""
+        return None if self._container.running() else "with its container"
 
     def launch(self) -> None:
         """Start the container again, after the VM was killed."""
@@ -128,4 +114,6 @@ class Contained:
 
     def stop(self) -> None:
         """Kill and remove the container with its volumes; may be called again."""
+        if self._shell is not None:
+            self._shell.close()
         self._container.remove()

@@ -8,7 +8,7 @@
 %% is a new one. When its input ends, the one who asked is gone: it takes the broker with it.
 -module(mqchaos).
 -export([main/3]).
--export([about/0, await/0, census/1, topology/1, exists/2, create/2, delete/1, vhosts/0, stop/0, start/0, halt_node/0]).
+-export([about/0, running/0, census/1, topology/1, exists/2, create/2, delete/1, vhosts/0, stop/0, start/0, halt_node/0]).
 -export([look/1]).
 
 %%% The shell ------------------------------------------------------------------------------------------
@@ -67,10 +67,7 @@ about() ->
       otp => list_to_binary(erlang:system_info(otp_release))}.
 
 %% The listeners are up a little before the boot has ended.
-await() -> await(1000).
-
-await(0) -> error(stopped);
-await(Left) -> rabbit:is_running() orelse begin timer:sleep(10), await(Left - 1) end.
+running() -> rabbit:is_running().
 
 stop() -> rabbit:stop(), true.
 

@@ -15,8 +15,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
-from pytest_mqchaos.brokers.rabbitmq.broker import BOOT_TIMEOUT, RabbitMQ
+from pytest_mqchaos.brokers.rabbitmq.broker import RabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.find import Installation, find_installation
 from pytest_mqchaos.brokers.rabbitmq.layout import Layout, Ports
 from pytest_mqchaos.brokers.rabbitmq.shell import PipeStream, Shell, shell_arguments
@@ -45,10 +44,9 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
     for left in reversed(range(_TRIES)):
         node = Node(installation, directory / f"rabbitmq-{secrets.token_hex(3)}", run=run, trimmed=trimmed)
         try:
-            node.boot()
-            return RabbitMQ(node, node.shell)
+            return RabbitMQ(node, node.boot())
         except (ChaosError, OSError) as error:
-            failure, words, ended = str(error), node.last_words(), not node.alive()
+            failure, words, ended = str(error), node.last_words(), node.ended() is not None
             node.stop()
         except BaseException:
             node.stop()
@@ -58,7 +56,7 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
             break
         trimmed = trimmed and taken
     raise ServerUnavailable(
-        f"the RabbitMQ of {installation.home} did not start: {failure}; its last words: {words}"
+        f"the RabbitMQ of {installation.home} did not start: {failure}; its output: {words}"
     )
 
 
@@ -76,7 +74,6 @@ class Node:
         self._epmd: Child | None = None
         self._broker: Child | None = None
         self._shells: list[PipeStream] = []
-        self.shell: Shell
 
     @property
     def port(self) -> int:
@@ -88,19 +85,18 @@ class Node:
         """The process in words."""
         return f"process {self._broker.pid if self._broker else '-'}"
 
-    def boot(self) -> None:
-        """Start epmd, the VM and the shell, and wait until the broker serves AMQP.
+    def boot(self) -> Shell:
+        """Start epmd, the VM and the shell; does not wait for the VM.
 
         Raises:
-            ChaosError: one of them ended, or the wait took too long.
+            ChaosError: epmd ended.
             OSError: the folder cannot be written, or a program cannot be executed.
 
         """
         self.layout.write(self._cookie)
         self._start_epmd()
         self.launch()
-        self.shell = self.open_shell()
-        wait_for(f"RabbitMQ to serve AMQP at port {self.port}", self._lacking, timeout=BOOT_TIMEOUT)
+        return self.open_shell()
 
     def launch(self) -> None:
         """Start the VM, at the same address as before; does not wait for it."""
@@ -139,9 +135,11 @@ class Node:
         if number == signal.SIGSTOP:
             wait_for("RabbitMQ to stand still", lambda: awake(pid), timeout=5.0, interval=0.0005)
 
-    def alive(self) -> bool:
-        """Whether the VM's process runs."""
-        return self._broker is not None and self._broker.alive()
+    def ended(self) -> str | None:
+        """How the VM's process ended; None while it runs."""
+        if self._broker is None:
+            return "it was not started"
+        return None if self._broker.alive() else f"exit code {self._broker.end()}"
 
     def log_tail(self, lines: int) -> str:
         """The last lines of the broker's log, or of its output where it came to no log."""
@@ -178,9 +176,3 @@ class Node:
             return None
 
         wait_for(f"epmd at port {self._ports.epmd}", lacking, timeout=15.0)
-
-    def _lacking(self) -> str | None:
-        if not self.alive():
-            assert self._broker is not None
-            raise ChaosError(f"it ended with exit code {self._broker.end()}")
-        return amqp_lacks(self.host, self.port)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_mqchaos.errors import ChaosError
@@ -99,7 +99,7 @@ class Shell:
         self._lock = threading.Lock()
         self._closed = False
         self._noise = ""
-        source = (files(__package__) / "mqchaos.erl").read_bytes()
+        source = Path(__file__).with_name("mqchaos.erl").read_bytes()
         threading.Thread(target=self._listen, name="mqchaos-erl", daemon=True).start()
         self._send(base64.b64encode(source) + b"\n")
 
