@@ -36,6 +36,8 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
         if not missing:
             return
         for replica in missing:
+            if replica.trouble is not None:
+                raise replica.trouble
             if not replica.alive and not replica.restarting:
                 raise ChaosError(f"{replica.name} ended before it consumed: {replica.describe_failure()}")
         left = deadline - time.monotonic()

@@ -324,10 +324,14 @@ class Work:
         ]
         if not waiting:
             return
-        seen = [event for event in self._run.history.snapshot() if isinstance(event, facts.Delivered)]
-        if seen and all(event.auto_ack for event in seen):
+        delivered = [event for event in self._run.history.snapshot() if isinstance(event, facts.Delivered)]
+        for armed in waiting:
+            aim = armed.fault.consumer
+            seen = [one for one in delivered if aim in (None, "*", one.link, base_name(one.link))]
+            if not seen or not all(event.auto_ack for event in seen):
+                continue
             raise ChaosError(
-                f"{waiting[0].fault} can never strike: {base_name(seen[0].link)} consumes with automatic ack, "
+                f"{armed.fault} can never strike: {base_name(seen[0].link)} consumes with automatic ack, "
                 "there are no acks; use delivery(n) or effect(n)"
             )
 

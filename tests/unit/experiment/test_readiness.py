@@ -21,6 +21,7 @@ class FakeReplica:
         self.name = name
         self.alive = True
         self.restarting = False
+        self.trouble: ChaosError | None = None
         self.elsewhere: list[str] = []
 
     def describe_failure(self) -> str:
@@ -144,6 +145,13 @@ def test_one_that_is_being_restarted_has_its_time() -> None:
     ground.consumer.replicas[0].restarting = True
     threading.Timer(0.02, ground.subscribed, ("orders",)).start()
     ground.ready(timeout=10)
+
+
+def test_one_that_could_not_be_started_again() -> None:
+    """The reason is known: nothing is waited for."""
+    ground = Ground()
+    ground.consumer.replicas[0].trouble = ChaosError("worker could not be started again: no memory")
+    assert ground.trouble() == "worker could not be started again: no memory"
 
 
 def test_connected_and_silent() -> None:
