@@ -49,7 +49,7 @@ class Whereabouts:
         expected = {name for consumer in case.consumers for name in consumer.queues}
         self.roles = ledger.roles(dead_letters=case.dead_letters, expected=expected, census=self.census)
         self.open = {one.copy for one in self.end.open}
-        self._known = Counter(one.queue for one in self.end.open)
+        self._known = Counter(one.queue for one in self.end.open) + Counter(self.end.foreign)
 
     def unread(self, queue: str) -> int:
         """How many messages rest in a terminal queue that nobody could read."""

@@ -28,6 +28,8 @@ class End:
     index: int
     at: int
     open: tuple[Delivery, ...]
+    foreign: Mapping[str, int]
+    """Deliveries of messages that are not ours, in hand, by queue."""
     subscriptions: tuple[Subscription, ...]
     links: Mapping[int, str]
     census: e.CensusTaken | None
@@ -78,6 +80,7 @@ class Reducer:
             index=index,
             at=at,
             open=tuple(self.connections.open()),
+            foreign={name: one.foreign for name, one in self.table.standing.items() if one.foreign},
             subscriptions=tuple(self.connections.subscriptions()),
             links=dict(self.connections.links),
             census=self.counting.last,

@@ -194,6 +194,13 @@ def test_foreign_traffic_is_left_alone() -> None:
     assert judged(run) == ([], [])
 
 
+def test_foreign_traffic_hides_no_loss() -> None:
+    """A foreign message that stays in hand does not stand for one of ours that is gone."""
+    run = Run(2).subscribe().publish().work(1)
+    run.deliver(None)
+    assert violations(run.settled(queue("orders", unacknowledged=1))) == ["lost:by_broker"]
+
+
 # --- the publisher is a suspect too ---------------------------------------------------------------------
 
 
