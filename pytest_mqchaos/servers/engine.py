@@ -7,7 +7,9 @@ container and network carries the label `mqchaos.run`, by which they are found a
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,14 +50,11 @@ class Engine:
         """
         import docker
         from docker.errors import DockerException
-        from docker.utils import kwargs_from_env
 
-        address = urlsplit(str(kwargs_from_env().get("base_url", "")))
-        if address.hostname and address.scheme != "unix" and not _is_here(address.hostname):
-            raise ServerUnavailable(f"the Docker engine at {address.netloc} is not on this host")
+        host = _engine_address()
         client = None
         try:
-            client = docker.from_env(timeout=int(timeout))
+            client = docker.from_env(environment={**os.environ, "DOCKER_HOST": host}, timeout=int(timeout))
             client.ping()
         except (DockerException, OSError, ValueError) as error:
             if client is not None:
@@ -225,8 +224,6 @@ class ExecStream:
 
     def close(self) -> None:
         """End its input, and the command with it; may be called again."""
-        import socket
-
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
@@ -264,8 +261,24 @@ def _gone() -> tuple[type[Exception], ...]:
     return (DockerException, requests.RequestException, OSError)
 
 
-def _is_here(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+def _engine_address() -> str:
+    """Where the engine is, by the environment or Docker's context: on this host, and there.
+
+    A socket is tried here first, since docker-py leaves one open when its constructor fails.
+    """
+    from testcontainers.core.docker_client import get_docker_host
+
+    host = get_docker_host() or "unix:///var/run/docker.sock"
+    address = urlsplit(host)
+    if address.scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(address.path)
+            except OSError as error:
+                raise ServerUnavailable(f"no Docker engine at {host} ({error.strerror})") from None
+    elif address.hostname not in ("localhost", "::1") and not (address.hostname or "").startswith("127."):
+        raise ServerUnavailable(f"the Docker engine at {host} is not on this host")
+    return host
 
 
 def _name_and_tag(image: str) -> tuple[str, str]:

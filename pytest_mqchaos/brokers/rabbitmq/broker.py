@@ -25,6 +25,7 @@ __all__ = ["Ground", "RabbitMQ"]
 
 BOOT_TIMEOUT = 120.0
 CALL_TIMEOUT = 5.0
+SHELLS = 20
 
 
 class Ground(Protocol):
@@ -80,6 +81,7 @@ class RabbitMQ:
         self._ground = ground
         self._shell = shell
         self._lock = threading.Lock()
+        self._reopened = 0
         self.kind = ground.kind
         self.host = ground.host
         self.port = ground.port
@@ -186,6 +188,9 @@ class RabbitMQ:
         """What it lacks to serve. Its VM is asked first: at a port that was taken another one may answer."""
         if (how := self._ground.ended()) is not None:
             raise ChaosError(f"it ended ({how}); its last words: {one_line(self.log_tail(6))}")
+        if self._reopened > SHELLS:
+            words = self._shell.last_words
+            raise ChaosError(f"no Erlang shell stays open beside it; the last one said: {words or 'nothing'}")
         try:
             if not self._call("running", what="its boot", timeout=1.0):
                 return "it boots"
@@ -194,9 +199,14 @@ class RabbitMQ:
         return amqp_lacks(self.host, self.port)
 
     def _call(self, function: str, *arguments: str, what: str, timeout: float = CALL_TIMEOUT) -> Any:
+        """Call into the VM; a shell that ended (with its container, or because epmd was not up) is replaced."""
         with self._lock:
             if self._shell.closed:
                 if self._ground.ended() is not None:
                     raise ChaosError(f"{what}: RabbitMQ is down")
+                self._reopened += 1
                 self._shell = self._ground.open_shell()
-        return self._shell.call(function, arguments, timeout=timeout, what=what)
+            shell = self._shell
+        answer = shell.call(function, arguments, timeout=timeout, what=what)
+        self._reopened = 0
+        return answer

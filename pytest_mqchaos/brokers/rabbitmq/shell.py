@@ -108,6 +108,11 @@ class Shell:
         """Whether the shell has ended."""
         return self._closed
 
+    @property
+    def last_words(self) -> str:
+        """What it said last that was no answer."""
+        return self._noise[:200]
+
     def call(self, function: str, arguments: Sequence[str] = (), *, timeout: float, what: str) -> Any:
         """Call a function of `mqchaos.erl` in the broker's VM and return its value.
 
@@ -119,7 +124,9 @@ class Shell:
         answer: Future[tuple[str, Any]] = Future()
         with self._lock:
             if self._closed:
-                raise ChaosError(f"{what}: the Erlang shell beside RabbitMQ has ended{self._last_words()}")
+                raise ChaosError(
+                    f"{what}: the Erlang shell beside RabbitMQ has ended{self._and_last_words()}"
+                )
             self._waiting[number] = answer
         words = [str(number), str(int(timeout * 1000)), function]
         words += ["=" + base64.b64encode(argument.encode()).decode() for argument in arguments]
@@ -158,7 +165,7 @@ class Shell:
         self._stream.close()
         for answer in waiting:
             if not answer.done():
-                answer.set_result(("error", f"the Erlang shell ended{self._last_words()}"))
+                answer.set_result(("error", f"the Erlang shell ended{self._and_last_words()}"))
 
     def _take(self, line: str) -> None:
         number, _, rest = line.partition(" ")
@@ -169,8 +176,8 @@ class Shell:
         elif line.strip() and answer is None:
             self._noise = line.strip()
 
-    def _last_words(self) -> str:
-        return f" ({self._noise[:200]})" if self._noise else ""
+    def _and_last_words(self) -> str:
+        return f" ({self.last_words})" if self.last_words else ""
 
 
 def _reason(text: str, timeout: float) -> str:
