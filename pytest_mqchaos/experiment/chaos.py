@@ -403,10 +403,15 @@ class Chaos:
         return self._closed
 
     def close(self) -> None:
-        """End all of it; may be called again."""
-        if not self._closed:
-            self._closed = True
+        """End all of it; may be called again, and has to be if it was interrupted."""
+        if self._closed:
+            return
+        try:
             self._run.close()
+        except Exception:
+            self._closed = True
+            raise
+        self._closed = True
 
     def _address(self, name: str) -> LinkAddress:
         link = self._run.links.open(name)
