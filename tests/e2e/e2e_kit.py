@@ -27,7 +27,10 @@ def text(account):
     """Return what explains an account, for the message of an assertion."""
     return "\n".join(
         [f"verdict {account.verdict}, seed {account.seed}"]
-        + [f"{f.kind} {f.detail} violation={f.violation} {numbers(f.messages)} {f.cause}" for f in account.findings]
+        + [
+            f"{f.kind} {f.detail} violation={f.violation} {numbers(f.messages)} {f.cause}"
+            for f in account.findings
+        ]
         + [f"hazard {hazard}" for hazard in account.hazards]
     )
 

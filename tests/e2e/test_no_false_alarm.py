@@ -1,8 +1,12 @@
 """Correct consumers pass under every fault, on classic and quorum queues, without a violation."""
 
+import contextlib
+import sqlite3
+
 import pytest
 from consumers import correct
 from e2e_kit import numbers, text, violations
+
 from pytest_mqchaos import (
     ack,
     baseline,
@@ -54,7 +58,10 @@ def passes(mqchaos, *, once=False):
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
     assert not violations(account), text(account)
-    assert numbers(account.effected) == ALL
+    # what a restart of the broker leaves without a confirm may rightly never have arrived
+    assert set(numbers(account.confirmed)) <= set(numbers(account.effected)), text(account)
+    if "restart" not in mqchaos.scenario:
+        assert numbers(account.effected) == ALL
     if once:
         assert not account.duplicated, text(account)
     return account
@@ -67,8 +74,8 @@ def test_ack_after_work(scene, mqchaos, queue_type):
     scene.queue(queue_type, dead_letter="orders.dead")
     scene.consumer("correct", "ack_after_work", env=QUICK)
     scene.publish(count=COUNT)
-    passes(mqchaos)
-    assert set(scene.done()) == set(ALL)
+    account = passes(mqchaos)
+    assert set(scene.done()) == set(numbers(account.effected))
 
 
 @both
@@ -86,28 +93,29 @@ def test_dedup_store(scene, mqchaos, queue_type):
 @pytest.mark.chaos(*EVERY, guarantee="exactly-once")
 def test_database(scene, mqchaos, queue_type, tmp_path):
     """Rows by the order's own key are effects, and keep exactly-once."""
-    import sqlite3
-
     path = str(tmp_path / "orders.sqlite")
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("create table done (id text)")
+
+    def rows(statement):
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+            return database.execute(statement).fetchall()
+
+    rows("create table done (id text)")
     scene.queue(queue_type, dead_letter="orders.dead")
-    mqchaos.effects(lambda: [key for (key,) in database.execute("select id from done")])
+    mqchaos.effects(lambda: [key for (key,) in rows("select id from done")])
     scene.forked(correct.database, env={**QUICK, "DATABASE": path})
-    orders = {}
-
-    def order(n, rng):
-        orders[n] = f"{path}-{n}"
-        return {"n": n, "order": orders[n]}
-
-    scene.publish(count=COUNT, key="order", body=order)
+    scene.publish(count=COUNT, key="order", body=lambda n, _rng: {"n": n, "order": f"{path}-{n}"})
     passes(mqchaos, once=True)
-    database.close()
+    keys = rows("select id from done")
+    assert len(keys) == len(set(keys))
 
 
 @both
 @pytest.mark.chaos(
-    *ANYWHERE, connection_drop(before=delivery(5)), consumer_crash(after=effect(6)), guarantee="at-most-once"
+    *ANYWHERE,
+    connection_drop(before=delivery(5)),
+    consumer_crash(after=effect(6)),
+    guarantee="at-most-once",
+    effect_timeout=1,
 )
 def test_automatic_ack(scene, mqchaos, queue_type):
     """Automatic ack keeps at-most-once."""
@@ -118,7 +126,7 @@ def test_automatic_ack(scene, mqchaos, queue_type):
     assert account.verdict == "pass", text(account)
     assert not violations(account), text(account)
     assert not account.duplicated
-    assert set(scene.done().values()) == {1}
+    assert set(scene.done().values()) <= {1}
 
 
 @both

@@ -2,6 +2,7 @@
 
 import pytest
 from e2e_kit import COUNT, HERE, finding, numbers, text, violations
+
 from pytest_mqchaos import (
     ack,
     baseline,
@@ -276,8 +277,12 @@ def test_one_of_two_queues(scene, mqchaos, queue_type, request):
     for name in ("billing", "shipping"):
         scene.queue(queue_type, name=name, exchange="orders")
     bug = "ack_first" if "crash" in request.node.name else "skips_some"
-    scene.consumer("wrong", bug, name="billing", diary="billing", env={"QUEUE": "billing"}, queues=["billing"])
-    scene.consumer("correct", "ack_after_work", name="shipping", env={"QUEUE": "shipping"}, queues=["shipping"])
+    scene.consumer(
+        "wrong", bug, name="billing", diary="billing", env={"QUEUE": "billing"}, queues=["billing"]
+    )
+    scene.consumer(
+        "correct", "ack_after_work", name="shipping", env={"QUEUE": "shipping"}, queues=["shipping"]
+    )
     scene.publish(None, exchange="orders", expect=2)
     account = mqchaos.settle()
     assert numbers(account.lost) == ([5] if bug == "ack_first" else THREES), text(account)

@@ -17,9 +17,7 @@ def ack_first(url):
 
 def auto_ack(url):
     """Let the broker ack at delivery: a crash loses all that was prefetched."""
-    kit.again_and_again(
-        lambda url: kit.consume(url, lambda _c, _m, p, b: kit.work(p, b), auto_ack=True), url
-    )
+    kit.again_and_again(lambda url: kit.consume(url, lambda _c, _m, p, b: kit.work(p, b), auto_ack=True), url)
 
 
 def not_idempotent(url):
