@@ -331,7 +331,7 @@ class Chaos:
         with suppress(ChaosError):  # the broker may be what failed: the wire's own account stands
             run.census()
         run.history.append(facts.SettleEnded(at=now(), settled=False, reason="the test failed by itself"))
-        self._account = account_of(run, timings=self._timings, final=False)
+        self._account = account_of(run, timings=self._timings, final=False, interrupted=True)
         return self._account
 
     def _settle(self, timeout: float | None) -> None:

@@ -25,13 +25,20 @@ def judged_events(events: Sequence[Event]) -> list[Event]:
         (i for i, event in enumerate(events) if isinstance(event, facts.SettleEnded)), default=len(events)
     )
     after = [
-        e for e in events[last + 1 :] if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken | facts.Noted)
+        e
+        for e in events[last + 1 :]
+        if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken | facts.Noted)
     ]
     return [*events[: last + 1], *after]
 
 
 def account_of(
-    run: Run, *, timings: dict[str, float], final: bool, guarantee: Guarantee | None = None
+    run: Run,
+    *,
+    timings: dict[str, float],
+    final: bool,
+    guarantee: Guarantee | None = None,
+    interrupted: bool = False,
 ) -> Account:
     """Judge what the run's history holds now.
 
@@ -40,6 +47,7 @@ def account_of(
         timings: seconds by phase, for the account.
         final: whether the consumers have ended and the effects were read a last time.
         guarantee: judged by this instead of the test's own.
+        interrupted: whether the test failed by itself and nothing was waited for.
     """
     events = judged_events(run.history.snapshot())
     ends = [event for event in events if isinstance(event, facts.SettleEnded)]
@@ -56,6 +64,7 @@ def account_of(
         consumers=run.standing,
         settled=bool(ends) and ends[-1].settled,
         final=final,
+        interrupted=interrupted,
     )
     findings, hazards = judge(case)
     return Account(

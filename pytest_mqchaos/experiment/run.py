@@ -77,7 +77,12 @@ class Run:
         self.publications: list[Publication] = []
         self.dead_letters: set[str] = set()
         strikes = Strikes(
-            history=self.history, thread=thread, links=self.links, consumers=self, broker=broker
+            history=self.history,
+            thread=thread,
+            links=self.links,
+            consumers=self,
+            broker=broker,
+            namespace=self.namespace,
         )
         self.injector.strike = strikes
         self.injector.stop_first = strikes.stop_first
@@ -187,7 +192,7 @@ class Run:
 
     def can_progress(self) -> bool:
         """Whether any process, restart, connection or TTL is left that could move a message."""
-        if any(replica.alive or replica.restarting for replica in self.replicas()):
+        if not all(replica.over for replica in self.replicas()):
             return True
         if any(link.wire.connected() for link in self.links if link.name != "publisher"):
             return True
@@ -206,6 +211,11 @@ class Run:
         living = {replica.name for replica in self.replicas() if replica.alive}
         with self.history.changed:
             return any(living & set(self.ledger.holders(message)) for message in messages)
+
+    def longest_wait(self) -> float:
+        """The longest time in seconds that a message may sit in a waiting room which is not empty."""
+        with self.history.changed:
+            return self.ledger.longest_wait()
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""

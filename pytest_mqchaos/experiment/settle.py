@@ -66,6 +66,9 @@ class Surroundings(Protocol):
     def workable(self, messages: Iterable[str]) -> bool:
         """Whether a process that held one of these messages still lives."""
 
+    def longest_wait(self) -> float:
+        """The longest time in seconds that a message may sit in a waiting room: it extends the time-out."""
+
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages: sent, struck, healed, started."""
 
@@ -125,7 +128,10 @@ class Settling:
                 else:
                     stuck = ""
                 busy = held
-            if self.clock() - moved > self.timeout:
+            if (
+                self.clock() - moved > self.timeout
+                and self.clock() - moved > self.timeout + self.run.longest_wait()
+            ):
                 return self._over(
                     f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}"
                 )

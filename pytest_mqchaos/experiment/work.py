@@ -148,12 +148,12 @@ class Work:
         """Raise if a fault names a consumer that there is not."""
         __tracebackhide__ = True
         names = {replica.name for replica in self._run.replicas()}
-        known = names | {base_name(name) for name in names}
+        known = names | {base_name(name) for name in names} | {f"{base_name(name)}#1" for name in names}
         for armed in self._run.injector.armed:
             aim = armed.fault.consumer
             if aim not in (None, "*") and aim not in known and known:
                 raise UsageError(
-                    f"{armed.fault}: there is no consumer {aim!r}; there are: {', '.join(sorted(known))}"
+                    f"{armed.fault}: there is no consumer {aim!r}; there are: {', '.join(sorted(names))}"
                 )
 
     # --- effects ---
@@ -219,10 +219,10 @@ class Work:
     def _check_aims_of(self, fault: Fault) -> None:
         __tracebackhide__ = True
         names = {replica.name for replica in self._run.replicas()}
-        known = names | {base_name(name) for name in names}
+        known = names | {base_name(name) for name in names} | {f"{base_name(name)}#1" for name in names}
         if fault.consumer not in (None, "*") and fault.consumer not in known:
             raise UsageError(
-                f"{fault}: there is no consumer {fault.consumer!r}; there are: {', '.join(sorted(known)) or 'none'}"
+                f"{fault}: there is no consumer {fault.consumer!r}; there are: {', '.join(sorted(names)) or 'none'}"
             )
 
     def wait(self, trigger: Trigger, timeout: float) -> None:

@@ -192,10 +192,11 @@ def _moment(
 def _number(kind: str, name: str, value: object, *, above: float = 0.0, most: float = float("inf")) -> float:
     """Return `value` as a float within (above, most], or raise a `UsageError` that names it."""
     __tracebackhide__ = True
-    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value <= most:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and above < value <= most
+    if not usable or value == float("inf"):
         bound = f"above {above:g}" if most == float("inf") else f"above {above:g}, at most {most:g}"
         _usage(kind, f"{name}={value!r}: a number {bound}")
-    return float(value)
+    return float(str(value))
 
 
 def _make(

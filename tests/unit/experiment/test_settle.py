@@ -118,6 +118,9 @@ class Ground:
     def workable(self, messages: Iterable[str]) -> bool:
         return self.holders
 
+    def longest_wait(self) -> float:
+        return 0.0
+
     def steps(self) -> int:
         return self.done
 

@@ -53,6 +53,12 @@ class FakeRelay:
             self.closed = True
             self.log.append(f"{'reset' if reset else 'close'} {self.observer.link} ({self.cause or by})")
 
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
     def let_goodbye(self) -> None:
         self.log.append(f"goodbye to {self.observer.link}")
 
@@ -161,9 +167,14 @@ class Ground:
         self.links = {name: FakeLink(self.log, name) for name in (*names, "publisher")}
         self.all = [FakeReplica(self.log, name) for name in names]
         self.broker_up = True
-        self.hand = SimpleNamespace(stop_app=self._stop, start_app=self._start)
+        self.hand = SimpleNamespace(stop_app=self._stop, start_app=self._start, census=lambda namespace: ())
         self.strikes = Strikes(
-            history=self.history, thread=self.thread, links=self, consumers=self, broker=self.hand
+            history=self.history,
+            thread=self.thread,
+            links=self,
+            consumers=self,
+            broker=self.hand,
+            namespace="mqchaos",
         )
         for link in self.links.values():
             link.broker_up = lambda: self.broker_up
@@ -447,17 +458,16 @@ def test_overlapping_refusals(ground: Ground) -> None:
 
 
 def test_a_restart(ground: Ground) -> None:
-    """All links refuse, the goodbye passes what is held, and all are welcome once the broker greets."""
-    ground.links["worker"].relays[0].held = True
+    """All links refuse and stand still, only goodbyes pass, and all are welcome once the broker greets."""
     ground.strike(broker_restart(before=ack(3)))
     names = list(ground.links)
     assert ground.log == [
-        "X taken", *(f"refuse {n}" for n in names), "goodbye to worker", "broker stops",
+        "X taken", *(f"refuse {n}" for n in names), *(f"goodbye to {n}" for n in names), "broker stops",
         *(f"close {n} (broker)" for n in names), "broker starts",
         *(f"reach {n}" for n in names), *(f"welcome {n}" for n in names),
     ]  # fmt: skip
     assert [type(event) for event in ground.history] == [
-        facts.BrokerStopped, facts.BrokerStarted, facts.FaultFired, facts.FaultHealed,
+        facts.FaultFired, facts.BrokerStopped, facts.BrokerStarted, facts.FaultHealed,
     ]  # fmt: skip
 
 
