@@ -34,7 +34,7 @@ __all__ = ["Replicas", "Strikes"]
 _STOP_TIMEOUT = 2.0
 _CUT_TIMEOUT = 5.0
 _BROKER_TIMEOUT = 90.0
-_REST_TIMEOUT = 2.0
+_REST_TIMEOUT, _REST = 3.0, 0.2
 
 
 class Replicas(Protocol):
@@ -310,15 +310,17 @@ class Strikes:
         """Wait, bounded, until what was settled before the stop has come where it goes.
 
         A dead letter that is between two queues when the broker stops is lost by RabbitMQ where it dead-letters
-        at most once: no consumer can help that, so the restart is not placed there.
+        at most once: no consumer can help that, so the restart is not placed there. On its way it is in no
+        queue, so the counts are to stay the same for a while.
         """
-        last, deadline = None, time.monotonic() + _REST_TIMEOUT
+        last, since, deadline = None, time.monotonic(), time.monotonic() + _REST_TIMEOUT
         while time.monotonic() < deadline:
             found = self._broker.census(self._namespace)
             now_held = [(state.name, state.messages, state.exact) for state in found]
-            if now_held == last and all(state.exact and not state.transit for state in found):
+            if now_held != last or not all(state.exact and not state.transit for state in found):
+                last, since = now_held, time.monotonic()
+            elif time.monotonic() - since >= _REST:
                 return
-            last = now_held
             time.sleep(0.01)  # between two questions: nothing tells when a queue is at rest
 
     def _await_leaders(self) -> None:
