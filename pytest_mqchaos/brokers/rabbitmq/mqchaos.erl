@@ -66,8 +66,9 @@ about() ->
     #{version => list_to_binary(Version), pid => list_to_binary(os:getpid()),
       otp => list_to_binary(erlang:system_info(otp_release))}.
 
-%% The listeners are up a little before the boot has ended.
-running() -> rabbit:is_running().
+%% Clients are served a little before the boot has ended, and a stop in between ends the VM.
+running() ->
+    rabbit:is_running() andalso element(1, init:get_status()) =:= started.
 
 stop() -> rabbit:stop(), true.
 
