@@ -5,6 +5,8 @@ PY := .venv/bin/python
 
 # make test ARGS="-k reset -x" TESTS=tests/unit
 TESTS ?= $(wildcard tests examples)
+# The examples are projects of their own, with test files named as a user's: a session of their own.
+pytest = $(if $(strip $(1)),$(PY) -m pytest $(1) $(ARGS))
 ARGS ?=
 
 help:  ## this list
@@ -17,7 +19,8 @@ demo: setup  ## real consumers lose, double and strand messages; correct ones pa
 	@$(PY) -m examples.demo
 
 test: setup  ## all tests; ARGS="-k reset -x" and TESTS=tests/unit narrow them
-	$(PY) -m pytest $(TESTS) $(ARGS)
+	$(call pytest,$(filter-out examples%,$(TESTS)))
+	$(call pytest,$(filter examples%,$(TESTS)))
 
 check: setup  ## lint, format, types
 	$(PY) -m ruff check
