@@ -2,17 +2,21 @@
 
 The script that counts is the one beside `rabbitmq-env` in an installation's `sbin`. Distributions put a
 wrapper of the same name on PATH (Debian's changes to the user `rabbitmq` and runs the system's node), so
-what PATH names is followed, and passed over when nothing stands beside it.
+what PATH names is followed, and passed over when nothing stands beside it. One of the user's own, outside of
+the system's folders, is tried first: if it cannot run, that is what the user is told.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_mqchaos.errors import ServerUnavailable
+from pytest_mqchaos.servers.process import free_ports
 
 __all__ = ["Installation", "find_installation"]
 
@@ -30,6 +34,8 @@ _USUAL = (
     "opt/local/lib/rabbitmq/sbin",
     "home/linuxbrew/.linuxbrew/opt/rabbitmq/sbin",
 )
+_SYSTEM = {"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin"}
+_TRIAL = 3.0
 _BESIDES = "/usr/sbin:/usr/local/sbin"
 _MENDS = "`apt-get install rabbitmq-server`, `brew install rabbitmq` or the like gets one"
 
@@ -50,6 +56,7 @@ def find_installation() -> Installation:
         ServerUnavailable: there is none, or Erlang is missing.
 
     """
+    _refuse_broken()
     home = next((home for folder in _folders() if (home := _home(folder))), None)
     if home is None:
         raise ServerUnavailable(f"no rabbitmq-server on PATH or in the usual places ({_MENDS})")
@@ -60,6 +67,52 @@ def find_installation() -> Installation:
     if epmd is None:
         raise ServerUnavailable(f"rabbitmq-server stands in {home}, but Erlang's `epmd` is not on PATH")
     return Installation(home, erl, epmd)
+
+
+def _refuse_broken() -> None:
+    """Raise if PATH names a `rabbitmq-server` of the user's own that ends at once with an error."""
+    named = shutil.which("rabbitmq-server")
+    if named is None or str(Path(named).parent) in _SYSTEM or _home(Path(named).resolve().parent):
+        return
+    with tempfile.TemporaryDirectory(prefix="mqchaos-") as folder:
+        try:
+            tried = subprocess.run(
+                [named],
+                env=_private(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_TRIAL,
+                check=False,
+                process_group=0,
+            )
+        except subprocess.TimeoutExpired:
+            return  # it runs: a wrapper of some kind, passed over like the distributions'
+        except OSError as error:
+            raise ServerUnavailable(
+                f"rabbitmq-server on PATH ({named}) cannot be run: {error.strerror}"
+            ) from None
+    if tried.returncode != 0:
+        words = tried.stdout.decode(errors="backslashreplace").split("\n")
+        last = next((line.strip() for line in reversed(words) if line.strip()), "it said nothing")
+        raise ServerUnavailable(
+            f"rabbitmq-server on PATH ({named}) ended with exit code {tried.returncode}: {last}"
+        )
+
+
+def _private(folder: str) -> dict[str, str]:
+    """An environment in which even a real node would meet no other one."""
+    amqp, epmd = free_ports(2)
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": folder,
+        "RABBITMQ_NODENAME": f"mqchaos-trial-{os.getpid()}@localhost",
+        "RABBITMQ_NODE_PORT": str(amqp),
+        "RABBITMQ_MNESIA_BASE": folder,
+        "RABBITMQ_LOG_BASE": folder,
+        "ERL_EPMD_PORT": str(epmd),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
 
 
 def _folders() -> list[Path]:
