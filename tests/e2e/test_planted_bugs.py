@@ -61,7 +61,8 @@ def test_automatic_ack(scene, mqchaos, queue_type):
     done = set(scene.done())
     assert {1, 2, 3, 4, 5} <= done
     assert numbers(account.lost) == sorted(ALL - done), text(account)
-    assert 6 in numbers(account.lost)
+    # no frame stands behind an effect here that could be held: a message or two more may be done by then
+    assert len(account.lost) >= 15, text(account)
     assert violations(account) == {"lost"}, text(account)
     assert account.verdict == "fail"
 
