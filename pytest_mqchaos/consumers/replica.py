@@ -280,6 +280,7 @@ class Replica:
         except Exception as error:
             self.trouble = ChaosError(f"{self.name} could not be started again: {error}")
         finally:
-            self._restarting = False
+            if self.trouble is not None or self._over.is_set():
+                self._restarting = False  # else the start did that, and the new process may have ended by now
             with self._history.changed:
                 self._history.changed.notify_all()
