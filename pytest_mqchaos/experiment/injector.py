@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.link.relay import Held, Relay, Strike
+from pytest_mqchaos.link.relay import Relay, Strike
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.faults import Fault

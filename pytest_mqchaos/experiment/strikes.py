@@ -24,8 +24,9 @@ from pytest_mqchaos.consumers.consumer import Replica
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.injector import Armed, base_name
 from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.link.relay import Held, Relay
+from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
 

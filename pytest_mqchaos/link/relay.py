@@ -17,28 +17,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import fcntl
-import socket
-import struct
-import termios
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol, cast
 
+from pytest_mqchaos.link import ending
+from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.observer import Observer
+from pytest_mqchaos.link.pipe import Pipe
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.wire.amqp import ConnectionScanner, Segment
-from pytest_mqchaos.wire.amqp.events import (
-    BarrierAnswered,
-    ConnectionClosing,
-    NotAmqp,
-    Settled,
-    WireEvent,
-)
+from pytest_mqchaos.wire.amqp.events import NotAmqp, Settled, WireEvent
 
-__all__ = ["Held", "Pipe", "Relay", "Strike", "Tap"]
+__all__ = ["Relay", "Strike", "Tap"]
 
 _HIGH_WATER = 1 << 20
 
@@ -57,104 +50,6 @@ class Tap(Protocol):
 
     def look(self) -> None:
         """Look at the effects, and let nothing strike."""
-
-
-class Pipe:
-    """One direction of a connection."""
-
-    def __init__(self, relay: Relay, side: Literal["client", "server"]) -> None:
-        self.relay = relay
-        self.side = side
-        self.receiver: Literal["client", "server"] = "server" if side == "client" else "client"
-        self.waiting: deque[Segment] = deque()
-        self.held = False
-        self.ended = False
-        self.farewell = False
-        """Whether only the goodbye of the connection passes, past what is held."""
-
-    def feed(self, data: bytes) -> None:
-        """Scan what arrived and pass on what may pass."""
-        scanner = self.relay.scanner
-        found = scanner.from_client(data) if self.side == "client" else scanner.from_server(data)
-        for segment in found:
-            if type(segment.event) is BarrierAnswered:
-                self.relay.answered(segment.event.channel)
-            else:
-                self.waiting.append(segment)
-        self.run()
-
-    def run(self) -> None:
-        """Pass on what waits, up to the next event that a fault strikes at."""
-        ready: list[bytes] = []
-        waiting = self.waiting
-        while waiting and not self.standing and not self.relay.closed:
-            segment = waiting.popleft()
-            if self.farewell and type(segment.event) is not ConnectionClosing:
-                self.relay.withhold(segment)
-            elif segment.event is None or self.relay.judge(self, segment):
-                ready.append(segment.data)
-            else:
-                break
-        if ready:
-            self.write(b"".join(ready))
-        self.relay.breathe(self)
-        if self.ended and not self.standing and not waiting:
-            self.relay.source_ended(self)
-
-    @property
-    def standing(self) -> bool:
-        """Whether nothing passes now."""
-        return self.held and not self.farewell
-
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the receiver's socket."""
-        target = self.relay.target_of(self)
-        if target is not None and not target.is_closing():
-            target.write(data)
-
-
-class Held:
-    """A segment at which a fault strikes, and the connection that stands still for it."""
-
-    def __init__(self, relay: Relay, pipe: Pipe, segment: Segment, found: list[LinkEvent]) -> None:
-        self.relay = relay
-        self.pipe = pipe
-        self.segment = segment
-        self.found = found
-        self.at = now()
-        self._done = False
-        self._arrived = False
-
-    async def pass_on(self, *, timeout: float = 2.0) -> bool:
-        """Pass X on and wait until it reached its receiver; return whether that is a fact within `timeout`."""
-        if self._done or self.relay.closed:
-            return self._arrived
-        self._done = True
-        self.relay.record(self.found)
-        self.pipe.write(self.segment.data)
-        if self.pipe.side == "server":
-            self._arrived = await self.relay.drained(timeout)
-        else:
-            channel = self.found[0].channel if self.found else 0
-            self._arrived = await self.relay.barrier(channel, self.segment, timeout)
-        return self._arrived
-
-    def take(self) -> None:
-        """Let X die here: it was sent and never passed on."""
-        if not self._done:
-            self._done = True
-            self.relay.record(self.found, passed=False)
-
-    def release(self) -> None:
-        """Let the stream go on; an X that nothing took is passed on."""
-        if not self._done:
-            if self.relay.closed:
-                self.take()
-            else:
-                self._done = True
-                self.relay.record(self.found)
-                self.pipe.write(self.segment.data)
-        self.relay.release()
 
 
 class Relay:
@@ -207,6 +102,8 @@ class Relay:
 
     def client_data(self, data: bytes) -> None:
         """Take bytes of the client; they wait until the broker's side is connected."""
+        if self.closed:
+            return
         if self.upstream is None:
             self._early.append(data)
         else:
@@ -218,6 +115,8 @@ class Relay:
 
     def breathe(self, pipe: Pipe) -> None:
         """Stop reading a sender while much of what it sent waits for a strike."""
+        if self.closed:
+            return
         source = self.client if pipe.side == "client" else self.upstream
         if source is None or source.is_closing():
             return
@@ -230,7 +129,7 @@ class Relay:
         """Pass the receiver's back-pressure on to the sender."""
         (self._choked.add if paused else self._choked.discard)(receiver)
         source = self.upstream if receiver == "client" else self.client
-        if source is None or source.is_closing():
+        if self.closed or source is None or source.is_closing():
             return
         if paused:
             source.pause_reading()
@@ -347,7 +246,7 @@ class Relay:
         deadline = self._loop.time() + timeout
         while self.client is not None and not self.client.is_closing():
             own = self.client.get_extra_info("socket")
-            if self.client.get_write_buffer_size() == 0 and _unsent(own) == 0:
+            if self.client.get_write_buffer_size() == 0 and ending.unsent(own) == 0:
                 return True
             if self._loop.time() > deadline:
                 return False
@@ -366,7 +265,11 @@ class Relay:
         pipe.ended = True
         if side == "server":
             self.upstream_gone.set()
-        if not pipe.standing:
+        if self.closed:  # our FIN was answered
+            own = self.client if side == "client" else self.upstream
+            if own is not None:
+                own.close()
+        elif not pipe.standing:
             pipe.run()
 
     def close(self, by: End, *, reset: bool = False) -> None:
@@ -374,15 +277,25 @@ class Relay:
         if self.closed:
             return
         self.closed = True
-        for transport in (self.client, self.upstream):
-            if transport is not None:
-                _end(transport, reset=reset)
+        for pipe, transport in ((self.from_client, self.client), (self.from_server, self.upstream)):
+            if transport is None:
+                continue
+            if reset:
+                ending.reset(transport)
+            else:
+                ending.finish(transport, self._loop, peer_ended=pipe.ended)
         self._withhold()
         self._barriers_fail()
         self._record_end(self.cause or by)
         if not self.done.done():
             self.done.set_result(None)
         self._on_closed(self)
+
+    def abandon(self) -> None:
+        """Close what is still open of the sockets, without waiting for the peers to end."""
+        for transport in (self.client, self.upstream):
+            if transport is not None:
+                transport.close()
 
     def _withhold(self) -> None:
         for pipe in (self.from_client, self.from_server):
@@ -414,20 +327,3 @@ class Relay:
 
 def _withheld(fact: LinkEvent) -> LinkEvent:
     return dataclasses.replace(fact, passed=False) if hasattr(fact, "passed") else fact  # type: ignore[call-arg]
-
-
-def _end(transport: asyncio.Transport, *, reset: bool) -> None:
-    if not reset:
-        transport.close()
-        return
-    own = transport.get_extra_info("socket")
-    if own is not None:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-def _unsent(own: socket.socket | None) -> int:
-    """Bytes in the kernel's send queue that the receiver's kernel has not acknowledged (SIOCOUTQ)."""
-    if own is None or own.fileno() < 0:
-        return 0
-    return int(struct.unpack("i", fcntl.ioctl(own.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Literal
 
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link.ending import LINGER
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
@@ -50,6 +51,8 @@ class Wire:
     ) -> None:
         self.name = name
         self.relays: set[Relay] = set()
+        self._ending: set[Relay] = set()
+        """Connections whose peers have not answered our FIN yet."""
         self.host = "127.0.0.1"
         self._route = route
         self._thread = thread
@@ -156,6 +159,8 @@ class Wire:
             self._server = None
         for relay in list(self.relays):
             relay.close("fault", reset=False)
+        for relay in self._ending:
+            relay.abandon()
         self._reserve.close()
 
     def accept(self, side: _ClientSide) -> Relay:
@@ -167,7 +172,7 @@ class Wire:
             observer=observer,
             history=self._history,
             tap=self._tap,
-            on_closed=self.relays.discard,
+            on_closed=self._ended,
             on_trouble=self._troubled,
             loop=self._thread.loop,
         )
@@ -178,6 +183,11 @@ class Wire:
         else:
             self._thread.spawn(self._connect(relay))
         return relay
+
+    def _ended(self, relay: Relay) -> None:
+        self.relays.discard(relay)
+        self._ending.add(relay)
+        self._thread.loop.call_later(2 * LINGER, self._ending.discard, relay)
 
     def _troubled(self, error: Exception) -> None:
         if self.trouble is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import select
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -10,9 +11,10 @@ from collections.abc import Callable, Sequence
 from amqp_streams import GREETING, deliver, method, opened, subscribed
 from pamqp import commands
 
+from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.link.relay import Held, Relay, Strike
+from pytest_mqchaos.link.relay import Relay, Strike
 from pytest_mqchaos.link.wire import Wire
 from pytest_mqchaos.model.events import Event, LinkEvent
 from pytest_mqchaos.model.history import History
@@ -126,6 +128,20 @@ class Stage:
                 assert left > 0, f"{count} {kind.__name__} awaited, seen: {list(self.history)}"
                 self.history.changed.wait(left)
         return self.facts(kind)
+
+    def await_end_of(self, client: socket.socket) -> None:
+        """Wait until a client that goes on sending is told by an RST."""
+        poll = select.poll()
+        poll.register(client, select.POLLERR | select.POLLHUP)
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            try:
+                client.sendall(ack(1))
+            except OSError:
+                return
+            if poll.poll(20):
+                return
+        raise AssertionError(f"no RST within {TIMEOUT:g} s")
 
     def strike_at(self, kind: type, strike: Callable[[Held], object], number: int = 1) -> None:
         """Let the coroutine function `strike` strike at the `number`-th fact of a kind."""

@@ -11,7 +11,8 @@ from amqp_streams import method
 from pamqp import commands
 from scripted import TIMEOUT, Stage, ack, delivery, message, receive
 
-from pytest_mqchaos.link.relay import Held, Relay, Strike
+from pytest_mqchaos.link.held import Held
+from pytest_mqchaos.link.relay import Relay, Strike
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 

@@ -11,7 +11,7 @@ from amqp_streams import method
 from pamqp import commands
 from scripted import TIMEOUT, Stage, ack, delivery, message, receive
 
-from pytest_mqchaos.link.relay import Held
+from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.model import events as facts
 
 BARRIER = method(commands.Exchange.Declare(exchange="amq.direct", passive=True))
@@ -255,3 +255,26 @@ def test_a_large_stream_survives_back_pressure(stage: Stage) -> None:
     sender.start()
     assert receive(client, len(data)) == data
     sender.join(TIMEOUT)
+
+
+def test_a_busy_client_sees_the_end_of_the_stream(stage: Stage) -> None:
+    """An end by a FIN stays one for a client that goes on sending; only one that never reads is told by an RST."""
+    client, broker = stage.consuming()
+    broker.sendall(delivery(1) + delivery(2))
+    stage.await_fact(facts.Delivered, 2)
+    broker.close()
+    stage.await_fact(facts.LinkLost)
+    client.sendall(ack(1))
+    client.sendall(ack(2))
+    two = delivery(1) + delivery(2)
+    assert receive(client, len(two)) == two
+    assert client.recv(1) == b""
+    stage.await_end_of(client)
+
+
+def test_a_client_that_does_not_read_is_told_by_a_reset(stage: Stage) -> None:
+    """Behind the FIN nobody listens for ever: who only sends learns of the end too."""
+    client, broker = stage.consuming()
+    broker.close()
+    stage.await_fact(facts.LinkLost)
+    stage.await_end_of(client)

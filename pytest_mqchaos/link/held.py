@@ -1,0 +1,59 @@
+"""The moment of a strike: one segment held back, and the connection that stands still for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mqchaos.model.events import LinkEvent
+from pytest_mqchaos.model.history import now
+from pytest_mqchaos.wire.amqp import Segment
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.link.pipe import Pipe
+    from pytest_mqchaos.link.relay import Relay
+
+__all__ = ["Held"]
+
+
+class Held:
+    """A segment at which a fault strikes, and the connection that stands still for it."""
+
+    def __init__(self, relay: Relay, pipe: Pipe, segment: Segment, found: list[LinkEvent]) -> None:
+        self.relay = relay
+        self.pipe = pipe
+        self.segment = segment
+        self.found = found
+        self.at = now()
+        self._done = False
+        self._arrived = False
+
+    async def pass_on(self, *, timeout: float = 2.0) -> bool:
+        """Pass X on and wait until it reached its receiver; return whether that is a fact within `timeout`."""
+        if self._done or self.relay.closed:
+            return self._arrived
+        self._done = True
+        self.relay.record(self.found)
+        self.pipe.write(self.segment.data)
+        if self.pipe.side == "server":
+            self._arrived = await self.relay.drained(timeout)
+        else:
+            channel = self.found[0].channel if self.found else 0
+            self._arrived = await self.relay.barrier(channel, self.segment, timeout)
+        return self._arrived
+
+    def take(self) -> None:
+        """Let X die here: it was sent and never passed on."""
+        if not self._done:
+            self._done = True
+            self.relay.record(self.found, passed=False)
+
+    def release(self) -> None:
+        """Let the stream go on; an X that nothing took is passed on."""
+        if not self._done:
+            if self.relay.closed:
+                self.take()
+            else:
+                self._done = True
+                self.relay.record(self.found)
+                self.pipe.write(self.segment.data)
+        self.relay.release()
