@@ -89,6 +89,8 @@ class Injector:
         self.strike: StrikeFunction | None = None
         self.stop_first: Callable[[Armed, str], None] = lambda armed, link: None
         """Called in the very moment that X is seen: stops the process that is to be struck."""
+        self.stand_still: Callable[[Armed, str | None], Callable[[], None]] = lambda armed, link: lambda: None
+        """Called in that moment too: holds all that the fault aims at, and returns what lets it go on."""
         self.relays_of: Callable[[str | None], Sequence[Relay]] = lambda link: ()
         """The open connections of a link; of every consumer for None."""
         self._history = history
@@ -290,6 +292,7 @@ class Injector:
 
     def _strike_link(self, armed: Armed, words: str, link: str | None) -> None:
         """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
+        go_on = self.stand_still(armed, link)
         relays = list(self.relays_of(link))
         for relay in relays:
             relay.hold()
@@ -300,6 +303,7 @@ class Injector:
             finally:
                 for relay in relays:
                     relay.release()
+                go_on()
 
         self._thread.spawn(run())
 
@@ -388,10 +392,14 @@ class Injector:
     def _strikes(self, due: list[tuple[Armed, str]], link: str) -> Strike:
         for armed, _ in due:
             armed.striking = True
+        waiting = [self.stand_still(armed, link) for armed, _ in due]
 
         async def run(held: Held) -> None:
-            for armed, words in due:
-                await self._run(armed, held, link, words)
+            for (armed, words), go_on in zip(due, waiting, strict=True):
+                try:
+                    await self._run(armed, held, link, words)
+                finally:
+                    go_on()
 
         return run
 

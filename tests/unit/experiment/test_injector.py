@@ -73,6 +73,9 @@ class Bench:
         self.injector.relays_of = lambda link: [
             relay for name, relay in self.relays.items() if link in (None, name) and name != "publisher"
         ]
+        self.injector.stand_still = self._stand_still
+        self.still: list[int] = []
+        """The faults whose aims stand still."""
         self.relays: dict[str, FakeRelay] = {}
         self.struck: list[tuple[int, str | None, str, str]] = []
         """Number of the fault, link, position, `held` or `free`."""
@@ -83,6 +86,10 @@ class Bench:
     def _read(self) -> None:
         while self.unread:
             self.injector.saw_effect(self.unread.pop(0))
+
+    def _stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+        self.still.append(armed.number)
+        return lambda: self.still.remove(armed.number)
 
     async def _strike(self, armed: Armed, held: object, link: str | None, words: str) -> None:
         self.during(armed, held)
@@ -384,6 +391,47 @@ def test_processes_are_stopped_as_x_is_seen(bench: Bench) -> None:
     bench.during = lambda armed, held: bench.stopped.append((armed.number, "strikes"))
     bench.delivered(2)
     assert bench.stopped == [(0, "worker"), (0, "strikes")]
+
+
+def test_what_is_aimed_at_stands_still_from_x_on(bench: Bench) -> None:
+    """From the moment that X is seen until the strike is over; no sooner for a moment still to come."""
+    bench.arm(connection_drop(after=delivery(2)))
+    bench.arm(consumer_crash(after=delivery(2, delay=10)))
+    bench.delivered(1)
+    assert bench.still == []
+    during: list[list[int]] = []
+    bench.during = lambda armed, held: during.append(list(bench.still))
+    bench.delivered(2)
+    assert during == [[0]]
+    assert bench.still == []
+
+
+def test_two_faults_at_one_frame_hold_until_each_is_over(bench: Bench) -> None:
+    """The first does not let go what the second aims at, and one that fails lets go too."""
+    bench.arm(connection_drop(after=delivery(1)))
+    bench.arm(consumer_crash(after=delivery(1)))
+    during: list[list[int]] = []
+
+    def fail(armed: Armed, held: object) -> None:
+        during.append(list(bench.still))
+        raise ValueError("no such proxy")
+
+    bench.during = fail
+    bench.delivered(1)
+    assert during == [[0, 1], [1]]
+    assert bench.still == []
+
+
+def test_what_an_effect_strikes_stands_still_too(bench: Bench) -> None:
+    """Also where the fault aims at another consumer than the one whose effect it was."""
+    bench.relay("worker")
+    bench.arm(consumer_crash(after=effect(1)))
+    during: list[list[int]] = []
+    bench.during = lambda armed, held: during.append(list(bench.still))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    bench.await_struck()
+    assert during == [[0]]
+    assert bench.still == []
 
 
 def test_two_faults_at_one_frame(bench: Bench) -> None:

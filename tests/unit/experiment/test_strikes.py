@@ -42,7 +42,8 @@ class FakeRelay:
         self.log = log
         self.observer = SimpleNamespace(link=link)
         self.cause: str | None = None
-        self.held = False
+        self.holds = 0
+        self.client_left = False
         self.upstream_gone = asyncio.Event()
         self.reading = True
         self.upstream = SimpleNamespace(is_closing=lambda: False, is_reading=lambda: self.reading)
@@ -54,10 +55,10 @@ class FakeRelay:
             self.log.append(f"{'reset' if reset else 'close'} {self.observer.link} ({self.cause or by})")
 
     def hold(self) -> None:
-        self.held = True
+        self.holds += 1
 
     def release(self) -> None:
-        self.held = False
+        self.holds -= 1
 
     def let_goodbye(self) -> None:
         self.log.append(f"goodbye to {self.observer.link}")
@@ -287,6 +288,38 @@ def test_nobody_to_hit_changes_nothing(ground: Ground) -> None:
     assert not ground.fired.changed
 
 
+# --- what stands still ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "link", "still"),
+    [
+        (connection_drop(after=delivery(3)), "worker", "worker"),
+        (connection_reset(after=delivery(3), consumer="worker"), "audit", "worker worker#2"),
+        (refuse(after=publish(3)), "publisher", "publisher"),
+        (consumer_crash(after=ack(3)), "worker#2", "worker#2"),
+        (consumer_crash(after=publish(3)), "publisher", "worker worker#2 audit"),
+        (consumer_terminate(after=ack(3), consumer="*"), "worker", "worker worker#2 audit"),
+        (broker_restart(after=ack(3)), "worker", "worker worker#2 audit publisher"),
+        (lost_ack(after=delivery(3)), "worker", ""),
+    ],
+    ids=str,
+)
+def test_all_that_a_fault_aims_at_stands_still(ground: Ground, fault: Fault, link: str, still: str) -> None:
+    """Every connection of the links it strikes, and new ones wait; a protocol fault strikes X's own only."""
+    for each in ground.links.values():
+        each.relays.append(FakeRelay(ground.log, each.name))
+    names = still.split()
+    go_on = ground.strikes.stand_still(ground.armed(fault), link)
+    assert {each.name for each in ground for relay in each.relays if relay.holds == 1} == set(names)
+    assert all(len({relay.holds for relay in each.relays}) == 1 for each in ground)
+    assert ground.log == [f"hold {name}" for name in names]
+    ground.links["worker"].relays.append(FakeRelay(ground.log, "worker"))  # came in meanwhile, and waits
+    go_on()
+    assert not any(relay.holds for each in ground for relay in each.relays)
+    assert ground.log[len(names) :] == [f"let {name}" for name in names]
+
+
 # --- order ---
 
 
@@ -304,13 +337,29 @@ def test_a_crash_before_an_ack(ground: Ground) -> None:
 
 
 def test_the_crash_of_the_first_process(ground: Ground) -> None:
-    """Its children may have connections of their own: only the one that stands at X ends with it."""
-    relay = FakeRelay(ground.log, "worker")
-    ground.links["worker"].relays.append(relay)
-    ground.links["worker"].relays[0].held = True
+    """Its children may have connections of their own: only its own, and the one that stands at X, end with it."""
+    link = ground.links["worker"]
+    own, childs = FakeRelay(ground.log, "worker"), FakeRelay(ground.log, "worker")
+    link.relays += [own, childs]
+    own.client_left = True
     ground.strike(consumer_crash(before=ack(3), process="main"))
-    assert ground.log == ["stopped worker", "X taken", "kill main of worker", "close worker (fault)"]
-    assert not relay.closed
+    assert ground.log == [
+        "stopped worker", "X taken", "kill main of worker", "close worker (fault)", "close worker (fault)",
+    ]  # fmt: skip
+    assert [relay.closed for relay in link.relays] == [True, True, False]
+
+
+def test_what_a_killed_child_said_behind_x_dies(ground: Ground) -> None:
+    """Its connection ends with it, and nothing that waited on it is passed on; those of others go on."""
+    link = ground.links["worker"]
+    childs = FakeRelay(ground.log, "worker")
+    link.relays.append(childs)
+    childs.client_left = True
+    ground.strike(consumer_crash(after=ack(3), process="child"))
+    assert [relay.closed for relay in link.relays] == [False, True]
+    childs.closed = False
+    ground.strike(consumer_crash(before=ack(3), process="child"))
+    assert not childs.closed
 
 
 def test_the_crash_of_a_child_lets_x_go(ground: Ground) -> None:
