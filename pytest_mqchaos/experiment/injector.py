@@ -58,6 +58,8 @@ class Armed:
     by_hand: bool
     fired: bool = False
     striking: bool = False
+    withdrawn: bool = False
+    """Whether its block was left before it struck: it strikes no more."""
     swallow: str | None = None
     """Set while a lost ack waits for the first ack after its moment: the link or consumer it waits on."""
     done: threading.Event = field(default_factory=threading.Event)
@@ -172,6 +174,30 @@ class Injector:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]
 
+    def withdraw(self, armed: Armed, timeout: float) -> None:
+        """Let a fault that has not struck strike no more, and return; one that strikes now is waited for.
+
+        Raises:
+            ChaosError: if its strike takes longer than `timeout` seconds.
+        """
+
+        async def leave() -> bool:
+            with self._lock:
+                if armed.striking:
+                    return False
+                if armed.fired or armed.withdrawn:
+                    return True
+                armed.withdrawn = True
+                if armed in self._waiting:
+                    self._waiting.remove(armed)
+            text = f"{armed.fault}: disarmed at the end of its block, before it struck"
+            self._history.append(facts.Noted(at=now(), text=text))
+            armed.done.set()
+            return True
+
+        while not self._thread.call(leave(), timeout=10.0, what=f"disarming {armed.fault}"):
+            self.await_strikes([armed], timeout)
+
     def disarm(self, timeout: float) -> None:
         """Let nothing strike any more, and wait until what strikes is done.
 
@@ -187,9 +213,17 @@ class Injector:
                 armed.striking = False
 
         self._thread.call(end(), timeout=10.0, what="disarming the faults")
+        self.await_strikes(self.armed, timeout)
+
+    def await_strikes(self, faults: Sequence[Armed], timeout: float) -> None:
+        """Wait until none of some faults strikes.
+
+        Raises:
+            ChaosError: if one still does after `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         with self._history.changed:
-            while striking := [armed for armed in self.armed if armed.striking]:
+            while striking := [armed for armed in faults if armed.striking]:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise ChaosError(f"{striking[0].fault} still strikes after {timeout:g} s")
@@ -261,6 +295,7 @@ class Injector:
                 reached = [one for one in self._waiting if self._reached_by_effect(one, link, event.message)]
                 for armed in reached:
                     self._waiting.remove(armed)
+                    armed.striking = not (armed.trigger and armed.trigger.delay)
             for armed in reached:
                 self._due_by_effect(armed, link, event.message)
 
@@ -275,7 +310,6 @@ class Injector:
         if armed.trigger is not None and armed.trigger.delay:
             self._thread.soon(self._delayed, armed, link, words)
             return
-        armed.striking = True
         self.stop_first(armed, link or "")
         self._due.append((armed, words, link))
         self._thread.soon(self._strike_effects)
@@ -407,7 +441,7 @@ class Injector:
         with self._lock:
             if armed in self._waiting:
                 self._waiting.remove(armed)
-        if not armed.fired and not armed.striking and not self._over:
+        if not (armed.fired or armed.striking or armed.withdrawn or self._over):
             armed.striking = True
             self._thread.spawn(self._run(armed, held, link, words))
 

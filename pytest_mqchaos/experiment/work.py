@@ -79,7 +79,7 @@ class Work:
         bad = [
             armed
             for armed in run.injector.armed
-            if armed.fault.family == "payload" and (first or not armed.fired)
+            if armed.fault.family == "payload" and (first or not armed.fired) and not armed.withdrawn
         ]
         made = plan(
             run=run.token,
@@ -206,7 +206,7 @@ class Work:
             run.injector.fire_now(armed)  # from now on, it waits for the next ack
         if run.publications:
             run.injector.choose_moments(sum(len(p.ids) for p in run.publications))
-        return Injection(armed, run.thread)
+        return Injection(armed, run.thread, run.injector)
 
     def _check_hand(self, fault: Fault) -> None:
         __tracebackhide__ = True

@@ -12,6 +12,7 @@ from consumers import correct
 from e2e_kit import HERE, numbers, text
 
 from pytest_mqchaos import (
+    DeliveryError,
     ack,
     baseline,
     broker_restart,
@@ -204,6 +205,34 @@ def test_by_hand(scene, mqchaos, orders):
     assert account.timings
     assert len(scene.diary("connected")) == 3
     struck(account, 2)
+
+
+@pytest.mark.xfail(
+    raises=DeliveryError, reason="a fault that never struck fails the test: that is what is tested"
+)
+@pytest.mark.chaos(baseline())
+def test_a_block_left_before_its_moment(scene, mqchaos, orders):
+    """What was armed for a block and did not strike in it strikes no more, and the run says that it proves nothing."""
+    orders(env={"WORK": 0.01})
+    with mqchaos.inject(connection_drop(after=ack(COUNT))) as handle:
+        mqchaos.wait(ack(5))
+    account = mqchaos.settle()
+    assert not handle.fired
+    assert len(scene.diary("connected")) == 1
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
+    assert account.verdict == "unknown"
+
+
+@pytest.mark.xfail(raises=DeliveryError, reason="as above")
+@pytest.mark.chaos(baseline())
+def test_a_payload_fault_whose_block_is_left(scene, mqchaos, orders):
+    """What was published behind its block is not spoilt."""
+    with mqchaos.inject(malformed_payload()):
+        pass
+    orders()
+    account = mqchaos.settle()
+    assert numbers(account.published) == ALL
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
 
 
 @pytest.mark.chaos(consumer_crash(after=delivery(3, delay=0.3)))

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
@@ -612,6 +613,79 @@ def test_a_lost_ack_after_an_effect_waits_for_acks_only(bench: Bench) -> None:
     assert bench.struck == []
     bench.during = lambda armed, held: setattr(armed, "position", "before")
     assert bench.acked(1)
+
+
+# --- by hand, for a while ---
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        connection_drop(after=delivery(1)),
+        consumer_crash(after=effect(1)),
+        connection_drop(after=seconds(0.02)),
+        refuse(after=delivery(1, delay=0.02)),
+        lost_ack(after=delivery(1)),
+    ],
+    ids=str,
+)
+def test_leaving_its_block_disarms_a_fault_that_has_not_struck(bench: Bench, fault: Fault) -> None:
+    """Whatever it waits for: it never strikes, and the history says why."""
+    bench.relay("worker")
+    with Injection(bench.arm(fault, by_hand=True), bench.thread, bench.injector) as handle:
+        if fault.trigger is not None and fault.trigger.delay:
+            bench.delivered(1)
+        if fault.kind == "lost_ack":
+            bench.delivered(1)
+    assert repr(handle) == f"<{fault}: disarmed>"
+    bench.delivered(1)
+    bench.acked(1)
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    time.sleep(0.05)
+    bench.sync()
+    assert not handle.fired
+    assert bench.struck == []
+    assert bench.still == []
+    texts = [event.text for event in bench.history if isinstance(event, facts.Noted)]
+    assert texts == [f"{fault}: disarmed at the end of its block, before it struck"]
+
+
+def test_leaving_its_block_waits_for_a_strike_under_way(bench: Bench) -> None:
+    """One whose moment has come strikes, and is healed."""
+    bench.slow = threading.Event()
+    armed = bench.arm(connection_drop(), by_hand=True)
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        bench.injector.fire_now(armed)
+        bench.sync()
+        threading.Timer(0.05, bench.slow.set).start()
+    assert handle.fired
+    assert repr(handle) == "<connection_drop(): healed>"
+
+
+def test_leaving_its_block_while_a_lost_ack_begins_to_wait(bench: Bench) -> None:
+    """Its moment strikes nothing by itself: what waits for the next ack behind it is disarmed."""
+    bench.slow = threading.Event()
+    armed = bench.arm(lost_ack(), by_hand=True)
+    started = time.monotonic()
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        bench.injector.fire_now(armed)
+        bench.sync()
+        assert armed.striking
+        threading.Timer(0.05, bench.slow.set).start()
+    assert time.monotonic() - started < TIMEOUT
+    assert repr(handle) == "<lost_ack(): disarmed>"
+    assert not bench.acked(1)
+
+
+def test_healing_leaves_a_fault_armed(bench: Bench) -> None:
+    """Only the end of its block disarms it."""
+    handle = Injection(
+        bench.arm(connection_drop(after=delivery(1)), by_hand=True), bench.thread, bench.injector
+    )
+    handle.heal()
+    assert repr(handle) == "<connection_drop(after=delivery(1)): armed>"
+    bench.delivered(1)
+    assert handle.fired
 
 
 # --- failures and the end ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import strikes as module
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.injector import Armed, Injector
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
@@ -204,6 +205,10 @@ class Ground:
 
     def armed(self, fault: Fault) -> Armed:
         return Armed(number=0, fault=fault, trigger=fault.trigger, position=fault.position, by_hand=False)
+
+    def handle(self, armed: Armed) -> Injection:
+        injector = Injector(self.history, self.thread, lambda: None, random.Random(1))
+        return Injection(armed, self.thread, injector)
 
     def strike(
         self,
@@ -484,7 +489,7 @@ def test_a_refusal_and_its_heal(ground: Ground) -> None:
 def test_a_refusal_is_healed_once(ground: Ground) -> None:
     """By hand and by its duration at the same time."""
     armed = ground.strike(refuse(duration=0.01), fact=None)
-    handle = Injection(armed, ground.thread)
+    handle = ground.handle(armed)
     handle.heal()
     handle.heal()
     assert armed.healed.wait(TIMEOUT)
@@ -497,11 +502,11 @@ def test_overlapping_refusals(ground: Ground) -> None:
     first = ground.strike(refuse(duration=60), fact=None)
     second = ground.strike(refuse(duration=60), fact=None)
     ground.log.clear()
-    Injection(first, ground.thread).heal()
+    ground.handle(first).heal()
     assert ground.log == ["welcome worker"]
     ground.strike(connection_drop(after=delivery(3)), fact=None)
     assert "up worker" not in ground.log
-    Injection(second, ground.thread).heal()
+    ground.handle(second).heal()
     assert ground.log[-3:] == ["up worker", "reach worker", "welcome worker"]
     assert ground.links["worker"].refused == 0
 
@@ -528,7 +533,7 @@ def test_a_restart_while_a_link_is_refused(ground: Ground) -> None:
     assert "reach worker" not in ground.log
     assert "reach worker#2" in ground.log
     assert ground.links["worker"].refused == 1
-    Injection(armed, ground.thread).heal()
+    ground.handle(armed).heal()
     assert ground.links["worker"].refused == 0
 
 
