@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings, base_name, scoped
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay, Strike
@@ -27,24 +28,8 @@ from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["Armed", "Injector", "StrikeFunction", "base_name"]
 
-_KINDS: dict[type, str] = {
-    facts.Published: "publish",
-    facts.Confirmed: "confirm",
-    facts.Delivered: "delivery",
-    facts.Acked: "ack",
-    facts.Nacked: "nack",
-    facts.Rejected: "nack",
-    facts.Effected: "effect",
-}
-
-
 _STRIKE_TIMEOUT = 100.0
 """Seconds for one strike; a broker may take 90 to come back."""
-
-
-def base_name(link: str) -> str:
-    """The consumer's name of a replica's link: `worker` of `worker#2`."""
-    return link.split("#")[0]
 
 
 @dataclass(slots=True)
@@ -106,6 +91,7 @@ class Injector:
         """Faults that an effect has made due: the fault, the effect in words, its link."""
         self._handed: dict[str, str] = {}
         """The link that each message was last delivered on."""
+        self._order = Order(history)
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
         self._polling: asyncio.Task[Any] | None = None
@@ -231,7 +217,11 @@ class Injector:
 
     def _refuse_past(self, fault: Fault) -> None:
         trigger = fault.trigger
-        if trigger is None or trigger.n is None:
+        if trigger is None:
+            return
+        if trigger.message is not None and Sightings(self._history, trigger, fault).count(arrived=True):
+            raise UsageError(f"{fault}: {trigger} has already happened")
+        if trigger.n is None:
             return
         so_far = self.count(trigger, _counted(fault))
         if so_far >= trigger.n:
@@ -303,7 +293,7 @@ class Injector:
         trigger = armed.trigger
         if trigger is None or not _awaits_effect(armed):
             return False
-        return (link is None or _scoped(armed.fault, link)) and self._reached(armed, trigger, message)
+        return (link is None or scoped(armed.fault, link)) and self._reached(armed, trigger, message)
 
     def _due_by_effect(self, armed: Armed, link: str | None, message: str) -> None:
         words = f"{armed.trigger} ({message})"
@@ -345,7 +335,7 @@ class Injector:
         """Count the facts of one frame and return what strikes at it."""
         due: list[tuple[Armed, str]] = []
         for fact in found:
-            kind = _KINDS.get(type(fact))
+            kind = KINDS.get(type(fact))
             message = getattr(fact, "message", None)
             if kind is None or message is None:
                 continue
@@ -367,10 +357,13 @@ class Injector:
 
     def _queue_of(self, fact: LinkEvent) -> str | None:
         if isinstance(fact, facts.Delivered):
-            self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
+            if not fact.auto_ack:
+                self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
             return fact.queue
         if isinstance(fact, facts.Acked | facts.Nacked | facts.Rejected):
-            return self._queues.pop((fact.connection, fact.channel, fact.tag), None)
+            # A rollback opens the deliveries of a transaction again.
+            forget = self._queues.get if fact.transactional else self._queues.pop
+            return forget((fact.connection, fact.channel, fact.tag), None)
         return None
 
     def _tick(self, kind: str, consumer: str, queue: str | None) -> None:
@@ -398,7 +391,7 @@ class Injector:
                     trigger is not None
                     and trigger.kind == kind
                     and (trigger.queue is None or trigger.queue == queue)
-                    and (kind in ("publish", "confirm") or _scoped(armed.fault, link))
+                    and (kind in ("publish", "confirm") or scoped(armed.fault, link))
                     and self._reached(armed, trigger, message)
                 )
             if hit:
@@ -409,7 +402,7 @@ class Injector:
 
     def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
         if trigger.message is not None:
-            return message.endswith(f"-{trigger.message:06d}")
+            return message == self._order.at(trigger.message)
         consumer = _counted(armed.fault)
         so_far = self.count(trigger, consumer)
         if trigger.kind == "effect" and consumer != "*":
@@ -474,10 +467,6 @@ def _counted(fault: Fault) -> str:
     if fault.consumer in (None, "*") or (fault.trigger and fault.trigger.kind in ("publish", "confirm")):
         return "*"
     return base_name(str(fault.consumer))
-
-
-def _scoped(fault: Fault, link: str) -> bool:
-    return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
 
 
 def _awaits_effect(armed: Armed) -> bool:

@@ -9,10 +9,12 @@ import time
 
 import pytest
 from consumers import correct
-from e2e_kit import HERE, numbers, text
+from e2e_kit import HERE, numbers, order, text
 
 from pytest_mqchaos import (
+    ChaosError,
     DeliveryError,
+    UsageError,
     ack,
     baseline,
     broker_restart,
@@ -31,6 +33,7 @@ from pytest_mqchaos import (
     refuse,
     seconds,
 )
+from pytest_mqchaos.model import events as facts
 
 COUNT = 20
 QUICK = {"WORK": 0.005}
@@ -186,6 +189,37 @@ def test_combination(scene, mqchaos, orders, request):
     assert "cut_then_kill" in request.node.name
     assert {fault.kind for fault in struck(account, 2)} == {"connection_drop", "consumer_crash"}
     assert len(scene.diary("connected")) == 3
+
+
+@pytest.mark.chaos(combine(malformed_payload(share=0.5), connection_drop(after=delivery(message=7))))
+def test_a_message_by_its_place(scene, mqchaos, orders):
+    """`message=7` is the seventh that was published, whatever its number is: poison stands between."""
+    orders()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    drop = struck(account, 2)[1]
+    published = [event.message for event in mqchaos.history if isinstance(event, facts.Published)]
+    assert drop.message == published[6]
+    assert numbers(published[:7]) != list(range(1, 8))
+
+
+@pytest.mark.chaos(malformed_payload(share=0.2))
+def test_waiting_for_one_message(scene, mqchaos, orders):
+    """A wait for a settlement of one message, from one queue; and what is past is no moment for a fault."""
+    orders(env={"WORK": 0.02})
+    planned = list(mqchaos.history.messages.values())
+    third = next(place for place, message in enumerate(planned, 1) if place > 2 and not message.poison)
+    mqchaos.wait(ack(message=third, queue="orders"))
+    mqchaos.wait(ack(5, queue="orders"))
+    with pytest.raises(ChaosError, match=r"queue='audit'\)\): not within 0.2 s, 0 so far$"):
+        mqchaos.wait(ack(message=third, queue="audit"), timeout=0.2)
+    with pytest.raises(UsageError, match=rf"ack\(message={third}, queue='orders'\) has already happened$"):
+        mqchaos.inject(connection_drop(after=ack(message=third, queue="orders")))
+    mqchaos.inject(connection_drop(before=ack(message=len(planned) + 5, queue="orders")))
+    late = mqchaos.publish("orders", count=5, body=order).ids[4]
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert struck(account, 2)[1].message == late
 
 
 @pytest.mark.chaos(baseline())

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +26,7 @@ from pytest_mqchaos.model.faults import (
     refuse,
 )
 from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.triggers import (
     Trigger,
     ack,
@@ -106,6 +108,11 @@ class Bench:
         armed = self.injector.arm(fault, by_hand=by_hand)
         self.sync()
         return armed
+
+    def plan(self, *numbers: int) -> None:
+        """Make messages known, in the order of publishing."""
+        for number in numbers:
+            self.history.plan(Message(id=message(number), number=number, body=b"", digest=""))
 
     def sync(self) -> None:
         """Return when the link's thread has done all it was asked before."""
@@ -248,10 +255,50 @@ def test_a_queue_narrows_deliveries_and_settlements(bench: Bench) -> None:
     assert bench.delivered(4, queue="audit")
 
 
-def test_a_message_is_named_by_its_number(bench: Bench) -> None:
-    """`delivery(message=7)`: its first delivery."""
-    bench.arm(connection_drop(after=delivery(message=7)))
-    assert [bench.delivered(n) for n in (17, 70, 7, 7)] == [False, False, True, False]
+def test_a_message_is_named_by_its_place(bench: Bench) -> None:
+    """`delivery(message=3)`: the first delivery of the third that was published, poison counted like the others."""
+    bench.plan(1, 12, 2, 11, 3)
+    bench.arm(connection_drop(after=delivery(message=3)))
+    assert [bench.delivered(n) for n in (1, 12, 3, 11, 2, 2)] == [False] * 4 + [True, False]
+
+
+def test_a_place_goes_on_in_the_next_publication(bench: Bench) -> None:
+    """Also where that is published after the fault was armed."""
+    bench.plan(1, 2)
+    bench.arm(connection_drop(after=ack(message=3)))
+    bench.delivered(2)
+    assert not bench.acked(2)
+    bench.plan(4, 3)
+    assert [bench.acked(n) for n in (3, 4)] == [False, True]
+
+
+def test_a_queue_narrows_a_message_too(bench: Bench) -> None:
+    """A message that is delivered from two queues: the settlement of the delivery from the one named."""
+    bench.plan(1, 2)
+    bench.arm(connection_drop(after=ack(message=2, queue="audit")))
+    bench.arm(connection_drop(after=nack(message=2, queue="audit")))
+    bench.delivered(2, queue="orders")
+    assert not bench.acked(2)
+    bench.delivered(2, queue="audit")
+    assert bench.acked(2)
+    bench.delivered(2, queue="audit")
+    rejected = facts.Rejected(
+        at=1, link="worker", connection=1, channel=1, message=message(2), tag=2, requeue=False
+    )
+    assert bench.saw(rejected)
+
+
+def test_a_settlement_of_a_transaction_may_come_again(bench: Bench) -> None:
+    """A rollback opens its delivery: the second settlement is of that queue, too."""
+    bench.arm(connection_drop(after=ack(2, queue="orders")))
+    bench.delivered(1)
+    acks = [
+        facts.Acked(
+            at=1, link="worker", connection=1, channel=1, message=message(1), tag=1, transactional=True
+        )
+        for _ in range(2)
+    ]
+    assert [bench.saw(each) for each in acks] == [False, True]
 
 
 def test_the_frame_that_brings_the_acks_to_n(bench: Bench) -> None:
@@ -344,6 +391,57 @@ def test_a_moment_that_has_passed_is_refused(bench: Bench) -> None:
     with pytest.raises(UsageError, match=r"delivery\(2\) has already happened \(2 so far\)"):
         bench.injector.arm(connection_drop(after=delivery(2)), by_hand=True)
     assert bench.injector.armed == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "past"),
+    [
+        (delivery(message=2), True),
+        (delivery(message=2, queue="orders"), True),
+        (delivery(message=2, queue="audit"), False),
+        (delivery(message=1), False),
+        (delivery(message=9), False),
+        (ack(message=2), True),
+        (ack(message=2, queue="orders"), True),
+        (ack(message=2, queue="audit"), False),
+        (ack(message=3), False),
+        (nack(message=2), False),
+        (effect(message=2), True),
+        (effect(message=3), False),
+    ],
+    ids=str,
+)
+def test_a_message_that_has_passed_is_refused(bench: Bench, trigger: Trigger, past: bool) -> None:
+    """By hand, in one line; what died on its way may come again, and is waited for."""
+    bench.plan(3, 1, 2)
+    bench.history.append(
+        facts.Delivered(
+            at=1, link="worker", connection=1, channel=1, message=message(1), tag=1, queue="orders"
+        )
+    )
+    acked = facts.Acked(at=2, link="worker", connection=1, channel=1, message=message(1), tag=1)
+    died = replace(acked, message=message(2), passed=False)
+    for event in (acked, died, bench.effect(1)):
+        bench.history.append(event)
+    fault = consumer_crash(after=trigger)
+    if not past:
+        bench.arm(fault, by_hand=True)
+        return
+    with pytest.raises(UsageError) as caught:
+        bench.injector.arm(fault, by_hand=True)
+    assert str(caught.value) == f"{fault}: {trigger} has already happened"
+    assert bench.injector.armed == []
+
+
+def test_the_past_of_another_consumer_is_not_ones_own(bench: Bench) -> None:
+    """`consumer=` narrows it as it narrows what is still to come."""
+    bench.plan(1)
+    bench.history.append(
+        facts.Delivered(at=1, link="audit", connection=1, message=message(1), tag=1, queue="orders")
+    )
+    bench.arm(connection_drop(after=delivery(message=1), consumer="worker"), by_hand=True)
+    with pytest.raises(UsageError, match="has already happened"):
+        bench.injector.arm(connection_drop(after=delivery(message=1), consumer="audit"), by_hand=True)
 
 
 def test_fire_now(bench: Bench) -> None:
