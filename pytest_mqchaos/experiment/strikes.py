@@ -23,8 +23,9 @@ from typing import Any, Literal, Protocol
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.consumers.consumer import Replica
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.injector import Armed, base_name
+from pytest_mqchaos.experiment.injector import Armed, Swallow
 from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.experiment.names import aimed
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay
@@ -376,15 +377,20 @@ class Strikes:
         armed, held = moment.armed, moment.held
         swallowing = armed.swallow is not None
         own_frame = armed.trigger is not None and armed.trigger.kind == "ack" and armed.position == "before"
-        if armed.trigger is not None and armed.trigger.kind == "effect" and held is not None:
+        if (
+            armed.trigger is not None
+            and armed.trigger.kind == "effect"
+            and held is not None
+            and not swallowing
+        ):
             # What is held is the first settlement behind the effect.
-            own_frame = any(isinstance(fact, facts.Acked) for fact in held.found)
+            acked = [fact.message for fact in held.found if isinstance(fact, facts.Acked)]
+            own_frame = bool(acked)
+            armed.message = acked[0] if acked else armed.message
         if not swallowing and not own_frame:
             if held is not None and armed.position == "after":
                 await self._settle_x(moment)
-            armed.swallow = moment.fault.consumer or moment.link or "*"
-            if moment.link == "publisher":
-                armed.swallow = moment.fault.consumer or "*"
+            armed.swallow = self._whose_ack(moment)
             return
         assert held is not None, "an ack that is to be lost was seen on a connection"
         held.take()
@@ -392,6 +398,13 @@ class Strikes:
         self._fired(moment, [relay.observer.link], changed=True, actor="wire")
         relay.cause = "fault"
         relay.close("fault", reset=True)
+
+    def _whose_ack(self, moment: _Moment) -> Swallow:
+        """The connection X was on, or the consumer where X is nobody's or another one is named."""
+        link, wanted = moment.link, moment.fault.consumer
+        if link is None or link == "publisher" or not aimed(wanted, link):
+            return Swallow(consumer=wanted or "*")
+        return Swallow(link=link, connection=moment.armed.connection)
 
     # --- targets and records -----------------------------------------------------------------------------
 
@@ -415,7 +428,7 @@ class Strikes:
             found = [link for link in self._links if link.name == moment.link]
             if found:
                 return found
-        return [link for link in self._links if link.name != "publisher" and _aimed(wanted, link.name)]
+        return [link for link in self._links if link.name != "publisher" and aimed(wanted, link.name)]
 
     def _target_replicas(self, moment: _Moment) -> list[Replica]:
         wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())
@@ -423,7 +436,7 @@ class Strikes:
             found = [replica for replica in everyone if replica.name == moment.link]
             if found:
                 return found
-        return [replica for replica in everyone if _aimed(wanted, replica.name)]
+        return [replica for replica in everyone if aimed(wanted, replica.name)]
 
     async def _settle_x(self, moment: _Moment) -> None:
         """Let X arrive, or die, as the moment says; one that may not have arrived is told."""
@@ -435,7 +448,6 @@ class Strikes:
         armed = moment.armed
         armed.fired = True
         held = moment.held
-        message = None if held is None or not held.found else getattr(held.found[0], "message", None)
         self._history.append(
             facts.FaultFired(
                 at=now(),
@@ -445,7 +457,7 @@ class Strikes:
                 changed=changed and bool(targets),
                 actor=actor,
                 trigger=moment.words,
-                message=message,
+                message=None if held is None else armed.message,
                 delay=0.0 if held is None else (now() - held.at) / 1e9,
             )
         )
@@ -505,10 +517,4 @@ class _Moment:
         link = self.held.relay.observer.link
         if self.fault.family == "process" and link == "publisher":
             return False
-        return wanted is None or _aimed(wanted, link)
-
-
-def _aimed(wanted: str | None, name: str) -> bool:
-    if wanted is not None and wanted.endswith("#1"):
-        return name == wanted.removesuffix("#1")  # the first replica has its consumer's name
-    return wanted in (None, "*", name, base_name(name))
+        return wanted is None or aimed(wanted, link)

@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import strikes as module
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
@@ -42,6 +43,7 @@ class FakeRelay:
     def __init__(self, log: list[str], link: str) -> None:
         self.log = log
         self.observer = SimpleNamespace(link=link)
+        self.number = 7
         self.cause: str | None = None
         self.holds = 0
         self.client_left = False
@@ -220,6 +222,7 @@ class Ground:
     ) -> Armed:
         """Let a fault strike at a frame of a link; at none where `fact` is None."""
         armed = self.armed(fault)
+        armed.message, armed.connection = ID, 7
         held = None
         if fact is not None and link is not None:
             held = FakeHeld(self.log, self.links[link].relays[0], fact)
@@ -588,18 +591,40 @@ def test_a_lost_ack(ground: Ground) -> None:
 def test_a_lost_ack_at_another_moment(ground: Ground, fault: Fault, fact: type) -> None:
     """The first ack after it: it waits."""
     armed = ground.strike(fault, fact=fact)
-    assert armed.swallow == "worker"
+    assert armed.swallow == Swallow(link="worker", connection=7)
     assert ground.log == (["X passed"] if fault.position == "after" else [])
     assert not armed.fired
 
 
-def test_a_lost_ack_after_a_confirm_is_anybodys(ground: Ground) -> None:
-    """The publisher acknowledges nothing."""
-    assert ground.strike(lost_ack(after=confirm(3)), link="publisher", fact=facts.Confirmed).swallow == "*"
-    armed = ground.strike(
-        lost_ack(after=confirm(3), consumer="audit"), link="publisher", fact=facts.Confirmed
-    )
-    assert armed.swallow == "audit"
+@pytest.mark.parametrize(
+    ("consumer", "link", "swallow"),
+    [
+        (None, "publisher", Swallow(consumer="*")),
+        ("audit", "publisher", Swallow(consumer="audit")),
+        ("audit", "worker", Swallow(consumer="audit")),
+        ("worker#1", "worker#2", Swallow(consumer="worker#1")),
+        ("worker", "worker#2", Swallow(link="worker#2", connection=7)),
+        ("worker#1", "worker", Swallow(link="worker", connection=7)),
+        ("*", "worker", Swallow(link="worker", connection=7)),
+        (None, None, Swallow(consumer="*")),
+        ("audit", None, Swallow(consumer="audit")),
+    ],
+)
+def test_whose_ack_is_lost(ground: Ground, consumer: str | None, link: str | None, swallow: Swallow) -> None:
+    """That of the connection X was on, unless X is the publisher's, which acknowledges nothing, or another is named."""
+    armed = ground.strike(lost_ack(after=confirm(3), consumer=consumer), link=link, fact=facts.Confirmed)
+    assert armed.swallow == swallow
+
+
+def test_the_nth_of_a_frame_is_named(ground: Ground) -> None:
+    """Under `multiple` the frame settles several: the one that brought the count to n is the moment's."""
+    armed = ground.armed(consumer_crash(before=ack(3)))
+    held = FakeHeld(ground.log, ground.links["worker"].relays[0])
+    first = replace(held.found[0], message="orders-k3f9-000001", multiple=True)
+    held.found.insert(0, first)
+    armed.message = ID
+    ground.thread.call(ground.strikes(armed, held, "worker", "ack(3)"), timeout=TIMEOUT, what="the strike")
+    assert ground.fired.message == ID
 
 
 def test_a_lost_ack_after_an_effect(ground: Ground) -> None:
@@ -607,10 +632,11 @@ def test_a_lost_ack_after_an_effect(ground: Ground) -> None:
     armed = ground.armed(lost_ack(after=effect(3)))
     armed.position = "before"
     for fact, log in ((facts.Nacked, []), (facts.Acked, ["X taken", "reset worker (fault)"])):
-        armed.swallow = None
+        armed.swallow, armed.message = None, "orders-k3f9-000001"
         held = FakeHeld(ground.log, ground.links["worker"].relays[0], fact)
         ground.thread.call(
             ground.strikes(armed, held, "worker", "effect(3)"), timeout=TIMEOUT, what="the strike"
         )
         assert ground.log == log
     assert armed.fired
+    assert ground.fired.message == ID  # whose ack it was, not whose effect
