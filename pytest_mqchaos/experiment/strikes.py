@@ -30,6 +30,7 @@ from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Replicas", "Strikes"]
@@ -302,13 +303,11 @@ class Strikes:
     # --- broker ------------------------------------------------------------------------------------------
 
     async def _broker_restart(self, moment: _Moment) -> None:
-        links = list(self._links)
         await self._settle_x(moment)
         self._fired(moment, ["broker"], changed=True, actor="broker")
-        for link in links:
-            link.wire.refuse()
+        self._links.refuse()
         self._serving.clear()
-        standing = [relay for link in links for relay in link.wire.connected()]
+        standing = self._connected()
         for relay in standing:
             relay.hold()
         try:
@@ -318,20 +317,26 @@ class Strikes:
                 relay.let_goodbye()
             self._history.append(facts.BrokerStopped(at=now(), how="restart"))
             await self._thread.blocking(self._broker.stop_app)
-            await self._gone([relay for link in links for relay in link.wire.connected()])
+            await self._gone()
             await self._thread.blocking(self._broker.start_app)
             await self._thread.blocking(self._await_leaders)
-            for link in links:
-                if not self._refused[link.name]:
-                    await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{moment.fault}")
+            await self._reachable(moment.fault)
             self._history.append(facts.BrokerStarted(at=now(), how="restart"))
         finally:
             self._serving.set()
             for relay in standing:
                 relay.release()
-            for link in links:
-                await link.wire.welcome()
+            await self._links.welcome()
         self._healed(moment.armed)
+
+    def _connected(self) -> list[Relay]:
+        return [relay for link in self._links for relay in link.wire.connected()]
+
+    async def _reachable(self, fault: Fault) -> None:
+        """Wait until the broker greets through every link that no other fault keeps down."""
+        for link in self._links:
+            if not self._refused[link.name]:
+                await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{fault}")
 
     def _come_to_rest(self) -> None:
         """Wait, bounded, until what was settled before the stop has come where it goes.
@@ -365,11 +370,12 @@ class Strikes:
                 raise ChaosError(f"{', '.join(waiting)} did not answer {_BROKER_TIMEOUT:g} s after a restart")
             time.sleep(0.02)  # between two questions: nothing tells when a leader is elected
 
-    async def _gone(self, relays: Sequence[Relay]) -> None:
+    async def _gone(self) -> None:
         """Wait until the stopped broker's connections have ended; end those that a strike still holds."""
-        for relay in relays:
+        for relay in self._connected():
             await self._upstream_gone(relay)  # the broker is down: whatever still looks open leads nowhere
-            relay.close("broker")
+            # One that had not come through to the broker is told as a listener's end tells its backlog.
+            relay.close("broker", reset=relay.upstream is None)
 
     # --- protocol ----------------------------------------------------------------------------------------
 

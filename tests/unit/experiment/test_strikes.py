@@ -191,6 +191,14 @@ class Ground:
     def named(self, name: str) -> FakeLink | None:
         return self.links.get(name)
 
+    def refuse(self) -> None:
+        for link in self:
+            link.refuse()
+
+    async def welcome(self) -> None:
+        for link in self:
+            await link.welcome()
+
     def replicas(self) -> list[FakeReplica]:
         return self.all
 
