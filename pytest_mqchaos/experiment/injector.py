@@ -177,6 +177,11 @@ class Injector:
         """Whether the moment of a fault has come that has not begun to strike."""
         return bool(self._due)
 
+    @property
+    def strikes_broker(self) -> bool:
+        """Whether a fault has the broker in its hands now."""
+        return any(armed.striking and armed.fault.family == "broker" for armed in self.armed)
+
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]

@@ -23,6 +23,7 @@ from typing import Any, Literal, Protocol
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.consumers.consumer import Replica
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.injector import Armed, Swallow
 from pytest_mqchaos.experiment.links import Link, Links
 from pytest_mqchaos.experiment.names import aimed
@@ -39,6 +40,8 @@ _STOP_TIMEOUT = 2.0
 _CUT_TIMEOUT = 5.0
 _BROKER_TIMEOUT = 90.0
 _REST_TIMEOUT, _REST = 3.0, 0.2
+_OF_AGE = 3.0
+"""Seconds after which a queue outlives the kill of its broker."""
 
 
 class Replicas(Protocol):
@@ -60,6 +63,7 @@ class Strikes:
         consumers: Replicas,
         broker: Broker,
         namespace: str,
+        ages: Ages,
     ) -> None:
         self._history = history
         self._thread = thread
@@ -67,6 +71,7 @@ class Strikes:
         self._consumers = consumers
         self._broker = broker
         self._namespace = namespace
+        self._ages = ages
         self._refused: Counter[str] = Counter()
         """Links that a fault keeps down, with how many do."""
         self._serving = asyncio.Event()
@@ -79,6 +84,8 @@ class Strikes:
             "consumer_crash": self._crash,
             "consumer_terminate": self._terminate,
             "broker_restart": self._broker_restart,
+            "broker_crash": self._broker_crash,
+            "broker_freeze": self._broker_freeze,
             "lost_ack": self._lost_ack,
         }
 
@@ -148,17 +155,8 @@ class Strikes:
             link.wire.refuse()
             self._refused[link.name] += 1
         await asyncio.gather(*(self._cut(link, again=False) for link in links))
-        armed = moment.armed
-        under_way: list[asyncio.Task[None]] = []
-
-        async def heal() -> None:
-            # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
-            if not under_way:
-                under_way.append(self._thread.spawn(self._welcome(armed, links)))
-            await asyncio.shield(under_way[0])
-
-        armed.heal = heal
-        self._thread.spawn(self._heal_later(armed, armed.fault.duration or 0.0))
+        self._lasts(moment.armed, lambda: self._welcome(moment.armed, links))
+        self._thread.spawn(self._heal_later(moment.armed, moment.fault.duration or 0.0))
 
     async def _welcome(self, armed: Armed, links: Sequence[Link]) -> None:
         """Open links that were refused, as far as no other fault keeps them down."""
@@ -303,6 +301,25 @@ class Strikes:
     # --- broker ------------------------------------------------------------------------------------------
 
     async def _broker_restart(self, moment: _Moment) -> None:
+        await self._outage(moment, "restart", self._broker.stop_app, self._broker.start_app)
+
+    async def _broker_crash(self, moment: _Moment) -> None:
+        # By hand too the moment is the one asked for: the stream does not flow on while queues come of age.
+        go_on = self.stand_still(moment.armed, moment.link)
+        try:
+            await self._thread.blocking(self._come_of_age, moment.fault)
+            await self._outage(moment, "crash", self._broker.crash, self._broker.start_again)
+        finally:
+            go_on()
+
+    async def _outage(
+        self,
+        moment: _Moment,
+        how: Literal["restart", "crash"],
+        down: Callable[[], None],
+        up: Callable[[], None],
+    ) -> None:
+        """Take the broker down and bring it back, at its address; meanwhile every link refuses."""
         await self._settle_x(moment)
         self._fired(moment, ["broker"], changed=True, actor="broker")
         self._links.refuse()
@@ -312,22 +329,57 @@ class Strikes:
             relay.hold()
         try:
             await self._thread.blocking(self._come_to_rest)
-            # The broker's goodbye must get through; what was said behind X dies with the connection.
-            for relay in standing:
-                relay.let_goodbye()
-            self._history.append(facts.BrokerStopped(at=now(), how="restart"))
-            await self._thread.blocking(self._broker.stop_app)
+            if how == "restart":
+                # The broker's goodbye must get through; what was said behind X dies with the connection.
+                for relay in standing:
+                    relay.let_goodbye()
+            self._history.append(facts.BrokerStopped(at=now(), how=how))
+            await self._thread.blocking(down)
             await self._gone()
-            await self._thread.blocking(self._broker.start_app)
+            await self._thread.blocking(up)
             await self._thread.blocking(self._await_leaders)
             await self._reachable(moment.fault)
-            self._history.append(facts.BrokerStarted(at=now(), how="restart"))
+            self._history.append(facts.BrokerStarted(at=now(), how=how))
         finally:
             self._serving.set()
             for relay in standing:
                 relay.release()
             await self._links.welcome()
         self._healed(moment.armed)
+
+    async def _broker_freeze(self, moment: _Moment) -> None:
+        moment.let_x_go = True
+        await self._settle_x(moment)
+        self._fired(moment, ["broker"], changed=True, actor="broker")
+        self._history.append(facts.BrokerStopped(at=now(), how="freeze"))
+        await self._thread.blocking(self._broker.freeze)
+        self._lasts(moment.armed, lambda: self._thaw(moment.armed))
+        if moment.fault.duration is not None:
+            self._thread.spawn(self._heal_later(moment.armed, moment.fault.duration))
+
+    async def _thaw(self, armed: Armed) -> None:
+        await self._thread.blocking(self._broker.thaw)
+        await self._reachable(armed.fault)
+        self._history.append(facts.BrokerStarted(at=now(), how="freeze"))
+        self._healed(armed)
+
+    def _come_of_age(self, fault: Fault) -> None:
+        """Wait, bounded, until every queue is old enough to outlive the kill of its broker."""
+        started = time.monotonic()
+        young = ""
+        while time.monotonic() - started < 2 * _OF_AGE:
+            names = [state.name for state in self._broker.census(self._namespace)]
+            age, name = min(((self._ages.of(name), name) for name in names), default=(_OF_AGE, ""))
+            if age >= _OF_AGE:
+                break
+            young = young or f"`{name}` was {age:.1f} s old"
+            time.sleep(_OF_AGE - age)  # a queue's age, not a wait for a fact
+        if young:
+            text = (
+                f"{fault}: waited {time.monotonic() - started:.1f} s first: {young}, and a broker that is killed may "
+                f"lose a queue younger than {_OF_AGE:g} s"
+            )
+            self._history.append(facts.Noted(at=now(), text=text))
 
     def _connected(self) -> list[Relay]:
         return [relay for link in self._links for relay in link.wire.connected()]
@@ -472,6 +524,18 @@ class Strikes:
         if not armed.healed.is_set():
             self._history.append(facts.FaultHealed(at=now(), fault=armed.number))
             armed.healed.set()
+
+    def _lasts(self, armed: Armed, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let a fault last until it is healed, by `end`."""
+        under_way: list[asyncio.Task[None]] = []
+
+        async def heal() -> None:
+            # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
+            if not under_way:
+                under_way.append(self._thread.spawn(end()))
+            await asyncio.shield(under_way[0])
+
+        armed.heal = heal
 
     async def _heal_later(self, armed: Armed, duration: float) -> None:
         await asyncio.sleep(duration)  # the fault's own duration, not a wait for a fact

@@ -277,6 +277,7 @@ class Work:
         if not run.publications:
             raise ChaosError("nothing was published: call mqchaos.publish(...)")
         self._check_aims()
+        self.broker_handle.thaw()
 
     def nothing_confirmed(self) -> None:
         """Raise if nothing of the workload is known to have reached the broker, or a trigger was impossible.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ import pytest
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import strikes as module
+from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.experiment.strikes import Strikes
@@ -30,7 +33,8 @@ from pytest_mqchaos.model.faults import (
     lost_ack,
     refuse,
 )
-from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.topology import QueueState
 from pytest_mqchaos.model.triggers import ack, confirm, delivery, effect, publish
 
 TIMEOUT = 5.0
@@ -171,7 +175,17 @@ class Ground:
         self.links = {name: FakeLink(self.log, name) for name in (*names, "publisher")}
         self.all = [FakeReplica(self.log, name) for name in names]
         self.broker_up = True
-        self.hand = SimpleNamespace(stop_app=self._stop, start_app=self._start, census=lambda namespace: ())
+        self.hand = SimpleNamespace(
+            stop_app=self._stop,
+            start_app=self._start,
+            census=lambda namespace: self.queues,
+            crash=self._die,
+            start_again=self._start,
+            freeze=lambda: self.log.append("broker stands"),
+            thaw=lambda: self.log.append("broker goes on"),
+        )
+        self.queues: tuple[QueueState, ...] = ()
+        self.ages = Ages(self.history)
         self.strikes = Strikes(
             history=self.history,
             thread=self.thread,
@@ -179,6 +193,7 @@ class Ground:
             consumers=self,
             broker=self.hand,
             namespace="mqchaos",
+            ages=self.ages,
         )
         for link in self.links.values():
             link.broker_up = lambda: self.broker_up
@@ -202,8 +217,11 @@ class Ground:
     def replicas(self) -> list[FakeReplica]:
         return self.all
 
-    def _stop(self) -> None:
-        self.log.append("broker stops")
+    def _die(self) -> None:
+        self._stop("broker dies")
+
+    def _stop(self, how: str = "broker stops") -> None:
+        self.log.append(how)
         self.broker_up = False
         for link in self.links.values():
             for relay in link.relays:
@@ -575,6 +593,100 @@ def test_a_restart_that_fails_lets_clients_in_again(ground: Ground) -> None:
     with pytest.raises(ChaosError, match="rabbitmqctl"):
         ground.strike(broker_restart(after=delivery(3)), fact=None)
     assert [link.refused for link in ground] == [0] * 4
+
+
+# --- a broker that is killed or frozen ---
+
+CRASH, FREEZE = Fault(kind="broker_crash", family="broker"), Fault(kind="broker_freeze", family="broker")
+
+
+def test_a_crash_of_the_broker(ground: Ground) -> None:
+    """All links refuse, nothing says goodbye, and all are welcome once the broker greets."""
+    ground.strike(CRASH, link=None, fact=None)
+    names = list(ground.links)
+    assert ground.log == [
+        *(f"hold {n}" for n in names), *(f"refuse {n}" for n in names), "broker dies",
+        *(f"close {n} (broker)" for n in names), "broker starts",
+        *(f"reach {n}" for n in names), *(f"welcome {n}" for n in names), *(f"let {n}" for n in names),
+    ]  # fmt: skip
+    assert [(type(event), getattr(event, "how", "")) for event in ground.history] == [
+        (facts.FaultFired, ""), (facts.BrokerStopped, "crash"), (facts.BrokerStarted, "crash"), (facts.FaultHealed, ""),
+    ]  # fmt: skip
+
+
+def test_a_young_queue_is_waited_for(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is killed may lose it: the wait stands in the history, before the strike."""
+    monkeypatch.setattr(module, "_OF_AGE", 0.2)
+    ground.queues = tuple(
+        QueueState(name=name, type="classic", ready=0, unacknowledged=0, transit=0, exact=True)
+        for name in ("audit", "orders")
+    )
+    ground.ages.known("audit", at=now() - 10**9)
+    ground.ages.known("orders", at=now() - 10**8)
+    held: list[int] = []
+    census = ground.hand.census
+    ground.hand.census = lambda namespace: (
+        held.append(ground.links["worker"].relays[0].holds),
+        census(namespace),
+    )[1]
+    started = time.monotonic()
+    ground.strike(CRASH, link=None, fact=None)
+    assert held[0] == 1  # the stream stands still
+    assert ground.links["worker"].relays[0].holds == 0
+    assert time.monotonic() - started >= 0.1
+    noted = next(event for event in ground.history if isinstance(event, facts.Noted))
+    assert re.fullmatch(
+        r"broker_crash\(\): waited 0\.[12] s first: `orders` was 0\.1 s old, and a broker that is killed may lose "
+        r"a queue younger than 0\.2 s",
+        noted.text,
+    )
+    assert [type(event) for event in ground.history][:2] == [facts.Noted, facts.FaultFired]
+
+
+def test_queues_of_age_are_not_waited_for(ground: Ground) -> None:
+    """Then the crash is at once, and there is nothing to tell."""
+    state = QueueState(name="orders", type="quorum", ready=0, unacknowledged=0, transit=0, exact=True)
+    ground.queues = (state,)
+    ground.ages.known("orders", at=now() - 4 * 10**9)
+    started = time.monotonic()
+    ground.strike(CRASH, link=None, fact=None)
+    assert time.monotonic() - started < 2
+    assert not [event for event in ground.history if isinstance(event, facts.Noted)]
+
+
+def test_a_broker_that_does_not_come_back_lets_clients_in(ground: Ground) -> None:
+    """Whatever happens, no link stays refused."""
+
+    def fail() -> None:
+        raise ChaosError("it ended (exit code 1)")
+
+    ground.hand.start_again = fail
+    with pytest.raises(ChaosError, match="exit code 1"):
+        ground.strike(CRASH, link=None, fact=None)
+    assert [link.refused for link in ground] == [0] * 4
+
+
+def test_a_freeze_and_its_thaw(ground: Ground) -> None:
+    """Connections stay open and new ones hang, as with any broker that stands still: no link refuses."""
+    armed = ground.strike(FREEZE, link=None, fact=None)
+    assert ground.log == ["broker stands"]
+    assert not armed.healed.is_set()
+    handle = ground.handle(armed)
+    handle.heal()
+    handle.heal()
+    assert ground.log == ["broker stands", "broker goes on", *(f"reach {name}" for name in ground.links)]
+    assert [(type(event), getattr(event, "how", "")) for event in ground.history] == [
+        (facts.FaultFired, ""), (facts.BrokerStopped, "freeze"),
+        (facts.BrokerStarted, "freeze"), (facts.FaultHealed, ""),
+    ]  # fmt: skip
+
+
+def test_a_freeze_for_a_while(ground: Ground) -> None:
+    """With a duration it thaws by itself, and X goes on when it is in force."""
+    armed = ground.strike(replace(FREEZE, position="before", trigger=ack(3), duration=0.05))
+    assert armed.healed.wait(TIMEOUT)
+    assert "X taken" not in ground.log
+    assert "broker goes on" in ground.log
 
 
 # --- lost acks ---
