@@ -400,6 +400,14 @@ class Chaos:
         """The events so far."""
         return self._run.history
 
+    def pause_faults(self) -> None:
+        """Let no fault strike by its time (`seconds(t)`, `delay=`) until `resume_faults`; a debugger's prompt does."""
+        self._run.injector.pause()
+
+    def resume_faults(self) -> None:
+        """Let time pass again for them, from where it stood."""
+        self._run.injector.resume()
+
     @property
     def closed(self) -> bool:
         """Whether all of it was ended."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.names import aimed, base_name, scoped
+from pytest_mqchaos.experiment.schedule import Schedule
 from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
@@ -113,6 +114,7 @@ class Injector:
         self._handed: dict[str, tuple[str, int]] = {}
         """The link and the connection that each message was last delivered on."""
         self._order = Order(history)
+        self._schedule = Schedule(thread.loop)
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
         self._polling: asyncio.Task[Any] | None = None
@@ -185,6 +187,14 @@ class Injector:
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]
+
+    def pause(self) -> None:
+        """Let no fault strike by its time until `resume`: what is to come at a moment of the stream still does."""
+        self._thread.soon(self._schedule.pause)
+
+    def resume(self) -> None:
+        """Let time pass again, from where it stood."""
+        self._thread.soon(self._schedule.resume)
 
     def withdraw(self, armed: Armed, timeout: float) -> None:
         """Let a fault that has not struck strike no more, and return; one that strikes now is waited for.
@@ -275,7 +285,7 @@ class Injector:
     def _at_time(self, armed: Armed, started: int) -> None:
         assert armed.trigger is not None
         wait = armed.trigger.time + armed.trigger.delay - (now() - started) / 1e9
-        self._thread.loop.call_later(max(0.0, wait), self._launch, armed, None, None, str(armed.trigger))
+        self._schedule.after(wait, self._launch, armed, None, None, str(armed.trigger))
 
     def before_settlement(self, relay: Relay) -> Strike | None:
         """Read the effects before a settlement is passed on; return the strikes that are due on this link by then.
@@ -453,7 +463,7 @@ class Injector:
         trigger = armed.trigger
         if trigger is None or not trigger.delay or armed.swallow is not None:
             return False
-        self._thread.loop.call_later(trigger.delay, self._launch, armed, None, link, words)
+        self._schedule.after(trigger.delay, self._launch, armed, None, link, words)
         return True
 
     def _strikes(self, due: list[tuple[Armed, str]], link: str) -> Strike:

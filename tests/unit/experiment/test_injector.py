@@ -480,6 +480,21 @@ def test_seconds_by_hand_run_from_inject(bench: Bench) -> None:
     bench.await_struck()
 
 
+def test_a_debugger_pauses_what_is_to_come_at_a_time(bench: Bench) -> None:
+    """A fault by seconds, or with a delay, does not strike while somebody reads the code; then it does."""
+    bench.arm(connection_drop(after=seconds(0.03)), by_hand=True)
+    bench.arm(connection_drop(after=delivery(1, delay=0.03)))
+    bench.arm(connection_drop(after=delivery(2)))
+    bench.delivered(1)
+    bench.injector.pause()
+    time.sleep(0.1)
+    assert bench.struck == []
+    assert bench.delivered(2)  # a moment of the stream is one
+    assert [entry[0] for entry in bench.struck] == [2]
+    bench.injector.resume()
+    bench.await_struck(3)
+
+
 def test_a_delay_lets_the_stream_flow(bench: Bench) -> None:
     """X is not held, and the one it happened on is struck later."""
     bench.arm(connection_drop(after=delivery(1, delay=0.02)))
