@@ -64,6 +64,31 @@ class Engine:
         client.api.timeout = 120
         return engine
 
+    @property
+    def version(self) -> str:
+        """The engine's own."""
+        return str(self._client.version()["Version"])
+
+    def holds(self, image: str) -> bool:
+        """Whether an image is here, and need not be pulled."""
+        from docker.errors import DockerException
+
+        try:
+            self._client.images.get(image)
+        except DockerException:
+            return False
+        return True
+
+    def pull_trouble(self, image: str) -> str:
+        """Why an image cannot be pulled, or an empty text; its registry is asked, and nothing is pulled."""
+        from docker.errors import DockerException
+
+        try:
+            self._client.images.get_registry_data(image)
+        except (DockerException, OSError) as error:
+            return _not_pulled(image, error)
+        return ""
+
     def have(self, image: str, *, timeout: float = 300.0) -> None:
         """Make sure that an image is there, pulling it if need be.
 
