@@ -88,6 +88,7 @@ class Run:
         self.injector.strike = strikes
         self.injector.stop_first = strikes.stop_first
         self.injector.relays_of = strikes.relays_of
+        self.injector.client_of = strikes.client_of
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0
