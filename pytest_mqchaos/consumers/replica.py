@@ -63,6 +63,7 @@ class Replica:
         self._lock = threading.Lock()
         self._restarting = False
         self._decided: Process | None = None
+        self._asked: Process | None = None
         self._over = threading.Event()
         self._output_start = 0
 
@@ -195,16 +196,21 @@ class Replica:
         """Ask its first process to end; a stopped one goes on to hear it. Does not wait."""
         own = self.process
         if own is not None and own.alive:
+            self._asked = own
             own.expect_end(by)
             own.signal_main(number)
             own.cont()
 
     def finish_end(self, grace: float) -> float:
-        """Wait until it has ended, and kill its group after `grace` seconds; return the seconds it took.
+        """Wait until the process that was asked has ended, and kill its group after `grace` seconds.
 
-        Once its first process has ended, what is left of its group is asked (SIGTERM) too.
+        Once its first process has ended, what is left of its group is asked (SIGTERM) too. One that was started
+        in its place meanwhile was not asked, and is left alone.
+
+        Returns:
+            The seconds it took.
         """
-        own = self.process
+        own = self._asked
         started = time.monotonic()
         if own is None:
             return 0.0
