@@ -111,6 +111,7 @@ class Chaos:
             directory=run.directory,
             history=run.history,
             fork_guard=self._work.fork_guard,
+            outage=run.outage,
         )
         run.consumers.append(consumer)
         for replica in consumer.replicas:

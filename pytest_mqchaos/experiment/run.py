@@ -155,6 +155,14 @@ class Run:
                 return f"{armed.fault} is in force"
         return ""
 
+    def outage(self) -> bool:
+        """Whether a fault keeps the broker out of a consumer's reach now."""
+        return any(
+            armed.fault.family in ("network", "broker")
+            and (armed.striking or (armed.fired and not armed.healed.is_set()))
+            for armed in self.injector.armed
+        )
+
     def _poll_files(self) -> None:
         self.board.poll()
 
