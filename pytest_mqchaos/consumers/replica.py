@@ -99,6 +99,11 @@ class Replica:
             return self.process is not None and not self.alive and not self._pending()
 
     @property
+    def longest_pause(self) -> float:
+        """Seconds that it may be away between an end and the next start; 0 as long as it has not ended."""
+        return self._policy.delay if len(self.processes) > 1 or self.restarting else 0.0
+
+    @property
     def frozen(self) -> bool:
         """Whether its processes are stopped."""
         return self.alive and self.process is not None and self.process.frozen

@@ -4,7 +4,7 @@ import pytest
 from consumers import correct
 from e2e_kit import numbers, text
 
-from pytest_mqchaos import delivery, refuse
+from pytest_mqchaos import connection_drop, consumer_crash, delivery, refuse
 
 COUNT = 25
 
@@ -24,3 +24,9 @@ def test_an_outage_longer_than_all_its_restarts(scene, mqchaos):
     """Ends at refused connections are not counted: it is started again until the broker can be reached."""
     supervised(scene, mqchaos)
     assert len(scene.diary("lost")) > 21
+
+
+@pytest.mark.chaos(connection_drop(after=delivery(9)), consumer_crash(after=delivery(9)), settle_timeout=1)
+def test_a_restart_later_than_the_time_out(scene, mqchaos):
+    """A declared delay extends the time-out, as the wait in a retry queue does."""
+    supervised(scene, mqchaos, restart_delay=2)

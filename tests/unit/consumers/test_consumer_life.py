@@ -178,6 +178,17 @@ def test_an_outage_does_not_use_up_the_restarts(bench: Any) -> None:
     assert consumer.replicas[0].over
 
 
+def test_how_long_it_may_be_away_is_its_delay(bench: Any) -> None:
+    """From its first end on: settling waits as much longer."""
+    consumer = bench.shell("exec sleep 100", restart_delay=0.05)
+    replica = consumer.replicas[0]
+    assert replica.longest_pause == 0.0
+    consumer.crash()
+    assert replica.longest_pause == 0.05
+    bench.await_events(facts.ConsumerStarted, 2)
+    assert replica.longest_pause == 0.05
+
+
 def test_a_restart_waits_for_its_delay(bench: Any) -> None:
     """Between the end and the next start lie as many seconds."""
     consumer = bench.shell("exec sleep 100", restart_delay=0.15)
