@@ -156,6 +156,14 @@ class Run:
                 return f"{armed.fault} is in force"
         return ""
 
+    def outage(self) -> bool:
+        """Whether a fault keeps the broker out of a consumer's reach now."""
+        return any(
+            armed.fault.family in ("network", "broker")
+            and (armed.striking or (armed.fired and not armed.healed.is_set()))
+            for armed in self.injector.armed
+        )
+
     def _poll_files(self) -> None:
         self.board.poll()
 
@@ -230,9 +238,10 @@ class Run:
         return time.monotonic() - self._silent < _SILENCE
 
     def longest_wait(self) -> float:
-        """The longest time in seconds that a message may sit in a waiting room which is not empty."""
+        """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
+        away = max((replica.longest_pause for replica in self.replicas()), default=0.0)
         with self.history.changed:
-            return self.ledger.longest_wait()
+            return max(away, self.ledger.longest_wait())
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""
