@@ -206,12 +206,16 @@ class Replica:
         return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
-        """Ask its first process to end; a stopped one goes on to hear it. Does not wait."""
+        """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
+
+        Many a worker takes a second SIGTERM for "at once".
+        """
         own = self.process
         if own is not None and own.alive:
-            self._asked = own
             own.expect_end(by)
-            own.signal_main(number)
+            if self._asked is not own:
+                self._asked = own
+                own.signal_main(number)
             own.cont()
 
     def finish_end(self, grace: float) -> float:

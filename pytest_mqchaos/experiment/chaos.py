@@ -235,7 +235,8 @@ class Chaos:
         """Let a fault strike: now, or armed for its moment.
 
         Returns:
-            A handle with `fired` and `heal()`; as a context manager it heals at its end.
+            A handle with `fired` and `heal()`. As a context manager it heals at its end, and disarms a fault that
+            has not struck by then: it never struck, so the run is `unknown` (*vacuous*).
 
         Raises:
             UsageError: if it is not a fault, or its moment has passed.

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings, base_name, scoped
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay, Strike
@@ -28,24 +29,8 @@ from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["Armed", "Injector", "StrikeFunction", "base_name"]
 
-_KINDS: dict[type, str] = {
-    facts.Published: "publish",
-    facts.Confirmed: "confirm",
-    facts.Delivered: "delivery",
-    facts.Acked: "ack",
-    facts.Nacked: "nack",
-    facts.Rejected: "nack",
-    facts.Effected: "effect",
-}
-
-
 _STRIKE_TIMEOUT = 100.0
 """Seconds for one strike; a broker may take 90 to come back."""
-
-
-def base_name(link: str) -> str:
-    """The consumer's name of a replica's link: `worker` of `worker#2`."""
-    return link.split("#")[0]
 
 
 @dataclass(slots=True)
@@ -59,6 +44,8 @@ class Armed:
     by_hand: bool
     fired: bool = False
     striking: bool = False
+    withdrawn: bool = False
+    """Whether its block was left before it struck: it strikes no more."""
     swallow: str | None = None
     """Set while a lost ack waits for the first ack after its moment: the link or consumer it waits on."""
     done: threading.Event = field(default_factory=threading.Event)
@@ -90,6 +77,8 @@ class Injector:
         self.strike: StrikeFunction | None = None
         self.stop_first: Callable[[Armed, str], None] = lambda armed, link: None
         """Called in the very moment that X is seen: stops the process that is to be struck."""
+        self.stand_still: Callable[[Armed, str | None], Callable[[], None]] = lambda armed, link: lambda: None
+        """Called in that moment too: holds all that the fault aims at, and returns what lets it go on."""
         self.relays_of: Callable[[str | None], Sequence[Relay]] = lambda link: ()
         """The open connections of a link; of every consumer for None."""
         self.client_of: Callable[[str], Halted | None] = lambda link: None
@@ -105,6 +94,7 @@ class Injector:
         """Faults that an effect has made due: the fault, the effect in words, its link."""
         self._handed: dict[str, str] = {}
         """The link that each message was last delivered on."""
+        self._order = Order(history)
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
         self._polling: asyncio.Task[Any] | None = None
@@ -176,6 +166,30 @@ class Injector:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]
 
+    def withdraw(self, armed: Armed, timeout: float) -> None:
+        """Let a fault that has not struck strike no more, and return; one that strikes now is waited for.
+
+        Raises:
+            ChaosError: if its strike takes longer than `timeout` seconds.
+        """
+
+        async def leave() -> bool:
+            with self._lock:
+                if armed.striking:
+                    return False
+                if armed.fired or armed.withdrawn:
+                    return True
+                armed.withdrawn = True
+                if armed in self._waiting:
+                    self._waiting.remove(armed)
+            text = f"{armed.fault}: disarmed at the end of its block, before it struck"
+            self._history.append(facts.Noted(at=now(), text=text))
+            armed.done.set()
+            return True
+
+        while not self._thread.call(leave(), timeout=10.0, what=f"disarming {armed.fault}"):
+            self.await_strikes([armed], timeout)
+
     def disarm(self, timeout: float) -> None:
         """Let nothing strike any more, and wait until what strikes is done.
 
@@ -192,9 +206,17 @@ class Injector:
                 armed.striking = False
 
         self._thread.call(end(), timeout=10.0, what="disarming the faults")
+        self.await_strikes(self.armed, timeout)
+
+    def await_strikes(self, faults: Sequence[Armed], timeout: float) -> None:
+        """Wait until none of some faults strikes.
+
+        Raises:
+            ChaosError: if one still does after `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         with self._history.changed:
-            while striking := [armed for armed in self.armed if armed.striking]:
+            while striking := [armed for armed in faults if armed.striking]:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise ChaosError(f"{striking[0].fault} still strikes after {timeout:g} s")
@@ -202,7 +224,11 @@ class Injector:
 
     def _refuse_past(self, fault: Fault) -> None:
         trigger = fault.trigger
-        if trigger is None or trigger.n is None:
+        if trigger is None:
+            return
+        if trigger.message is not None and Sightings(self._history, trigger, fault).count(arrived=True):
+            raise UsageError(f"{fault}: {trigger} has already happened")
+        if trigger.n is None:
             return
         so_far = self.count(trigger, _counted(fault))
         if so_far >= trigger.n:
@@ -267,6 +293,7 @@ class Injector:
                 reached = [one for one in self._waiting if self._reached_by_effect(one, link, event.message)]
                 for armed in reached:
                     self._waiting.remove(armed)
+                    armed.striking = not (armed.trigger and armed.trigger.delay)
             for armed in reached:
                 self._due_by_effect(armed, link, event.message)
         if self._tight:
@@ -276,14 +303,13 @@ class Injector:
         trigger = armed.trigger
         if trigger is None or not _awaits_effect(armed):
             return False
-        return (link is None or _scoped(armed.fault, link)) and self._reached(armed, trigger, message)
+        return (link is None or scoped(armed.fault, link)) and self._reached(armed, trigger, message)
 
     def _due_by_effect(self, armed: Armed, link: str | None, message: str) -> None:
         words = f"{armed.trigger} ({message})"
         if armed.trigger is not None and armed.trigger.delay:
             self._thread.soon(self._delayed, armed, link, words)
             return
-        armed.striking = True
         self.stop_first(armed, link or "")
         self._due.append((armed, words, link))
         self._thread.soon(self._strike_effects)
@@ -300,6 +326,7 @@ class Injector:
 
     def _strike_link(self, armed: Armed, words: str, link: str | None) -> None:
         """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
+        go_on = self.stand_still(armed, link)
         relays = list(self.relays_of(link))
         for relay in relays:
             relay.hold()
@@ -310,6 +337,7 @@ class Injector:
             finally:
                 for relay in relays:
                     relay.release()
+                go_on()
 
         self._thread.spawn(run())
 
@@ -317,7 +345,7 @@ class Injector:
         """Count the facts of one frame and return what strikes at it."""
         due: list[tuple[Armed, str]] = []
         for fact in found:
-            kind = _KINDS.get(type(fact))
+            kind = KINDS.get(type(fact))
             message = getattr(fact, "message", None)
             if kind is None or message is None:
                 continue
@@ -356,10 +384,10 @@ class Injector:
     def _near(self, armed: Armed, link: str) -> bool:
         """Whether what a consumer sends next may be X: it has enough in hand."""
         trigger = armed.trigger
-        if trigger is None or not _scoped(armed.fault, link):
+        if trigger is None or not scoped(armed.fault, link):
             return False
         if trigger.message is not None:
-            return any(message.endswith(f"-{trigger.message:06d}") for message in self._handed)
+            return self._order.at(trigger.message) in self._handed
         return (
             trigger.n is not None
             and self.count(trigger, _counted(armed.fault)) + len(self._queues) >= trigger.n
@@ -367,10 +395,13 @@ class Injector:
 
     def _queue_of(self, fact: LinkEvent) -> str | None:
         if isinstance(fact, facts.Delivered):
-            self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
+            if not fact.auto_ack:
+                self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
             return fact.queue
         if isinstance(fact, facts.Acked | facts.Nacked | facts.Rejected):
-            return self._queues.pop((fact.connection, fact.channel, fact.tag), None)
+            # A rollback opens the deliveries of a transaction again.
+            forget = self._queues.get if fact.transactional else self._queues.pop
+            return forget((fact.connection, fact.channel, fact.tag), None)
         return None
 
     def _tick(self, kind: str, consumer: str, queue: str | None) -> None:
@@ -398,7 +429,7 @@ class Injector:
                     trigger is not None
                     and trigger.kind == kind
                     and (trigger.queue is None or trigger.queue == queue)
-                    and (kind in ("publish", "confirm") or _scoped(armed.fault, link))
+                    and (kind in ("publish", "confirm") or scoped(armed.fault, link))
                     and self._reached(armed, trigger, message)
                 )
             if hit:
@@ -409,7 +440,7 @@ class Injector:
 
     def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
         if trigger.message is not None:
-            return message.endswith(f"-{trigger.message:06d}")
+            return message == self._order.at(trigger.message)
         consumer = _counted(armed.fault)
         so_far = self.count(trigger, consumer)
         if trigger.kind == "effect" and consumer != "*":
@@ -426,10 +457,14 @@ class Injector:
     def _strikes(self, due: list[tuple[Armed, str]], link: str) -> Strike:
         for armed, _ in due:
             armed.striking = True
+        waiting = [self.stand_still(armed, link) for armed, _ in due]
 
         async def run(held: Held) -> None:
-            for armed, words in due:
-                await self._run(armed, held, link, words)
+            for (armed, words), go_on in zip(due, waiting, strict=True):
+                try:
+                    await self._run(armed, held, link, words)
+                finally:
+                    go_on()
 
         return run
 
@@ -437,7 +472,7 @@ class Injector:
         with self._lock:
             if armed in self._waiting:
                 self._waiting.remove(armed)
-        if not armed.fired and not armed.striking and not self._over:
+        if not (armed.fired or armed.striking or armed.withdrawn or self._over):
             armed.striking = True
             self._thread.spawn(self._run(armed, held, link, words))
 
@@ -470,10 +505,6 @@ def _counted(fault: Fault) -> str:
     if fault.consumer in (None, "*") or (fault.trigger and fault.trigger.kind in ("publish", "confirm")):
         return "*"
     return base_name(str(fault.consumer))
-
-
-def _scoped(fault: Fault, link: str) -> bool:
-    return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
 
 
 def _at_what_it_sends(armed: Armed) -> bool:

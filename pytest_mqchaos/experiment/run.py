@@ -87,6 +87,7 @@ class Run:
         )
         self.injector.strike = strikes
         self.injector.stop_first = strikes.stop_first
+        self.injector.stand_still = strikes.stand_still
         self.injector.relays_of = strikes.relays_of
         self.injector.client_of = strikes.client_of
         self.standing: tuple[ConsumerFacts, ...] = ()

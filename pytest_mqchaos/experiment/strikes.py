@@ -2,7 +2,8 @@
 
 Every strike follows one order, so that its moment is exact:
 
-1. the connection that X was seen on stands still (the relay did that);
+1. the connection that X was seen on stands still (the relay did that), and with it, in the same moment, every
+   connection that the fault aims at; new ones wait (`stand_still`);
 2. a process that is to be struck is stopped first (SIGSTOP), so that it gets no further;
 3. *after X*: X is passed on and has reached its receiver (the barrier, or an empty send queue);
    *before X*: X dies with the connection, or goes on once the fault is in force;
@@ -94,6 +95,30 @@ class Strikes:
                 if replica.process is not None and replica.alive:
                     with suppress(ChaosError):  # the strike itself will say so
                         replica.process.stop()
+
+    def stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+        """Let all that a fault aims at stand still while it strikes; return what lets it go on.
+
+        A consumer may have several connections, and X is one moment for all of them: what is said on any behind X
+        reaches nobody before the strike. Holds are counted, so strikes that overlap wait for each other's. A
+        protocol fault strikes one connection only, which the relay holds.
+        """
+        if armed.fault.family == "protocol":
+            return lambda: None
+        links = self._aims(_Moment(armed, None, link, ""))
+        relays = [relay for one in links for relay in one.wire.connected()]
+        for relay in relays:
+            relay.hold()
+        for one in links:
+            one.wire.hold_new()
+
+        def go_on() -> None:
+            for relay in relays:
+                relay.release()
+            for one in links:
+                one.wire.let_new()
+
+        return go_on
 
     def relays_of(self, link: str | None) -> list[Relay]:
         """The open connections of a link; of every consumer for None."""
@@ -222,10 +247,10 @@ class Strikes:
                 relay.close("fault")
         relays = [relay for replica in replicas for relay in self._relays_of(replica)]
         hit = [await self._thread.blocking(self._kill, replica, process) for replica in replicas]
-        if process == "main":
-            # The rest of the group may go on; what was said behind X dies all the same.
+        if not moment.let_x_go or moment.position == "after":
+            # The rest of the group may go on; what the dead one said behind X dies with it.
             for relay in relays:
-                if relay.held:
+                if relay.client_left or (process == "main" and relay is moment.relay):
                     relay.cause = "fault"
                     relay.close("fault")
         if process == "child":
@@ -383,6 +408,15 @@ class Strikes:
         felt = any(link.wire.connected() for link in links)
         self._fired(moment, [link.name for link in links], changed=felt, actor=actor)
 
+    def _aims(self, moment: _Moment) -> list[Link]:
+        """The links of all that a fault strikes."""
+        if moment.fault.family == "broker":
+            return list(self._links)
+        if moment.fault.family == "process":
+            names = {replica.name for replica in self._target_replicas(moment)}
+            return [link for link in self._links if link.name in names]
+        return self._target_links(moment)
+
     def _target_links(self, moment: _Moment) -> list[Link]:
         wanted = moment.fault.consumer
         if wanted is None and moment.link is not None:
@@ -450,6 +484,11 @@ class _Moment:
         self.words = words
         self.let_x_go = False
         """Whether X goes on under *before* (once the fault is in force) instead of dying."""
+
+    @property
+    def relay(self) -> Relay | None:
+        """The connection that X was seen on, if X is held."""
+        return None if self.held is None else self.held.relay
 
     @property
     def position(self) -> Literal["before", "after", ""] | str:

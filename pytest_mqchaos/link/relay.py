@@ -207,6 +207,12 @@ class Relay:
         """Whether both pipes stand still."""
         return self._holds > 0
 
+    @property
+    def client_left(self) -> bool:
+        """Whether the client has closed its end, though what it said before may not have been read yet."""
+        own = None if self.client is None else self.client.get_extra_info("socket")
+        return self.from_client.ended or ending.left(own)
+
     def let_goodbye(self) -> None:
         """Let the broker's goodbye through, and nothing else that it says on a connection that stands still."""
         self.from_server.farewell = True

@@ -6,11 +6,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
@@ -24,6 +26,7 @@ from pytest_mqchaos.model.faults import (
     refuse,
 )
 from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.triggers import (
     Trigger,
     ack,
@@ -82,6 +85,9 @@ class Bench:
             relay for name, relay in self.relays.items() if link in (None, name) and name != "publisher"
         ]
         self.injector.client_of = lambda link: f"processes of {link}"
+        self.injector.stand_still = self._stand_still
+        self.still: list[int] = []
+        """The faults whose aims stand still."""
         self.relays: dict[str, FakeRelay] = {}
         self.struck: list[tuple[int, str | None, str, str]] = []
         """Number of the fault, link, position, `held` or `free`."""
@@ -92,6 +98,10 @@ class Bench:
     def _read(self) -> None:
         while self.unread:
             self.injector.saw_effect(self.unread.pop(0))
+
+    def _stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+        self.still.append(armed.number)
+        return lambda: self.still.remove(armed.number)
 
     async def _strike(self, armed: Armed, held: object, link: str | None, words: str) -> None:
         self.during(armed, held)
@@ -107,6 +117,11 @@ class Bench:
         armed = self.injector.arm(fault, by_hand=by_hand)
         self.sync()
         return armed
+
+    def plan(self, *numbers: int) -> None:
+        """Make messages known, in the order of publishing."""
+        for number in numbers:
+            self.history.plan(Message(id=message(number), number=number, body=b"", digest=""))
 
     def sync(self) -> None:
         """Return when the link's thread has done all it was asked before."""
@@ -249,10 +264,50 @@ def test_a_queue_narrows_deliveries_and_settlements(bench: Bench) -> None:
     assert bench.delivered(4, queue="audit")
 
 
-def test_a_message_is_named_by_its_number(bench: Bench) -> None:
-    """`delivery(message=7)`: its first delivery."""
-    bench.arm(connection_drop(after=delivery(message=7)))
-    assert [bench.delivered(n) for n in (17, 70, 7, 7)] == [False, False, True, False]
+def test_a_message_is_named_by_its_place(bench: Bench) -> None:
+    """`delivery(message=3)`: the first delivery of the third that was published, poison counted like the others."""
+    bench.plan(1, 12, 2, 11, 3)
+    bench.arm(connection_drop(after=delivery(message=3)))
+    assert [bench.delivered(n) for n in (1, 12, 3, 11, 2, 2)] == [False] * 4 + [True, False]
+
+
+def test_a_place_goes_on_in_the_next_publication(bench: Bench) -> None:
+    """Also where that is published after the fault was armed."""
+    bench.plan(1, 2)
+    bench.arm(connection_drop(after=ack(message=3)))
+    bench.delivered(2)
+    assert not bench.acked(2)
+    bench.plan(4, 3)
+    assert [bench.acked(n) for n in (3, 4)] == [False, True]
+
+
+def test_a_queue_narrows_a_message_too(bench: Bench) -> None:
+    """A message that is delivered from two queues: the settlement of the delivery from the one named."""
+    bench.plan(1, 2)
+    bench.arm(connection_drop(after=ack(message=2, queue="audit")))
+    bench.arm(connection_drop(after=nack(message=2, queue="audit")))
+    bench.delivered(2, queue="orders")
+    assert not bench.acked(2)
+    bench.delivered(2, queue="audit")
+    assert bench.acked(2)
+    bench.delivered(2, queue="audit")
+    rejected = facts.Rejected(
+        at=1, link="worker", connection=1, channel=1, message=message(2), tag=2, requeue=False
+    )
+    assert bench.saw(rejected)
+
+
+def test_a_settlement_of_a_transaction_may_come_again(bench: Bench) -> None:
+    """A rollback opens its delivery: the second settlement is of that queue, too."""
+    bench.arm(connection_drop(after=ack(2, queue="orders")))
+    bench.delivered(1)
+    acks = [
+        facts.Acked(
+            at=1, link="worker", connection=1, channel=1, message=message(1), tag=1, transactional=True
+        )
+        for _ in range(2)
+    ]
+    assert [bench.saw(each) for each in acks] == [False, True]
 
 
 def test_the_frame_that_brings_the_acks_to_n(bench: Bench) -> None:
@@ -347,6 +402,57 @@ def test_a_moment_that_has_passed_is_refused(bench: Bench) -> None:
     assert bench.injector.armed == []
 
 
+@pytest.mark.parametrize(
+    ("trigger", "past"),
+    [
+        (delivery(message=2), True),
+        (delivery(message=2, queue="orders"), True),
+        (delivery(message=2, queue="audit"), False),
+        (delivery(message=1), False),
+        (delivery(message=9), False),
+        (ack(message=2), True),
+        (ack(message=2, queue="orders"), True),
+        (ack(message=2, queue="audit"), False),
+        (ack(message=3), False),
+        (nack(message=2), False),
+        (effect(message=2), True),
+        (effect(message=3), False),
+    ],
+    ids=str,
+)
+def test_a_message_that_has_passed_is_refused(bench: Bench, trigger: Trigger, past: bool) -> None:
+    """By hand, in one line; what died on its way may come again, and is waited for."""
+    bench.plan(3, 1, 2)
+    bench.history.append(
+        facts.Delivered(
+            at=1, link="worker", connection=1, channel=1, message=message(1), tag=1, queue="orders"
+        )
+    )
+    acked = facts.Acked(at=2, link="worker", connection=1, channel=1, message=message(1), tag=1)
+    died = replace(acked, message=message(2), passed=False)
+    for event in (acked, died, bench.effect(1)):
+        bench.history.append(event)
+    fault = consumer_crash(after=trigger)
+    if not past:
+        bench.arm(fault, by_hand=True)
+        return
+    with pytest.raises(UsageError) as caught:
+        bench.injector.arm(fault, by_hand=True)
+    assert str(caught.value) == f"{fault}: {trigger} has already happened"
+    assert bench.injector.armed == []
+
+
+def test_the_past_of_another_consumer_is_not_ones_own(bench: Bench) -> None:
+    """`consumer=` narrows it as it narrows what is still to come."""
+    bench.plan(1)
+    bench.history.append(
+        facts.Delivered(at=1, link="audit", connection=1, message=message(1), tag=1, queue="orders")
+    )
+    bench.arm(connection_drop(after=delivery(message=1), consumer="worker"), by_hand=True)
+    with pytest.raises(UsageError, match="has already happened"):
+        bench.injector.arm(connection_drop(after=delivery(message=1), consumer="audit"), by_hand=True)
+
+
 def test_fire_now(bench: Bench) -> None:
     """By hand and without a moment: at once, on nobody in particular."""
     armed = bench.arm(connection_drop(), by_hand=True)
@@ -428,6 +534,7 @@ def test_the_kernel_helps_while_the_next_frame_may_be_x(bench: Bench) -> None:
 )
 def test_only_processes_at_their_own_frames(bench: Bench, fault: Fault, *, tight: bool) -> None:
     """What the wire sends by itself it can hold; networks and brokers wait for no process."""
+    bench.plan(1)
     bench.arm(fault)
     bench.delivered(1)
     assert bench.relay("worker").tight is tight
@@ -440,6 +547,47 @@ def test_the_end_lets_all_go_on(bench: Bench) -> None:
     assert bench.relay("worker").tight
     bench.injector.disarm(TIMEOUT)
     assert not bench.relay("worker").tight
+
+
+def test_what_is_aimed_at_stands_still_from_x_on(bench: Bench) -> None:
+    """From the moment that X is seen until the strike is over; no sooner for a moment still to come."""
+    bench.arm(connection_drop(after=delivery(2)))
+    bench.arm(consumer_crash(after=delivery(2, delay=10)))
+    bench.delivered(1)
+    assert bench.still == []
+    during: list[list[int]] = []
+    bench.during = lambda armed, held: during.append(list(bench.still))
+    bench.delivered(2)
+    assert during == [[0]]
+    assert bench.still == []
+
+
+def test_two_faults_at_one_frame_hold_until_each_is_over(bench: Bench) -> None:
+    """The first does not let go what the second aims at, and one that fails lets go too."""
+    bench.arm(connection_drop(after=delivery(1)))
+    bench.arm(consumer_crash(after=delivery(1)))
+    during: list[list[int]] = []
+
+    def fail(armed: Armed, held: object) -> None:
+        during.append(list(bench.still))
+        raise ValueError("no such proxy")
+
+    bench.during = fail
+    bench.delivered(1)
+    assert during == [[0, 1], [1]]
+    assert bench.still == []
+
+
+def test_what_an_effect_strikes_stands_still_too(bench: Bench) -> None:
+    """Also where the fault aims at another consumer than the one whose effect it was."""
+    bench.relay("worker")
+    bench.arm(consumer_crash(after=effect(1)))
+    during: list[list[int]] = []
+    bench.during = lambda armed, held: during.append(list(bench.still))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    bench.await_struck()
+    assert during == [[0]]
+    assert bench.still == []
 
 
 def test_two_faults_at_one_frame(bench: Bench) -> None:
@@ -620,6 +768,79 @@ def test_a_lost_ack_after_an_effect_waits_for_acks_only(bench: Bench) -> None:
     assert bench.struck == []
     bench.during = lambda armed, held: setattr(armed, "position", "before")
     assert bench.acked(1)
+
+
+# --- by hand, for a while ---
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        connection_drop(after=delivery(1)),
+        consumer_crash(after=effect(1)),
+        connection_drop(after=seconds(0.02)),
+        refuse(after=delivery(1, delay=0.02)),
+        lost_ack(after=delivery(1)),
+    ],
+    ids=str,
+)
+def test_leaving_its_block_disarms_a_fault_that_has_not_struck(bench: Bench, fault: Fault) -> None:
+    """Whatever it waits for: it never strikes, and the history says why."""
+    bench.relay("worker")
+    with Injection(bench.arm(fault, by_hand=True), bench.thread, bench.injector) as handle:
+        if fault.trigger is not None and fault.trigger.delay:
+            bench.delivered(1)
+        if fault.kind == "lost_ack":
+            bench.delivered(1)
+    assert repr(handle) == f"<{fault}: disarmed>"
+    bench.delivered(1)
+    bench.acked(1)
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    time.sleep(0.05)
+    bench.sync()
+    assert not handle.fired
+    assert bench.struck == []
+    assert bench.still == []
+    texts = [event.text for event in bench.history if isinstance(event, facts.Noted)]
+    assert texts == [f"{fault}: disarmed at the end of its block, before it struck"]
+
+
+def test_leaving_its_block_waits_for_a_strike_under_way(bench: Bench) -> None:
+    """One whose moment has come strikes, and is healed."""
+    bench.slow = threading.Event()
+    armed = bench.arm(connection_drop(), by_hand=True)
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        bench.injector.fire_now(armed)
+        bench.sync()
+        threading.Timer(0.05, bench.slow.set).start()
+    assert handle.fired
+    assert repr(handle) == "<connection_drop(): healed>"
+
+
+def test_leaving_its_block_while_a_lost_ack_begins_to_wait(bench: Bench) -> None:
+    """Its moment strikes nothing by itself: what waits for the next ack behind it is disarmed."""
+    bench.slow = threading.Event()
+    armed = bench.arm(lost_ack(), by_hand=True)
+    started = time.monotonic()
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        bench.injector.fire_now(armed)
+        bench.sync()
+        assert armed.striking
+        threading.Timer(0.05, bench.slow.set).start()
+    assert time.monotonic() - started < TIMEOUT
+    assert repr(handle) == "<lost_ack(): disarmed>"
+    assert not bench.acked(1)
+
+
+def test_healing_leaves_a_fault_armed(bench: Bench) -> None:
+    """Only the end of its block disarms it."""
+    handle = Injection(
+        bench.arm(connection_drop(after=delivery(1)), by_hand=True), bench.thread, bench.injector
+    )
+    handle.heal()
+    assert repr(handle) == "<connection_drop(after=delivery(1)): armed>"
+    bench.delivered(1)
+    assert handle.fired
 
 
 # --- failures and the end ---

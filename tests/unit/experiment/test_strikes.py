@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import strikes as module
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.injector import Armed, Injector
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
@@ -42,7 +43,8 @@ class FakeRelay:
         self.log = log
         self.observer = SimpleNamespace(link=link)
         self.cause: str | None = None
-        self.held = False
+        self.holds = 0
+        self.client_left = False
         self.upstream_gone = asyncio.Event()
         self.reading = True
         self.upstream = SimpleNamespace(is_closing=lambda: False, is_reading=lambda: self.reading)
@@ -54,10 +56,10 @@ class FakeRelay:
             self.log.append(f"{'reset' if reset else 'close'} {self.observer.link} ({self.cause or by})")
 
     def hold(self) -> None:
-        self.held = True
+        self.holds += 1
 
     def release(self) -> None:
-        self.held = False
+        self.holds -= 1
 
     def let_goodbye(self) -> None:
         self.log.append(f"goodbye to {self.observer.link}")
@@ -204,6 +206,10 @@ class Ground:
     def armed(self, fault: Fault) -> Armed:
         return Armed(number=0, fault=fault, trigger=fault.trigger, position=fault.position, by_hand=False)
 
+    def handle(self, armed: Armed) -> Injection:
+        injector = Injector(self.history, self.thread, lambda: None, random.Random(1))
+        return Injection(armed, self.thread, injector)
+
     def strike(
         self,
         fault: Fault,
@@ -287,6 +293,38 @@ def test_nobody_to_hit_changes_nothing(ground: Ground) -> None:
     assert not ground.fired.changed
 
 
+# --- what stands still ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "link", "still"),
+    [
+        (connection_drop(after=delivery(3)), "worker", "worker"),
+        (connection_reset(after=delivery(3), consumer="worker"), "audit", "worker worker#2"),
+        (refuse(after=publish(3)), "publisher", "publisher"),
+        (consumer_crash(after=ack(3)), "worker#2", "worker#2"),
+        (consumer_crash(after=publish(3)), "publisher", "worker worker#2 audit"),
+        (consumer_terminate(after=ack(3), consumer="*"), "worker", "worker worker#2 audit"),
+        (broker_restart(after=ack(3)), "worker", "worker worker#2 audit publisher"),
+        (lost_ack(after=delivery(3)), "worker", ""),
+    ],
+    ids=str,
+)
+def test_all_that_a_fault_aims_at_stands_still(ground: Ground, fault: Fault, link: str, still: str) -> None:
+    """Every connection of the links it strikes, and new ones wait; a protocol fault strikes X's own only."""
+    for each in ground.links.values():
+        each.relays.append(FakeRelay(ground.log, each.name))
+    names = still.split()
+    go_on = ground.strikes.stand_still(ground.armed(fault), link)
+    assert {each.name for each in ground for relay in each.relays if relay.holds == 1} == set(names)
+    assert all(len({relay.holds for relay in each.relays}) == 1 for each in ground)
+    assert ground.log == [f"hold {name}" for name in names]
+    ground.links["worker"].relays.append(FakeRelay(ground.log, "worker"))  # came in meanwhile, and waits
+    go_on()
+    assert not any(relay.holds for each in ground for relay in each.relays)
+    assert ground.log[len(names) :] == [f"let {name}" for name in names]
+
+
 # --- order ---
 
 
@@ -304,13 +342,29 @@ def test_a_crash_before_an_ack(ground: Ground) -> None:
 
 
 def test_the_crash_of_the_first_process(ground: Ground) -> None:
-    """Its children may have connections of their own: only the one that stands at X ends with it."""
-    relay = FakeRelay(ground.log, "worker")
-    ground.links["worker"].relays.append(relay)
-    ground.links["worker"].relays[0].held = True
+    """Its children may have connections of their own: only its own, and the one that stands at X, end with it."""
+    link = ground.links["worker"]
+    own, childs = FakeRelay(ground.log, "worker"), FakeRelay(ground.log, "worker")
+    link.relays += [own, childs]
+    own.client_left = True
     ground.strike(consumer_crash(before=ack(3), process="main"))
-    assert ground.log == ["stopped worker", "X taken", "kill main of worker", "close worker (fault)"]
-    assert not relay.closed
+    assert ground.log == [
+        "stopped worker", "X taken", "kill main of worker", "close worker (fault)", "close worker (fault)",
+    ]  # fmt: skip
+    assert [relay.closed for relay in link.relays] == [True, True, False]
+
+
+def test_what_a_killed_child_said_behind_x_dies(ground: Ground) -> None:
+    """Its connection ends with it, and nothing that waited on it is passed on; those of others go on."""
+    link = ground.links["worker"]
+    childs = FakeRelay(ground.log, "worker")
+    link.relays.append(childs)
+    childs.client_left = True
+    ground.strike(consumer_crash(after=ack(3), process="child"))
+    assert [relay.closed for relay in link.relays] == [False, True]
+    childs.closed = False
+    ground.strike(consumer_crash(before=ack(3), process="child"))
+    assert not childs.closed
 
 
 def test_the_crash_of_a_child_lets_x_go(ground: Ground) -> None:
@@ -435,7 +489,7 @@ def test_a_refusal_and_its_heal(ground: Ground) -> None:
 def test_a_refusal_is_healed_once(ground: Ground) -> None:
     """By hand and by its duration at the same time."""
     armed = ground.strike(refuse(duration=0.01), fact=None)
-    handle = Injection(armed, ground.thread)
+    handle = ground.handle(armed)
     handle.heal()
     handle.heal()
     assert armed.healed.wait(TIMEOUT)
@@ -448,11 +502,11 @@ def test_overlapping_refusals(ground: Ground) -> None:
     first = ground.strike(refuse(duration=60), fact=None)
     second = ground.strike(refuse(duration=60), fact=None)
     ground.log.clear()
-    Injection(first, ground.thread).heal()
+    ground.handle(first).heal()
     assert ground.log == ["welcome worker"]
     ground.strike(connection_drop(after=delivery(3)), fact=None)
     assert "up worker" not in ground.log
-    Injection(second, ground.thread).heal()
+    ground.handle(second).heal()
     assert ground.log[-3:] == ["up worker", "reach worker", "welcome worker"]
     assert ground.links["worker"].refused == 0
 
@@ -479,7 +533,7 @@ def test_a_restart_while_a_link_is_refused(ground: Ground) -> None:
     assert "reach worker" not in ground.log
     assert "reach worker#2" in ground.log
     assert ground.links["worker"].refused == 1
-    Injection(armed, ground.thread).heal()
+    ground.handle(armed).heal()
     assert ground.links["worker"].refused == 0
 
 
