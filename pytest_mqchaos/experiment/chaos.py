@@ -155,8 +155,10 @@ class Chaos:
             exchange=exchange,
             routing_key=routing_key,
         )
+        self._run.ages.known(name)
         if dead_letter is not None:
             self._run.dead_letters.add(dead_letter)
+            self._run.ages.known(dead_letter)
         return name
 
     def exchange(
@@ -378,7 +380,7 @@ class Chaos:
 
     @property
     def broker(self) -> BrokerHandle:
-        """The broker: `restart()`, `version`."""
+        """The broker: `restart()`, `crash()`, `freeze()`, `thaw()`, `version`."""
         return self._work.broker_handle
 
     @property
@@ -411,6 +413,8 @@ class Chaos:
         if self._closed:
             return
         try:
+            with suppress(ChaosError):  # a broker that does not go on will be told by what follows
+                self.broker.thaw()
             self._run.close()
         except Exception:
             self._closed = True

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings, base_name, scoped
+from pytest_mqchaos.experiment.names import aimed, base_name, scoped
+from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay, Strike
@@ -27,10 +28,24 @@ from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["Armed", "Injector", "StrikeFunction", "base_name"]
+__all__ = ["Armed", "Injector", "StrikeFunction", "Swallow"]
 
 _STRIKE_TIMEOUT = 100.0
 """Seconds for one strike; a broker may take 90 to come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swallow:
+    """Whose next ack a lost ack takes: that of one connection, or of a consumer.
+
+    Once the connection has ended without another ack, the next one of its link is meant: it has reconnected.
+    """
+
+    link: str | None = None
+    connection: int | None = None
+    """None while it is not known on which one of the link."""
+    consumer: str | None = None
+    """As in `consumer=`; instead of a link."""
 
 
 @dataclass(slots=True)
@@ -46,8 +61,14 @@ class Armed:
     striking: bool = False
     withdrawn: bool = False
     """Whether its block was left before it struck: it strikes no more."""
-    swallow: str | None = None
-    """Set while a lost ack waits for the first ack after its moment: the link or consumer it waits on."""
+    words: str = ""
+    """Its moment when it came, with the message that it was."""
+    message: str | None = None
+    """Which it strikes at: under `multiple` the one that brought the count to n; whose ack is lost."""
+    connection: int | None = None
+    """On which its moment was seen, as far as that is known."""
+    swallow: Swallow | None = None
+    """Set while a lost ack waits for the first ack after its moment."""
     done: threading.Event = field(default_factory=threading.Event)
     healed: threading.Event = field(default_factory=threading.Event)
     heal: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -92,8 +113,8 @@ class Injector:
         """Held while `_waiting` is changed."""
         self._due: deque[tuple[Armed, str, str | None]] = deque()
         """Faults that an effect has made due: the fault, the effect in words, its link."""
-        self._handed: dict[str, str] = {}
-        """The link that each message was last delivered on."""
+        self._handed: dict[str, tuple[str, int]] = {}
+        """The link and the connection that each message was last delivered on."""
         self._order = Order(history)
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
@@ -161,6 +182,11 @@ class Injector:
     def due(self) -> bool:
         """Whether the moment of a fault has come that has not begun to strike."""
         return bool(self._due)
+
+    @property
+    def strikes_broker(self) -> bool:
+        """Whether a fault has the broker in its hands now."""
+        return any(armed.striking and armed.fault.family == "broker" for armed in self.armed)
 
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
@@ -268,7 +294,7 @@ class Injector:
         own = relay.observer.link
         here: list[tuple[Armed, str]] = []
         for armed, words, link in self._take_due():
-            if link in (None, own):
+            if link in (None, own) and _is_place_of(armed, relay):
                 armed.position = "before"
                 here.append((armed, words))
             else:
@@ -286,7 +312,8 @@ class Injector:
         """
         if event.message is None:
             return
-        link = event.consumer or self._handed.get(event.message)
+        had_by, connection = self._handed.get(event.message, (None, None))
+        link = event.consumer or had_by
         for _ in range(event.count):
             self._tick("effect", "" if link is None else base_name(link), None)
             with self._lock:
@@ -295,6 +322,7 @@ class Injector:
                     self._waiting.remove(armed)
                     armed.striking = not (armed.trigger and armed.trigger.delay)
             for armed in reached:
+                armed.connection = connection if link == had_by else None
                 self._due_by_effect(armed, link, event.message)
         if self._tight:
             self._thread.soon(self._adjust_tripwires)
@@ -306,7 +334,8 @@ class Injector:
         return (link is None or scoped(armed.fault, link)) and self._reached(armed, trigger, message)
 
     def _due_by_effect(self, armed: Armed, link: str | None, message: str) -> None:
-        words = f"{armed.trigger} ({message})"
+        armed.words = words = f"{armed.trigger} ({message})"
+        armed.message = message
         if armed.trigger is not None and armed.trigger.delay:
             self._thread.soon(self._delayed, armed, link, words)
             return
@@ -350,13 +379,13 @@ class Injector:
             if kind is None or message is None:
                 continue
             if kind == "delivery":
-                self._handed[message] = fact.link
+                self._handed[message] = fact.link, fact.connection
             queue = self._queue_of(fact)
             self._tick(kind, base_name(fact.link), queue)
             if kind == "publish" and self._first_publish is None:
                 self._started(fact.at)
             if self._waiting:
-                due += self._due_at(kind, fact.link, queue, message)
+                due += self._due_at(kind, relay, queue, message)
         if not due:
             self._adjust_tripwires()
             return None
@@ -418,12 +447,13 @@ class Injector:
             if armed.trigger is not None and armed.trigger.kind == "seconds" and not armed.by_hand:
                 self._at_time(armed, at)
 
-    def _due_at(self, kind: str, link: str, queue: str | None, message: str) -> list[tuple[Armed, str]]:
+    def _due_at(self, kind: str, relay: Relay, queue: str | None, message: str) -> list[tuple[Armed, str]]:
         due: list[tuple[Armed, str]] = []
+        link = relay.observer.link
         for armed in list(self._waiting):
             trigger = armed.trigger
             if armed.swallow is not None:
-                hit = kind == "ack" and _within(armed.swallow, link)
+                hit = kind == "ack" and self._swallows(armed.swallow, relay)
             else:
                 hit = (
                     trigger is not None
@@ -435,8 +465,18 @@ class Injector:
             if hit:
                 with self._lock:
                     self._waiting.remove(armed)
-                due.append((armed, f"{armed.trigger} ({message})"))
+                if armed.swallow is None:
+                    armed.words, armed.connection = f"{armed.trigger} ({message})", relay.number
+                armed.message = message
+                due.append((armed, armed.words))
         return due
+
+    def _swallows(self, swallow: Swallow, relay: Relay) -> bool:
+        """Whether a lost ack waits for an ack on this connection."""
+        if swallow.link is None:
+            return aimed(swallow.consumer, relay.observer.link)
+        ended = not any(one.number == swallow.connection for one in self.relays_of(swallow.link))
+        return relay.observer.link == swallow.link and (ended or relay.number == swallow.connection)
 
     def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
         if trigger.message is not None:
@@ -473,7 +513,7 @@ class Injector:
             if armed in self._waiting:
                 self._waiting.remove(armed)
         if not (armed.fired or armed.striking or armed.withdrawn or self._over):
-            armed.striking = True
+            armed.striking, armed.words = True, words
             self._thread.spawn(self._run(armed, held, link, words))
 
     async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
@@ -522,5 +562,6 @@ def _awaits_effect(armed: Armed) -> bool:
     return armed.trigger is not None and armed.trigger.kind == "effect" and armed.swallow is None
 
 
-def _within(scope: str, link: str) -> bool:
-    return scope in ("*", link, base_name(link))
+def _is_place_of(armed: Armed, relay: Relay) -> bool:
+    """Whether a settlement here may be what a fault strikes at behind an effect; a lost ack is of one connection."""
+    return armed.fault.family != "protocol" or armed.connection in (None, relay.number)

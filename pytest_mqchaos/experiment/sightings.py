@@ -7,13 +7,14 @@ settlement carries no queue of its own: it is that of the delivery it settles.
 
 from __future__ import annotations
 
+from pytest_mqchaos.experiment.names import scoped
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["KINDS", "Order", "Sightings", "base_name", "scoped"]
+__all__ = ["KINDS", "Order", "Sightings"]
 
 KINDS: dict[type, str] = {
     facts.Published: "publish",
@@ -27,16 +28,6 @@ KINDS: dict[type, str] = {
 """The kind of trigger that a fact is a moment of."""
 _FROM_BROKER = (facts.Confirmed, facts.Delivered)
 _SETTLED = facts.Acked | facts.Nacked | facts.Rejected
-
-
-def base_name(link: str) -> str:
-    """The consumer's name of a replica's link: `worker` of `worker#2`."""
-    return link.split("#")[0]
-
-
-def scoped(fault: Fault, link: str) -> bool:
-    """Whether what happens on a link is a moment of a fault: any is, unless it names another consumer."""
-    return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
 
 
 class Order:

@@ -14,7 +14,8 @@ from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed, base_name
+from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sightings import Sightings
 from pytest_mqchaos.experiment.workload import Plan, Publication, plan
@@ -276,6 +277,7 @@ class Work:
         if not run.publications:
             raise ChaosError("nothing was published: call mqchaos.publish(...)")
         self._check_aims()
+        self.broker_handle.thaw()
 
     def nothing_confirmed(self) -> None:
         """Raise if nothing of the workload is known to have reached the broker, or a trigger was impossible.

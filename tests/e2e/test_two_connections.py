@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from consumers import kit
+from consumers import correct, kit
 from e2e_kit import text
 
 from pytest_mqchaos import (
@@ -14,6 +14,7 @@ from pytest_mqchaos import (
     consumer_crash,
     consumer_terminate,
     delivery,
+    lost_ack,
 )
 from pytest_mqchaos.model import events as facts
 
@@ -106,3 +107,37 @@ def test_both_connections_go_on_where_the_process_does(scene, mqchaos, connected
     """A consumer that is asked to end may finish: what stood still on its other connection goes on."""
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
+
+
+def where_x_was(mqchaos):
+    """Return the delivery that the only fault says was its moment."""
+    (fired,) = seen(mqchaos, facts.FaultFired)
+    message = fired.trigger.partition("(orders-")[2].rstrip(")")
+    return next(event for event in seen(mqchaos, facts.Delivered) if event.message == f"orders-{message}")
+
+
+@pytest.mark.chaos(lost_ack(after=delivery(3)))
+def test_the_lost_ack_is_one_of_the_connection_that_x_was_on(scene, mqchaos, connected):
+    """It is swallowed and its connection reset; the other goes on, and all that it says arrives."""
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    connection = where_x_was(mqchaos).connection
+    swallowed = [event for event in mqchaos.history if isinstance(event, facts.Acked) and not event.passed]
+    assert {event.connection for event in swallowed} == {connection}
+    lost = [event for event in mqchaos.history if isinstance(event, facts.LinkLost)]
+    assert [event.connection for event in lost if event.by == "fault"] == [connection]
+
+
+@pytest.mark.chaos(lost_ack(after=delivery(1)), lost_ack(after=delivery(2)))
+def test_the_lost_ack_is_one_of_the_replica_that_x_was_on(scene, mqchaos):
+    """The second replica's acks are not the first one's, though its link bears the consumer's name."""
+    scene.queue("classic")
+    scene.forked(correct.ack_after_work, replicas=2, env={"PREFETCH": 1, "WORK": 0.01})
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    x = where_x_was(mqchaos)
+    (swallowed,) = [e for e in mqchaos.history if isinstance(e, facts.Acked) and not e.passed]
+    assert (swallowed.link, swallowed.message) == (x.link, x.message)
+    (fault,) = account.faults
+    assert (fault.target, fault.message) == (x.link, x.message)

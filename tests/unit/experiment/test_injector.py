@@ -13,7 +13,7 @@ import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
@@ -50,8 +50,9 @@ def message(number: int) -> str:
 class FakeRelay:
     """A connection that stands still and goes on."""
 
-    def __init__(self, link: str) -> None:
+    def __init__(self, link: str, number: int) -> None:
         self.observer = SimpleNamespace(link=link)
+        self.number = number
         self.holds = 0
         self.was_held = False
         self.tight = False
@@ -82,13 +83,13 @@ class Bench:
         self.injector.strike = self._strike
         self.injector.stop_first = lambda armed, link: self.stopped.append((armed.number, link))
         self.injector.relays_of = lambda link: [
-            relay for name, relay in self.relays.items() if link in (None, name) and name != "publisher"
+            relay for (name, _), relay in self.relays.items() if link in (None, name) and name != "publisher"
         ]
         self.injector.client_of = lambda link: f"processes of {link}"
         self.injector.stand_still = self._stand_still
         self.still: list[int] = []
         """The faults whose aims stand still."""
-        self.relays: dict[str, FakeRelay] = {}
+        self.relays: dict[tuple[str, int], FakeRelay] = {}
         self.struck: list[tuple[int, str | None, str, str]] = []
         """Number of the fault, link, position, `held` or `free`."""
         self.stopped: list[tuple[int, str]] = []
@@ -108,7 +109,12 @@ class Bench:
         if self.slow is not None:
             await self.thread.blocking(self.slow.wait, TIMEOUT)
         if armed.swallow is None and armed.fault.kind == "lost_ack" and armed.position != "before":
-            armed.swallow = armed.fault.consumer or link or "*"
+            own = armed.fault.consumer is None
+            armed.swallow = (
+                Swallow(link=link, connection=armed.connection)
+                if own
+                else Swallow(consumer=armed.fault.consumer)
+            )
             return
         armed.fired = True
         self.struck.append((armed.number, link, armed.position, "free" if held is None else "held"))
@@ -130,12 +136,12 @@ class Bench:
 
         self.thread.call(nothing(), timeout=TIMEOUT, what="nothing")
 
-    def relay(self, link: str) -> FakeRelay:
-        return self.relays.setdefault(link, FakeRelay(link))
+    def relay(self, link: str, number: int = 1) -> FakeRelay:
+        return self.relays.setdefault((link, number), FakeRelay(link, number))
 
     def saw(self, *found: facts.LinkEvent, settlement: bool = False) -> bool:
         """Let a frame of these facts come by; return whether something struck at it."""
-        relay = self.relay(found[0].link)
+        relay = self.relay(found[0].link, found[0].connection)
 
         async def frame() -> bool:
             early = self.injector.before_settlement(relay) if settlement else None
@@ -147,11 +153,13 @@ class Bench:
 
         return self.thread.call(frame(), timeout=TIMEOUT, what="a frame")
 
-    def delivered(self, number: int, *, link: str = "worker", queue: str = "orders", **more: object) -> bool:
+    def delivered(
+        self, number: int, *, link: str = "worker", connection: int = 1, queue: str = "orders", **more: object
+    ) -> bool:
         found = facts.Delivered(
             at=now(),
             link=link,
-            connection=1,
+            connection=connection,
             channel=1,
             message=message(number),
             tag=number,
@@ -160,13 +168,13 @@ class Bench:
         )
         return self.saw(found)
 
-    def acked(self, *numbers: int, link: str = "worker") -> bool:
+    def acked(self, *numbers: int, link: str = "worker", connection: int = 1) -> bool:
         return self.saw(
             *(
                 facts.Acked(
                     at=now(),
                     link=link,
-                    connection=1,
+                    connection=connection,
                     channel=1,
                     message=message(n),
                     tag=n,
@@ -315,6 +323,7 @@ def test_the_frame_that_brings_the_acks_to_n(bench: Bench) -> None:
     bench.arm(consumer_crash(after=ack(3)))
     assert not bench.acked(1)
     assert bench.acked(2, 3, 4)
+    assert bench.injector.armed[0].message == message(3)
     assert not bench.acked(5)
 
 
@@ -751,6 +760,75 @@ def test_a_lost_ack_waits_for_the_next_ack(bench: Bench) -> None:
     assert bench.acked(1)
     assert bench.struck == [(0, "worker", "before", "held")]
     assert not bench.acked(2)
+
+
+def test_a_lost_ack_takes_one_of_the_connection_that_x_was_on(bench: Bench) -> None:
+    """Neither another connection's of the same link, nor another replica's: worker's link is called worker."""
+    bench.relay("worker", 2)
+    bench.arm(lost_ack(after=delivery(1)))
+    bench.delivered(1, connection=1)
+    bench.delivered(2, connection=2)
+    bench.delivered(3, link="worker#2", connection=3)
+    assert not bench.acked(2, connection=2)
+    assert not bench.acked(3, link="worker#2", connection=3)
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(5, connection=1)
+    armed = bench.injector.armed[0]
+    assert (armed.words, armed.message) == (f"delivery(1) ({message(1)})", message(5))
+
+
+def test_a_lost_ack_by_hand_takes_the_next(bench: Bench) -> None:
+    """Anybody's, from now on; its words say that it was by hand."""
+    armed = bench.arm(lost_ack(), by_hand=True)
+    bench.injector.fire_now(armed)
+    bench.sync()
+    bench.sync()
+    assert armed.words == "by hand"
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(4, link="audit", connection=3)
+    assert (armed.words, armed.message) == ("by hand", message(4))
+
+
+def test_a_lost_ack_whose_connection_has_ended_takes_the_next_of_its_link(bench: Bench) -> None:
+    """The consumer has reconnected, and acknowledges there."""
+    bench.arm(lost_ack(after=delivery(1)))
+    bench.delivered(1, connection=1)
+    del bench.relays["worker", 1]
+    assert not bench.acked(3, link="worker#2", connection=3)
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(1, connection=2)
+
+
+@pytest.mark.parametrize(
+    ("consumer", "own"),
+    [("worker", ("worker", "worker#2")), ("worker#1", ("worker",)), ("worker#2", ("worker#2",)), ("*", None)],
+)
+def test_a_lost_ack_of_a_named_consumer(bench: Bench, consumer: str, own: tuple[str, ...] | None) -> None:
+    """`consumer=` naming another one: any connection of its own."""
+    for number, link in enumerate(("audit", "worker", "worker#2"), 1):
+        armed = Armed(number=number, fault=lost_ack(), trigger=None, position="after", by_hand=True)
+        armed.swallow = Swallow(consumer=consumer)
+        bench.injector._waiting = [armed]
+        bench.during = lambda armed, held: setattr(armed, "position", "before")
+        assert bench.acked(1, link=link, connection=number) == (own is None or link in own)
+
+
+def test_a_lost_ack_after_an_effect_is_of_the_connection_that_had_the_message(bench: Bench) -> None:
+    """The settlement that comes by on another connection is not it, and goes on."""
+    bench.relay("worker", 1)
+    bench.arm(lost_ack(after=effect(1)))
+    bench.delivered(1, connection=1)
+    bench.delivered(2, connection=2)
+    bench.unread.append(bench.effect(1, consumer="worker"))
+    assert not bench.acked(2, connection=2)
+    deadline = time.monotonic() + TIMEOUT
+    while bench.injector.armed[0].swallow is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    bench.sync()
+    assert bench.injector.armed[0].swallow == Swallow(link="worker", connection=1)
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(1, connection=1)
 
 
 def test_a_lost_ack_after_an_effect_waits_for_acks_only(bench: Bench) -> None:
