@@ -223,6 +223,8 @@ class Chaos:
 
         Raises:
             UsageError: if `source` is neither.
+            ChaosError: if it is named after the first publish, and already holds messages of this run that no
+                consumer has been given.
         """
         __tracebackhide__ = True
         self._work.effects(source, key)
