@@ -74,8 +74,9 @@ class Board:
             if self._begun and named:
                 lines = self._lines(source, name, key)
                 early = self._early(lines)
+                refused = frozenset(early)
                 for line in lines:  # the rest is work, which what is shown of a test that fails here knows of
-                    if line not in early:
+                    if line not in refused:
                         self._record(line, 1, name, consumer)
                 self.check()
                 self._refuse(name, early, _NOT_GIVEN)
