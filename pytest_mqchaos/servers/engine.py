@@ -33,7 +33,8 @@ _STDOUT = 1
 class Engine:
     """The Docker engine, and one network of this run; `close` removes all that was started here."""
 
-    def __init__(self, client: docker.DockerClient, run: str) -> None:
+    def __init__(self, client: docker.DockerClient, run: str, address: str) -> None:
+        self.address = address
         self._client = client
         self._run = run
         self._network: Network | None = None
@@ -60,7 +61,7 @@ class Engine:
             if client is not None:
                 client.close()
             raise ServerUnavailable(f"the Docker engine does not answer ({_one_line(error)})") from None
-        engine = cls(client, run)
+        engine = cls(client, run, host)
         client.api.timeout = 120
         return engine
 

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.engine import Container, Engine
+from pytest_mqchaos.servers.guard import tagged
 from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
@@ -106,7 +107,9 @@ class ToxiproxyServer:
         self._running.stop()
 
 
-def start_process(*, upstream: str, directory: Path, tool_folder: Path | None) -> ToxiproxyServer:
+def start_process(
+    *, run: str, upstream: str, directory: Path, tool_folder: Path | None
+) -> ToxiproxyServer:
     """Start `toxiproxy-server` from PATH or the tool folder.
 
     Raises:
@@ -121,7 +124,7 @@ def start_process(*, upstream: str, directory: Path, tool_folder: Path | None) -
     for left in reversed(range(_TRIES)):
         [port] = free_ports(1)
         try:
-            process = _Process.start(program, port, directory)
+            process = _Process.start(program, port, run, directory)
         except OSError as error:
             raise ServerUnavailable(f"{program} cannot be started: {error.strerror or error}") from None
         try:
@@ -190,9 +193,9 @@ class _Process:
     child: Child
 
     @classmethod
-    def start(cls, program: str, port: int, directory: Path) -> _Process:
+    def start(cls, program: str, port: int, run: str, directory: Path) -> _Process:
         command = [program, "-host", LOOPBACK, "-port", str(port)]
-        env = {"PATH": os.environ.get("PATH", os.defpath)}
+        env = {"PATH": os.environ.get("PATH", os.defpath), **tagged(run)}
         return cls(Child.start(command, env=env, cwd=directory, output=directory / "toxiproxy.log"))
 
     def alive(self) -> bool:
