@@ -126,7 +126,9 @@ class Guard:
             process.wait()
             process.stdin.close()  # type: ignore[union-attr]
             why = said.decode(errors="replace").strip() or "it said nothing"
-            raise ServerUnavailable(f"the guard that would clean up behind the servers does not stand ({why})")
+            raise ServerUnavailable(
+                f"the guard that would clean up behind the servers does not stand ({why})"
+            )
         return process
 
 

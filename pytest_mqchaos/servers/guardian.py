@@ -124,7 +124,9 @@ class Guardian:
 
         def removed() -> bool:
             containers = engine.ids("/containers/json?all=1&", self.tag)
-            threads = [Thread(target=engine.remove, args=(f"/containers/{one}?force=1&v=1",)) for one in containers]
+            threads = [
+                Thread(target=engine.remove, args=(f"/containers/{one}?force=1&v=1",)) for one in containers
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -247,7 +249,8 @@ def _watch(guardian: Guardian) -> bool:
         if 0 in ready:
             said = os.read(0, 65536)
             *lines, rest = (rest + said).split(b"\n")
-            if any([guardian.take(line) for line in lines]):
+            last = [guardian.take(line) for line in lines]  # every one of them
+            if any(last):
                 return True
             if not said:
                 return False

@@ -86,7 +86,10 @@ def _started(
         else:
             broker = rabbitmq.start_process(run=run, directory=folder)
             own.callback(broker.stop)
-            started = broker, _first(settings, [lambda: _toxiproxy_process(settings, run, broker, folder)], own)
+            started = (
+                broker,
+                _first(settings, [lambda: _toxiproxy_process(settings, run, broker, folder)], own),
+            )
         ending.push(own.pop_all())
     return started
 
@@ -108,7 +111,9 @@ def _in_docker(
         broker = rabbitmq.start_container(engine, image=settings.rabbitmq_image)
         ending.callback(broker.stop)
         ways = [early.result] if early else []
-        toxiproxy = _first(settings, [*ways, lambda: _toxiproxy_process(settings, run, broker, folder)], ending)
+        toxiproxy = _first(
+            settings, [*ways, lambda: _toxiproxy_process(settings, run, broker, folder)], ending
+        )
     return broker, toxiproxy
 
 
