@@ -113,18 +113,20 @@ class Guard:
                     self._process = self._armed()
                 except ServerUnavailable:
                     return  # one that can no longer be had: the end in order is all there is
-                for line in self._told:
-                    self._write(line)
 
     def _armed(self) -> subprocess.Popen[bytes]:
+        """A guard that stands. What is to be known it is told at once: we may end before it is ready to listen."""
         process = _started(self._run, self._watched)
+        assert process.stdin is not None
         assert process.stdout is not None
+        with suppress(OSError):
+            os.write(process.stdin.fileno(), b"".join(self._told))
         with process.stdout as words:
             said = words.readline() if select.select([words], [], [], _ARMING)[0] else b""
         if said != b"armed\n":
             process.kill()
             process.wait()
-            process.stdin.close()  # type: ignore[union-attr]
+            process.stdin.close()
             why = said.decode(errors="replace").strip() or "it said nothing"
             raise ServerUnavailable(
                 f"the guard that would clean up behind the servers does not stand ({why})"

@@ -236,13 +236,14 @@ def _pidfd(pid: int) -> int | None:
 
 def _watch(guardian: Guardian) -> bool:
     """Take lines until one of the watched processes ends; return whether all was ended in order."""
-    parent = os.getppid()
+    parent = guardian.watched[0]
     poll = select.poll()
     poll.register(0, select.POLLIN)
     for descriptor in map(_pidfd, guardian.watched):
         if descriptor is not None:
             poll.register(descriptor, select.POLLIN)
-    os.write(1, b"armed\n")
+    with suppress(OSError):  # our parent has ended meanwhile: there is the more to do
+        os.write(1, b"armed\n")
     rest = b""
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(200)}
@@ -259,7 +260,7 @@ def _watch(guardian: Guardian) -> bool:
 
 
 def main() -> None:
-    """Guard the processes named in the arguments: `guardian.py TAG PID...`."""
+    """Guard the processes named in the arguments, our parent first: `guardian.py TAG PID...`."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         with suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_IGN)

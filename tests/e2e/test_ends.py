@@ -12,6 +12,7 @@ import pytest
 from e2e_kit import HERE
 
 WITHIN = 3.0
+DOCKER = os.environ.get("PYTEST_MQCHAOS_SERVERS") == "docker"
 PROJECT = """
 import os, pathlib, subprocess, sys, threading, time
 import pytest
@@ -36,7 +37,7 @@ def around(mqchaos):
     yield
     reached("teardown")
 
-@pytest.mark.chaos(baseline())
+@pytest.mark.chaos(baseline(), evidence="broker", allow="*")
 def test_it(mqchaos, around):
     mqchaos.queue("orders")
     mqchaos.consumer(correct.ack_after_work, name="forked", env={"WORK": "0.2" if PHASE == "settle" else "0"})
@@ -45,6 +46,11 @@ def test_it(mqchaos, around):
     reached("call")
     if PHASE == "settle":
         threading.Timer(0.5, pathlib.Path("reached").touch).start()
+    if PHASE == "other":
+        pathlib.Path("reached").touch()
+        while not pathlib.Path("go on").exists():
+            time.sleep(0.02)
+        mqchaos.publish("orders", count=5, body=lambda n, rng: {"n": n})
     if PHASE == "_exit":
         pathlib.Path("reached").touch()
         time.sleep(0.2)
@@ -101,6 +107,30 @@ def listening():
             yield int(fields[1].rpartition(":")[2], 16), f"socket:[{fields[9]}]"
 
 
+def children(parent):
+    """Return the living children of a process that are no guards."""
+    return {pid for pid in _children(parent) if b"guardian.py" not in _command(pid)}
+
+
+def guards(running):
+    """Return the guards of a session."""
+    return {pid for pid in _children(running.process.pid) if b"guardian.py" in _command(pid)}
+
+
+def _children(parent):
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent and fields[0] != "Z":
+                yield int(stat.parent.name)
+
+
+def _command(pid):
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def until(what, seconds, fact):
     """Wait for a fact, and return it."""
     deadline = time.monotonic() + seconds
@@ -137,6 +167,8 @@ class Session:
                 start_new_session=True,
             )
         self.ports = set()
+        self.workers = set()
+        self.tags = []
 
     def await_phase(self, phase):
         """Wait until it has come to its phase."""
@@ -145,6 +177,7 @@ class Session:
         else:
             until(self.output, 60, (self.folder / "reached").exists)
         self.ports = ports({self.process.pid, *traces(self.folder)})
+        self.tags = [entry.name.removeprefix("mqchaos-") for entry in self.temporary.glob("mqchaos-*")]
 
     def output(self):
         """Return what it said."""
@@ -170,11 +203,31 @@ class Session:
     def nothing_left(self):
         """Assert that soon nothing is left of it."""
         deadline = time.monotonic() + WITHIN
-        while left := (traces(self.folder), self.ports & dict(listening()).keys(), self.folders()):
+        while left := (
+            self.processes(),
+            self.ports & dict(listening()).keys(),
+            self.folders(),
+            self.on_engine(),
+        ):
             if not any(left):
                 return
             assert time.monotonic() < deadline, f"{left}\n{self.output()}"
             time.sleep(0.02)
+
+    def processes(self):
+        """Return what is left of its processes; xdist's workers are not ours."""
+        return {pid: what for pid, what in traces(self.folder).items() if pid not in self.workers}
+
+    def on_engine(self):
+        """Return the containers and networks that are left of it."""
+        if not DOCKER:
+            return []
+        found = []
+        for tag in self.tags:
+            for words in (["ps", "-aq"], ["network", "ls", "-q"]):
+                command = ["docker", *words, "--filter", f"label=mqchaos.run={tag}"]
+                found += subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        return found
 
     def folders(self):
         """Return what it left in its folder for temporary files."""
@@ -187,7 +240,9 @@ def session(tmp_path):
     started = []
 
     def start(phase, *arguments):
-        started.append(Session(tmp_path, phase, *arguments))
+        folder = tmp_path / phase.replace(" ", "-")
+        folder.mkdir()
+        started.append(Session(folder, phase, *arguments))
         started[-1].await_phase(phase)
         return started[-1]
 
@@ -195,6 +250,9 @@ def session(tmp_path):
     for one in started:
         one.process.kill()
         one.process.wait()
+    for pid in traces(tmp_path):  # of a test that failed
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 SIGNALS = {
@@ -203,10 +261,13 @@ SIGNALS = {
     "TERM": (signal.SIGTERM,),
     "KILL": (signal.SIGKILL,),
 }
+PHASES = ("collection", "server start", "setup", "call", "settle", "teardown")
+ENDS = [(name, phase) for name in SIGNALS for phase in PHASES]
+if DOCKER:
+    ENDS = [("KILL", "server start"), ("KILL", "call"), ("TERM", "settle"), ("INT INT", "call")]
 
 
-@pytest.mark.parametrize("phase", ["collection", "server start", "setup", "call", "settle", "teardown"])
-@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize(("name", "phase"), ENDS)
 def test_nothing_is_left(session, name, phase):
     """A session that is ended by a signal, whatever it was at, leaves nothing."""
     running = session(phase)
@@ -221,3 +282,58 @@ def test_a_test_that_ends_the_process(session):
     running.wait()
     assert running.process.returncode == 3, running.output()
     running.nothing_left()
+
+
+def test_a_worker_that_ends(session):
+    """A worker of xdist whose test calls `os._exit` leaves nothing, and the session goes on to its end."""
+    running = session("_exit", "-n1", "--max-worker-restart=0")
+    running.wait()
+    assert "crashed" in running.output()
+    running.nothing_left()
+
+
+def test_a_controller_that_is_killed(session):
+    """Servers go with the controller of xdist, though its workers may take their time."""
+    running = session("call", "-n1")
+    (worker,) = children(running.process.pid)
+    running.workers = {worker}
+    running.ports -= ports({worker})
+    running.send(signal.SIGKILL)
+    running.nothing_left()
+
+
+@pytest.mark.parametrize("name", ["INT", "KILL"])
+def test_the_guard_is_killed_first(session, name):
+    """A guard that was killed is replaced, and its successor cleans as well."""
+    running = session("call")
+    first = guards(running)
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    assert len(first) == 1
+    until("no successor", 5, lambda: guards(running) - first)
+    running.send(*SIGNALS[name])
+    running.nothing_left()
+
+
+@pytest.mark.skipif(DOCKER, reason="the broker's process is the engine's")
+def test_what_stands_still_is_ended_too(session):
+    """Servers and consumers that were stopped by SIGSTOP are no exception."""
+    running = session("call")
+    for pid in traces(running.temporary):
+        if pid != running.process.pid and pid not in guards(running):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+    running.send(signal.SIGKILL)
+    running.nothing_left()
+
+
+def test_another_run_does_not_notice(session):
+    """The end of one session disturbs no other one that runs on the same host."""
+    other = session("other")
+    running = session("call")
+    running.send(signal.SIGKILL)
+    running.nothing_left()
+    (other.folder / "go on").touch()
+    other.wait()
+    assert other.process.returncode == 0, other.output()
+    other.nothing_left()
