@@ -122,7 +122,7 @@ class Session:
         """Whether the servers that were started still run."""
         if self._servers is None or self._network is None:
             return True
-        return self._servers.broker.alive() and self._network.alive()
+        return self._servers.broker.alive() and self._network.alive(asked=True)
 
     def close(self) -> None:
         """End every run and every server, remove every directory; may be called again."""
