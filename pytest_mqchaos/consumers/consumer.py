@@ -42,6 +42,7 @@ class Consumer:
         restart: str = "on-fault",
         restart_delay: float = 0.0,
         queues: Sequence[str] = (),
+        outage: Callable[[], bool] = lambda: False,
     ) -> None:
         __tracebackhide__ = True
         self.name = name
@@ -53,6 +54,7 @@ class Consumer:
         self._restart_delay = restart_delay
         self._history = history
         self._guard = fork_guard
+        self._outage = outage
         self._supervisor = Supervisor(f"mqchaos-starts-{name}")
         self._asked: float | None = None
         self._over = False
@@ -73,6 +75,7 @@ class Consumer:
             supervisor=self._supervisor,
             policy=Policy(self.restart_policy, self._restart_delay),
             history=self._history,
+            outage=self._outage,
         )
 
     def _launcher(

@@ -111,6 +111,7 @@ class Chaos:
             directory=run.directory,
             history=run.history,
             fork_guard=self._work.fork_guard,
+            outage=run.outage,
         )
         run.consumers.append(consumer)
         for replica in consumer.replicas:
@@ -224,6 +225,8 @@ class Chaos:
 
         Raises:
             UsageError: if `source` is neither.
+            ChaosError: if it is named after the first publish, and already holds messages of this run that no
+                consumer has been given.
         """
         __tracebackhide__ = True
         self._work.effects(source, key)

@@ -22,6 +22,7 @@ from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay, Strike
+from pytest_mqchaos.link.tripwire import Halted
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.faults import Fault
@@ -102,6 +103,8 @@ class Injector:
         """Called in that moment too: holds all that the fault aims at, and returns what lets it go on."""
         self.relays_of: Callable[[str | None], Sequence[Relay]] = lambda link: ()
         """The open connections of a link; of every consumer for None."""
+        self.client_of: Callable[[str], Halted | None] = lambda link: None
+        """The processes behind a link."""
         self._history = history
         self._thread = thread
         self._poll_effects = poll_effects
@@ -118,6 +121,8 @@ class Injector:
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
         self._polling: asyncio.Task[Any] | None = None
+        self._tight = False
+        """Whether tripwires may be set."""
         self._over = False
 
     # --- arming (any thread) ---
@@ -173,6 +178,7 @@ class Injector:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
                 least = min(most, self.count(trigger, _counted(armed.fault)) + 1)
                 armed.trigger = replace(trigger, n=self._rng.randint(least, most))
+        self._thread.soon(self._adjust_tripwires)
 
     @property
     def due(self) -> bool:
@@ -231,6 +237,7 @@ class Injector:
             with self._lock:
                 self._over = True
                 self._waiting.clear()
+            self._adjust_tripwires()
             for armed, _, _ in self._take_due():
                 armed.striking = False
 
@@ -268,6 +275,7 @@ class Injector:
     def _enlist(self, armed: Armed) -> None:
         with self._lock:
             self._waiting.append(armed)
+        self._adjust_tripwires()
         trigger = armed.trigger
         if trigger is not None and trigger.kind == "seconds" and (armed.by_hand or self._first_publish):
             started = now() if armed.by_hand else (self._first_publish or now())
@@ -326,6 +334,8 @@ class Injector:
             for armed in reached:
                 armed.connection = connection if link == had_by else None
                 self._due_by_effect(armed, link, event.message)
+        if self._tight:
+            self._thread.soon(self._adjust_tripwires)
 
     def _reached_by_effect(self, armed: Armed, link: str | None, message: str) -> bool:
         trigger = armed.trigger
@@ -387,12 +397,40 @@ class Injector:
             if self._waiting:
                 due += self._due_at(kind, relay, queue, message)
         if not due:
+            self._adjust_tripwires()
             return None
         own = relay.observer.link
         now_due = [(armed, words) for armed, words in due if not self._delayed(armed, own, words)]
         for armed, _ in now_due:
             self.stop_first(armed, own)
+        self._adjust_tripwires()
         return self._strikes(now_due, own) if now_due else None
+
+    def _adjust_tripwires(self) -> None:
+        """Let the kernel stop a consumer when it sends (see `tripwire`), wherever that may be X for its processes."""
+        wanted = [armed for armed in self._waiting if _at_what_it_sends(armed)]
+        if not wanted and not self._tight:
+            return
+        self._tight = bool(wanted)
+        for relay in self.relays_of(None):
+            link = relay.observer.link
+            client = self.client_of(link) if any(self._near(armed, link) for armed in wanted) else None
+            if client is None:
+                relay.slacken()
+            else:
+                relay.tighten(client)
+
+    def _near(self, armed: Armed, link: str) -> bool:
+        """Whether what a consumer sends next may be X: it has enough in hand."""
+        trigger = armed.trigger
+        if trigger is None or not scoped(armed.fault, link):
+            return False
+        if trigger.message is not None:
+            return self._order.at(trigger.message) in self._handed
+        return (
+            trigger.n is not None
+            and self.count(trigger, _counted(armed.fault)) + len(self._queues) >= trigger.n
+        )
 
     def _queue_of(self, fact: LinkEvent) -> str | None:
         if isinstance(fact, facts.Delivered):
@@ -517,6 +555,17 @@ def _counted(fault: Fault) -> str:
     if fault.consumer in (None, "*") or (fault.trigger and fault.trigger.kind in ("publish", "confirm")):
         return "*"
     return base_name(str(fault.consumer))
+
+
+def _at_what_it_sends(armed: Armed) -> bool:
+    """Whether a fault strikes a consumer's processes at a frame of their own, or at an effect before one."""
+    trigger = armed.trigger
+    return (
+        armed.fault.family == "process"
+        and trigger is not None
+        and trigger.kind in ("ack", "nack", "effect")
+        and not trigger.delay
+    )
 
 
 def _awaits_effect(armed: Armed) -> bool:

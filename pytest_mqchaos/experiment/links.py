@@ -120,7 +120,7 @@ class Links:
         """
         if not self._network.alive():
             raise ChaosError(
-                "Toxiproxy died during the test: every link went down with it, nothing can be judged"
+                "Toxiproxy died or hung during the test: every link depends on it, nothing can be judged"
             )
         for link in self:
             error = link.wire.trouble

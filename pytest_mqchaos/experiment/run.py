@@ -92,6 +92,7 @@ class Run:
         self.injector.stop_first = strikes.stop_first
         self.injector.stand_still = strikes.stand_still
         self.injector.relays_of = strikes.relays_of
+        self.injector.client_of = strikes.client_of
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0
@@ -158,6 +159,14 @@ class Run:
             if armed.fired and not armed.healed.is_set():
                 return f"{armed.fault} is in force"
         return ""
+
+    def outage(self) -> bool:
+        """Whether a fault keeps the broker out of a consumer's reach now."""
+        return any(
+            armed.fault.family in ("network", "broker")
+            and (armed.striking or (armed.fired and not armed.healed.is_set()))
+            for armed in self.injector.armed
+        )
 
     def _poll_files(self) -> None:
         self.board.poll()
@@ -233,9 +242,10 @@ class Run:
         return time.monotonic() - self._silent < _SILENCE
 
     def longest_wait(self) -> float:
-        """The longest time in seconds that a message may sit in a waiting room which is not empty."""
+        """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
+        away = max((replica.longest_pause for replica in self.replicas()), default=0.0)
         with self.history.changed:
-            return self.ledger.longest_wait()
+            return max(away, self.ledger.longest_wait())
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""

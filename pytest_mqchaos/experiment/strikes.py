@@ -30,6 +30,7 @@ from pytest_mqchaos.experiment.names import aimed
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.tripwire import Halted
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History, now
@@ -132,6 +133,13 @@ class Strikes:
         """The open connections of a link; of every consumer for None."""
         links = [one for one in self._links if one.name == link or (link is None and one.name != "publisher")]
         return [relay for one in links for relay in one.wire.connected()]
+
+    def client_of(self, link: str) -> Halted | None:
+        """The processes of a consumer's replica; None if there are none, or they stand already."""
+        for replica in self._consumers.replicas():
+            if replica.name == link and replica.alive and not replica.frozen:
+                return replica.process
+        return None
 
     # --- network -----------------------------------------------------------------------------------------
 

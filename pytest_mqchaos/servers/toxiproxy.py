@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.servers.address import cause
 from pytest_mqchaos.servers.engine import Container, Engine
-from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, one_line, tail
+from pytest_mqchaos.servers.guard import tagged
+from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, listens, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["ToxiproxyServer", "start_container", "start_process"]
@@ -36,6 +38,8 @@ _TRIES = 3
 
 class _Running(Protocol):
     def alive(self) -> bool: ...
+
+    def listens(self, port: int) -> bool: ...
 
     def stop(self) -> None: ...
 
@@ -106,7 +110,7 @@ class ToxiproxyServer:
         self._running.stop()
 
 
-def start_process(*, upstream: str, directory: Path, tool_folder: Path | None) -> ToxiproxyServer:
+def start_process(*, run: str, upstream: str, directory: Path, tool_folder: Path | None) -> ToxiproxyServer:
     """Start `toxiproxy-server` from PATH or the tool folder.
 
     Raises:
@@ -121,7 +125,7 @@ def start_process(*, upstream: str, directory: Path, tool_folder: Path | None) -
     for left in reversed(range(_TRIES)):
         [port] = free_ports(1)
         try:
-            process = _Process.start(program, port, directory)
+            process = _Process.start(program, port, run, directory)
         except OSError as error:
             raise ServerUnavailable(f"{program} cannot be started: {error.strerror or error}") from None
         try:
@@ -160,7 +164,7 @@ def start_container(engine: Engine, *, image: str, upstream: str) -> ToxiproxySe
     try:
         container = engine.start(image, alias="toxiproxy", ports=dict.fromkeys((_API_PORT, *_POOL)))
     except DockerException as error:
-        raise ServerUnavailable(f"a container of {image} did not start: {error}"[:400]) from None
+        raise ServerUnavailable(f"a container of {image} did not start ({cause(error)})") from None
     running = _Contained(container)
     try:
         ports = container.host_ports()
@@ -190,13 +194,16 @@ class _Process:
     child: Child
 
     @classmethod
-    def start(cls, program: str, port: int, directory: Path) -> _Process:
+    def start(cls, program: str, port: int, run: str, directory: Path) -> _Process:
         command = [program, "-host", LOOPBACK, "-port", str(port)]
-        env = {"PATH": os.environ.get("PATH", os.defpath)}
+        env = {"PATH": os.environ.get("PATH", os.defpath), **tagged(run)}
         return cls(Child.start(command, env=env, cwd=directory, output=directory / "toxiproxy.log"))
 
     def alive(self) -> bool:
         return self.child.alive()
+
+    def listens(self, port: int) -> bool:
+        return listens(self.child.pid, port)
 
     def stop(self) -> None:
         self.child.end()
@@ -214,6 +221,9 @@ class _Contained:
     def alive(self) -> bool:
         return self.container.running()
 
+    def listens(self, port: int) -> bool:
+        return True  # the engine published it
+
     def stop(self) -> None:
         self.container.remove()
 
@@ -229,6 +239,8 @@ def _await_api(running: _Running, port: int) -> str:
         nonlocal version
         if not running.alive():
             raise ChaosError("it ended")
+        if not running.listens(port):
+            return "nobody, or somebody else, listens there"
         try:
             version = _version(port)
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,30 @@ def test_a_policy_of_always_restarts_twenty_times(bench: Any) -> None:
     assert {by for _, by, _ in ends(bench)} == {"itself"}
     assert len(bench.of(facts.ConsumerStarted)) == 21
     assert consumer.exit_code == 2
+
+
+def test_an_outage_does_not_use_up_the_restarts(bench: Any) -> None:
+    """A consumer that ends at each refused connection is there when the broker is back."""
+    down = threading.Event()
+    down.set()
+    consumer = bench.shell("exit 1", restart="always", outage=down.is_set)
+    bench.await_events(facts.ConsumerEnded, 25)
+    assert all(again for _, _, again in ends(bench))
+    assert not consumer.replicas[0].over
+    down.clear()
+    bench.until(lambda: not ends(bench)[-1][2], consumer.describe_failure)
+    assert consumer.replicas[0].over
+
+
+def test_how_long_it_may_be_away_is_its_delay(bench: Any) -> None:
+    """From its first end on: settling waits as much longer."""
+    consumer = bench.shell("exec sleep 100", restart_delay=0.05)
+    replica = consumer.replicas[0]
+    assert replica.longest_pause == 0.0
+    consumer.crash()
+    assert replica.longest_pause == 0.05
+    bench.await_events(facts.ConsumerStarted, 2)
+    assert replica.longest_pause == 0.05
 
 
 def test_a_restart_waits_for_its_delay(bench: Any) -> None:

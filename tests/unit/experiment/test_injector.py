@@ -55,6 +55,14 @@ class FakeRelay:
         self.number = number
         self.holds = 0
         self.was_held = False
+        self.tight = False
+
+    def tighten(self, client: object) -> None:
+        assert client == f"processes of {self.observer.link}"
+        self.tight = True
+
+    def slacken(self) -> None:
+        self.tight = False
 
     def hold(self) -> None:
         self.holds += 1
@@ -77,6 +85,7 @@ class Bench:
         self.injector.relays_of = lambda link: [
             relay for (name, _), relay in self.relays.items() if link in (None, name) and name != "publisher"
         ]
+        self.injector.client_of = lambda link: f"processes of {link}"
         self.injector.stand_still = self._stand_still
         self.still: list[int] = []
         """The faults whose aims stand still."""
@@ -514,6 +523,54 @@ def test_processes_are_stopped_as_x_is_seen(bench: Bench) -> None:
     bench.during = lambda armed, held: bench.stopped.append((armed.number, "strikes"))
     bench.delivered(2)
     assert bench.stopped == [(0, "worker"), (0, "strikes")]
+
+
+def test_the_kernel_helps_while_the_next_frame_may_be_x(bench: Bench) -> None:
+    """A consumer is stopped by its own sending from the delivery on that lets it reach X, until the strike."""
+    bench.arm(consumer_crash(after=ack(3)))
+    relay, other = bench.relay("worker"), bench.relay("billing")
+    bench.delivered(1)
+    bench.delivered(2)
+    bench.acked(1)
+    assert not relay.tight, "two at most"
+    bench.delivered(3)
+    assert relay.tight
+    assert other.tight, "over all consumers it counts"
+    bench.acked(2)
+    assert relay.tight
+    assert bench.acked(3)
+    assert not relay.tight
+    assert not other.tight
+
+
+@pytest.mark.parametrize(
+    ("fault", "tight"),
+    [
+        (consumer_crash(before=ack(message=1)), True),
+        (consumer_terminate(after=nack(1)), True),
+        (consumer_crash(after=effect(1)), True),
+        (consumer_crash(after=delivery(2)), False),
+        (consumer_crash(after=ack(1, delay=0.1)), False),
+        (consumer_crash(after=ack(2)), False),
+        (consumer_crash(after=ack(1), consumer="billing"), False),
+        (connection_drop(after=ack(1)), False),
+    ],
+)
+def test_only_processes_at_their_own_frames(bench: Bench, fault: Fault, *, tight: bool) -> None:
+    """What the wire sends by itself it can hold; networks and brokers wait for no process."""
+    bench.plan(1)
+    bench.arm(fault)
+    bench.delivered(1)
+    assert bench.relay("worker").tight is tight
+
+
+def test_the_end_lets_all_go_on(bench: Bench) -> None:
+    """No consumer stands because of a fault that can strike no more."""
+    bench.arm(consumer_crash(after=ack(1)))
+    bench.delivered(1)
+    assert bench.relay("worker").tight
+    bench.injector.disarm(TIMEOUT)
+    assert not bench.relay("worker").tight
 
 
 def test_what_is_aimed_at_stands_still_from_x_on(bench: Bench) -> None:
