@@ -123,9 +123,23 @@ class Replica:
         """All that its processes wrote, undecodable bytes escaped."""
         return failure.decoded(self.output_path)
 
+    @property
+    def tail(self) -> str:
+        """The last lines that its processes wrote: long ones cut, credentials masked, control characters escaped."""
+        return failure.tail(self.output_path)
+
     def describe_failure(self) -> str:
         """How the last process ended, and the tail of its output, credentials masked."""
         return failure.describe(self.process, self.output_path, self._output_start)
+
+    def left_behind(self) -> list[int]:
+        """Processes of it that go on though its first one has ended: in its group, or in sessions of their own."""
+        if self.process is None or self.process.alive:
+            return []
+        strays = proc.holders(
+            {f"MQCHAOS_EFFECTS={self.effects}": self.name}, {str(self.output_path.resolve()): self.name}
+        )
+        return sorted({*strays, *self.process.members()})
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
