@@ -33,6 +33,7 @@ __all__ = [
     "pause",
     "refuse",
     "resume",
+    "shown",
     "trial",
 ]
 
@@ -138,7 +139,14 @@ def _present(config: pytest.Config) -> Chaos | None:
 
 def refuse(text: str) -> NoReturn:
     """Fail in one line, without frames."""
-    raise Refused(text, pytrace=False) from None
+    raise Refused(shown(text), pytrace=False) from None
+
+
+def shown(text: str) -> str:
+    """Return a text as it may be shown: whatever a URL in it has of user and password is not."""
+    from pytest_mqchaos.model.printable import masked
+
+    return masked(text)
 
 
 def _begin(item: pytest.Item) -> Chaos:
@@ -153,7 +161,7 @@ def _begin(item: pytest.Item) -> Chaos:
     except ServerUnavailable as error:
         if here.settings.ci:
             refuse(f"{error} (CI is set: no server is an error)")
-        raise pytest.skip.Exception(str(error), _use_item_location=True) from None
+        raise pytest.skip.Exception(shown(str(error)), _use_item_location=True) from None
     except ChaosError as error:
         refuse(str(error))
     item.stash[_TRIAL] = Trial(chaos, settings)

@@ -195,7 +195,9 @@ def _read(option: Option, value: object, where: str) -> object:
     try:
         return option.read(str(value))
     except ValueError as error:
-        raise UsageError(f"{where}: {str(value)!r} is not {error}") from None
+        from pytest_mqchaos.model.printable import masked
+
+        raise UsageError(f"{where}: {masked(str(value))!r} is not {error}") from None
 
 
 def _ini_place(config: pytest.Config, option: Option) -> str:

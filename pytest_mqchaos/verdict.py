@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.fixtures import Failed, Refused, Trial, forget, ground, refuse, trial
+from pytest_mqchaos.fixtures import Failed, Refused, Trial, forget, ground, refuse, shown, trial
 from pytest_mqchaos.xdist import outcome
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class DeliveryError(AssertionError, Failed):
     """
 
     def __init__(self, account: Account) -> None:
-        Failed.__init__(self, account.text(summary=True), pytrace=False)
+        Failed.__init__(self, shown(account.text(summary=True)), pytrace=False)
         self.account = account
 
 
@@ -92,9 +92,9 @@ def _after(item: pytest.Item, error: BaseException) -> None:
         try:
             here.account = here.chaos.snapshot()
         except Exception as trouble:  # the test's own failure stands, whatever becomes of the look
-            here.snapshot = f"no account: {trouble}"
+            here.snapshot = shown(f"no account: {trouble}")
             return
-        here.snapshot = here.account.text(summary=True) if here.account is not None else ""
+        here.snapshot = shown(here.account.text(summary=True)) if here.account is not None else ""
     if here.account is not None:
         item.ihook.pytest_mqchaos_run_finished(item=item, account=here.account)
 
@@ -124,7 +124,7 @@ def admit(item: pytest.Item) -> None:
     except ChaosError as error:
         refuse(str(error))
     if reason is not None:
-        raise pytest.skip.Exception(f"the baseline failed: {reason}", _use_item_location=True)
+        raise pytest.skip.Exception(shown(f"the baseline failed: {reason}"), _use_item_location=True)
 
 
 def _battery_reason(item: pytest.Item) -> str | None:
@@ -214,7 +214,7 @@ def _sections(here: Trial) -> list[tuple[str, str]]:
 
 def _printable(text: str) -> str:
     return "".join(
-        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r\n", "\n")
+        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in shown(text).replace("\r\n", "\n")
     )
 
 

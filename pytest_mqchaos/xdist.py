@@ -85,11 +85,14 @@ class Runs:
         from pytest_mqchaos.options import session_settings
         from pytest_mqchaos.report.document import document, write
 
+        directory: Path | str = "the report"
         try:
             directory = session_settings(self._config, "").report
             whole = document(self._runs.values(), self._facts(), __version__, self._started)
             self._path = write(directory, whole)
-        except (OSError, UsageError) as error:
+        except OSError as error:
+            self._trouble = f"{directory} cannot be written: {error.strerror or error}"
+        except UsageError as error:
             self._trouble = str(error)
 
     def _facts(self) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class Runs:
         return dict(first) if len(self._servers) == 1 else {**first, "workers": dict(self._servers)}
 
     def _summarize(self, terminal: pytest.TerminalReporter) -> None:
+        from pytest_mqchaos.model.printable import printable
         from pytest_mqchaos.report.terminal import summary_lines
 
         terminal.write_sep("=", "mqchaos")
@@ -109,7 +113,7 @@ class Runs:
         for line, markup in summary_lines(list(self._runs.values()), self._shown_path(), width):
             terminal.write_line(line, **markup)
         if self._trouble:
-            terminal.write_line(f"no report: {self._trouble}", red=True)
+            terminal.write_line(f"no report: {printable(self._trouble)}", red=True)
 
     def _shown_path(self) -> Path | None:
         here = self._config.invocation_params.dir

@@ -21,20 +21,22 @@ from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 __all__ = ["Servers", "start"]
 
 _LEAST_FREE = 20e6
+_WIRE = "no Toxiproxy: the wire does its faults"
 
 
 class Servers:
     """What `start` started; `stop` ends all of it."""
 
-    def __init__(self, broker: Broker, toxiproxy: ToxiproxyServer | None, ending: ExitStack) -> None:
+    def __init__(self, broker: Broker, toxiproxy: ToxiproxyServer | str, ending: ExitStack) -> None:
         self.broker = broker
-        self.toxiproxy = toxiproxy
+        self.toxiproxy = None if isinstance(toxiproxy, str) else toxiproxy
+        self._without = toxiproxy if isinstance(toxiproxy, str) else ""
         self._ending = ending
 
     @property
     def description(self) -> str:
         """One line: which broker and which Toxiproxy, their versions, processes or containers, addresses."""
-        network = self.toxiproxy.description if self.toxiproxy else "no Toxiproxy: the wire does its faults"
+        network = self.toxiproxy.description if self.toxiproxy else self._without
         return f"{self.broker.description}, {network}"
 
     def stop(self) -> None:
@@ -78,7 +80,7 @@ def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
 
 def _started(
     kind: str, settings: ServerSettings, run: str, folder: Path, guard: Guard, ending: ExitStack
-) -> tuple[Broker, ToxiproxyServer | None]:
+) -> tuple[Broker, ToxiproxyServer | str]:
     with ExitStack() as own:
         rabbitmq = launcher("rabbitmq")
         if kind == "docker":
@@ -96,7 +98,7 @@ def _started(
 
 def _in_docker(
     settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, guard: Guard, ending: ExitStack
-) -> tuple[Broker, ToxiproxyServer | None]:
+) -> tuple[Broker, ToxiproxyServer | str]:
     """The broker in a container; a Toxiproxy beside it, which starts while the broker boots."""
     engine = Engine.connect(run)
     ending.callback(engine.close)
@@ -125,22 +127,23 @@ def _toxiproxy_process(settings: ServerSettings, run: str, broker: Broker, folde
 
 def _first(
     settings: ServerSettings, ways: list[Callable[[], ToxiproxyServer]], ending: ExitStack
-) -> ToxiproxyServer | None:
-    """The first Toxiproxy that can be had; None where the wire does the network's faults."""
+) -> ToxiproxyServer | str:
+    """The first Toxiproxy that can be had; where the wire does the network's faults, words that say so."""
     if settings.network == "wire":
-        return None
-    tried = []
+        return _WIRE
+    tried, broken = [], ""
     for way in ways:
         try:
             toxiproxy = way()
         except ServerUnavailable as error:
             tried.append(str(error))
+            broken = broken or (f" ({error})" if isinstance(error, toxiproxies.Broken) else "")
         else:
             ending.callback(toxiproxy.stop)
             return toxiproxy
     if settings.network == "toxiproxy":
         raise ServerUnavailable(f"no Toxiproxy: {'; '.join(tried)}")
-    return None
+    return _WIRE.replace(":", f"{broken}:", 1)
 
 
 def _folder(directory: Path, run: str, guard: Guard, ending: ExitStack) -> Path:

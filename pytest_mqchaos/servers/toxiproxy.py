@@ -23,7 +23,7 @@ from pytest_mqchaos.servers.guard import tagged
 from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, listens, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
-__all__ = ["ToxiproxyServer", "start_container", "start_process"]
+__all__ = ["Broken", "ToxiproxyServer", "start_container", "start_process"]
 
 _PROGRAM = "toxiproxy-server"
 _MENDS = (
@@ -33,7 +33,12 @@ _MENDS = (
 _API_PORT = 8474
 _POOL = range(8700, 8740)
 _START_TIMEOUT = 30.0
+_TAKEN = "address already in use"
 _TRIES = 3
+
+
+class Broken(ServerUnavailable):
+    """A Toxiproxy is here, and does not start: the user is told even where the wire can stand in for it."""
 
 
 class _Running(Protocol):
@@ -127,18 +132,16 @@ def start_process(*, run: str, upstream: str, directory: Path, tool_folder: Path
         try:
             process = _Process.start(program, port, run, directory)
         except OSError as error:
-            raise ServerUnavailable(f"{program} cannot be started: {error.strerror or error}") from None
+            raise Broken(f"{program} cannot be started: {error.strerror or error}") from None
         try:
             version = _await_api(process, port)
         except BaseException as error:
             words = process.words()
             process.stop()
             if isinstance(error, ChaosError):
-                if left and "address already in use" in words:
+                if left and _TAKEN in words:
                     continue
-                raise ServerUnavailable(
-                    f"{program} did not start: {error}; its last words: {words}"
-                ) from None
+                raise Broken(f"{program} did not start: {error}; its last words: {words}") from None
             raise
         return ToxiproxyServer(
             kind="process",
@@ -173,9 +176,7 @@ def start_container(engine: Engine, *, image: str, upstream: str) -> ToxiproxySe
     except (ChaosError, KeyError) as error:
         words = running.words()
         running.stop()
-        raise ServerUnavailable(
-            f"Toxiproxy from {image} did not start: {error}; its last words: {words}"
-        ) from None
+        raise Broken(f"Toxiproxy from {image} did not start: {error}; its last words: {words}") from None
     return ToxiproxyServer(
         kind="docker",
         version=version,
@@ -197,7 +198,7 @@ class _Process:
     def start(cls, program: str, port: int, run: str, directory: Path) -> _Process:
         command = [program, "-host", LOOPBACK, "-port", str(port)]
         env = {"PATH": os.environ.get("PATH", os.defpath), **tagged(run)}
-        return cls(Child.start(command, env=env, cwd=directory, output=directory / "toxiproxy.log"))
+        return cls(Child.start(command, env=env, cwd=directory, output=directory / f"toxiproxy-{port}.log"))
 
     def alive(self) -> bool:
         return self.child.alive()
@@ -239,6 +240,8 @@ def _await_api(running: _Running, port: int) -> str:
         nonlocal version
         if not running.alive():
             raise ChaosError("it ended")
+        if _TAKEN in running.words():
+            raise ChaosError(f"its port {port} is taken")
         if not running.listens(port):
             return "nobody, or somebody else, listens there"
         try:

@@ -63,6 +63,8 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
         if not left or not (taken or (trimmed and ended)):
             break
         trimmed = trimmed and taken
+    if taken:
+        failure = f"somebody else took its ports, {_TRIES} times over ({failure})"
     raise ServerUnavailable(f"the RabbitMQ of {installation.home} did not start: {failure}")
 
 
@@ -185,7 +187,8 @@ class Node:
 
         def lacking() -> str | None:
             if not epmd.alive():
-                raise ChaosError(f"epmd ended: {one_line(tail(epmd.output, 3))}")
+                words = one_line(tail(epmd.output, 3))
+                raise ChaosError(f"epmd ended, as where its port {self._ports.epmd} is taken: {words}")
             return None if listens(epmd.pid, self._ports.epmd) else "nobody, or somebody else, listens there"
 
         wait_for(f"epmd at port {self._ports.epmd}", lacking, timeout=15.0)

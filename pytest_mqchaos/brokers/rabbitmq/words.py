@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from pytest_mqchaos.model.printable import cut, printable
 from pytest_mqchaos.servers.process import one_line, plain
@@ -14,9 +15,10 @@ _TAKEN = re.compile(
     r"could_not_start_listener|in use by another",
     re.IGNORECASE,
 )
+_CHATTER = re.compile(r"^epmd: .*partial packet|^\S+ \S+ \[(?:info|debug|notice)\]")
 _NOISE = re.compile(
-    r"^epmd: .*partial packet|Crash dump is being written|^\W*$|^\s*(?:BOOT FAILED|Stack trace|Starting broker|"
-    r"Config file\(s\):|Logs:|<stdout>)|\.log$|^\S+ \S+ \[(?:info|debug|notice)\]|closed TCP connection",
+    r"^\W*$|Crash dump is being written|^\s*(?:BOOT FAILED|Stack trace|Starting broker|Config file\(s\):|Logs:|"
+    r"<stdout>)|\.log$|closed TCP connection",
     re.IGNORECASE,
 )
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[\w+\] <[\d.]+> ?")
@@ -33,12 +35,16 @@ def port_taken(text: str) -> bool:
 
 
 def boot_words(output: str) -> str:
-    """What a node said about its end: behind BOOT FAILED its claim, else its last lines that say something."""
-    lines = [_STAMP.sub("", line).rstrip() for line in plain(output).splitlines() if not _NOISE.search(line)]
+    """What a node said about its end: its claim where it makes one, else its last lines that say something."""
+    lines = [
+        _STAMP.sub("", line).rstrip() for line in plain(output).splitlines() if not _CHATTER.search(line)
+    ]
     for number, line in enumerate(lines):
         if _CLAIM.match(line):
-            return _fitted(lines[number : number + _LINES])
-    return _fitted(lines[-_LINES:]) if lines else one_line(output)
+            claim = takewhile(lambda one: not _NOISE.search(one), lines[number:])
+            return _fitted(list(claim)[:_LINES])
+    telling = [line for line in lines if not _NOISE.search(line)]
+    return _fitted(telling[-_LINES:]) if telling else one_line(output)
 
 
 def _fitted(lines: list[str]) -> str:
