@@ -21,7 +21,8 @@ from pytest_mqchaos.experiment.schedule import Schedule
 from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.link.relay import Relay, Strike
+from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.tap import Strike
 from pytest_mqchaos.link.tripwire import Halted
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
