@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["Armed", "StrikeFunction", "Swallow"]
+__all__ = ["Armed", "Swallow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,3 @@ class Armed:
     heal: Callable[[], Coroutine[Any, Any, None]] | None = None
     """How to end it before its time; None if there is nothing to heal."""
     error: ChaosError | None = None
-
-
-StrikeFunction = Callable[[Armed, Held | None, str | None, str], Coroutine[Any, Any, None]]
-"""Strikes: the armed fault, the frame held, the link X was seen on, and X in words."""
