@@ -12,7 +12,7 @@ from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network, Route
 from pytest_mqchaos.link.observer import Look
-from pytest_mqchaos.link.relay import Tap
+from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.link.wire import Wire
 from pytest_mqchaos.model.history import History
 

@@ -88,11 +88,7 @@ class Run:
             namespace=self.namespace,
             ages=self.ages,
         )
-        self.injector.strike = strikes
-        self.injector.stop_first = strikes.stop_first
-        self.injector.stand_still = strikes.stand_still
-        self.injector.relays_of = strikes.relays_of
-        self.injector.client_of = strikes.client_of
+        self.injector.bind(strikes)
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0

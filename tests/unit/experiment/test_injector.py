@@ -80,13 +80,7 @@ class Bench:
         self.history = History(RUN)
         self.unread: list[facts.Effected] = []
         self.injector = Injector(self.history, self.thread, self._read, random.Random(seed))
-        self.injector.strike = self._strike
-        self.injector.stop_first = lambda armed, link: self.stopped.append((armed.number, link))
-        self.injector.relays_of = lambda link: [
-            relay for (name, _), relay in self.relays.items() if link in (None, name) and name != "publisher"
-        ]
-        self.injector.client_of = lambda link: f"processes of {link}"
-        self.injector.stand_still = self._stand_still
+        self.injector.bind(self)
         self.still: list[int] = []
         """The faults whose aims stand still."""
         self.relays: dict[tuple[str, int], FakeRelay] = {}
@@ -100,11 +94,22 @@ class Bench:
         while self.unread:
             self.injector.saw_effect(self.unread.pop(0))
 
-    def _stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+    def stop_first(self, armed: Armed, link: str) -> None:
+        self.stopped.append((armed.number, link))
+
+    def relays_of(self, link: str | None) -> list[FakeRelay]:
+        return [
+            relay for (name, _), relay in self.relays.items() if link in (None, name) and name != "publisher"
+        ]
+
+    def client_of(self, link: str) -> str:
+        return f"processes of {link}"
+
+    def stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
         self.still.append(armed.number)
         return lambda: self.still.remove(armed.number)
 
-    async def _strike(self, armed: Armed, held: object, link: str | None, words: str) -> None:
+    async def __call__(self, armed: Armed, held: object, link: str | None, words: str) -> None:
         self.during(armed, held)
         if self.slow is not None:
             await self.thread.blocking(self.slow.wait, TIMEOUT)
@@ -823,7 +828,7 @@ def test_a_lost_ack_of_a_named_consumer(bench: Bench, consumer: str, own: tuple[
     for number, link in enumerate(("audit", "worker", "worker#2"), 1):
         armed = Armed(number=number, fault=lost_ack(), trigger=None, position="after", by_hand=True)
         armed.swallow = Swallow(consumer=consumer)
-        bench.injector._waiting = [armed]
+        bench.injector._waiting.add(armed)
         bench.during = lambda armed, held: setattr(armed, "position", "before")
         assert bench.acked(1, link=link, connection=number) == (own is None or link in own)
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment import strikes as module
 from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.experiment.striking import cuts, outages
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
@@ -465,7 +465,7 @@ def test_a_reset(ground: Ground) -> None:
 
 def test_a_cut_that_does_not_arrive_is_an_error(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Toxiproxy says that it cut, and the connection is there: nothing is what it seems."""
-    monkeypatch.setattr(module, "_CUT_TIMEOUT", 0.1)
+    monkeypatch.setattr(cuts, "_CUT_TIMEOUT", 0.1)
     ground.links["worker"].cuts = False
     with pytest.raises(ChaosError, match="said that it cut worker, but its connection was open"):
         ground.strike(connection_drop(after=delivery(3)), fact=None)
@@ -616,7 +616,7 @@ def test_a_crash_of_the_broker(ground: Ground) -> None:
 
 def test_a_young_queue_is_waited_for(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is killed may lose it: the wait stands in the history, before the strike."""
-    monkeypatch.setattr(module, "_OF_AGE", 0.2)
+    monkeypatch.setattr(outages, "_OF_AGE", 0.2)
     ground.queues = tuple(
         QueueState(name=name, type="classic", ready=0, unacknowledged=0, transit=0, exact=True)
         for name in ("audit", "orders")
