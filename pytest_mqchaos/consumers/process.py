@@ -188,6 +188,33 @@ class Process:
             pause = min(2 * pause, 0.01)
         return True
 
+    def ask(self, number: signal.Signals, by: Ender) -> None:
+        """Signal the first process to end, for `by`; one that is stopped goes on to hear it."""
+        self.expect_end(by)
+        self.signal_main(number)
+        self.cont()
+
+    def finish(self, grace: float, *, killing: float) -> float:
+        """Wait for its end, which it was asked for, and kill its group after `grace` seconds.
+
+        Once the first process has ended, what is left of its group is asked (SIGTERM) too.
+
+        Args:
+            grace: seconds for its end and its group's.
+            killing: seconds for the kernel to kill what is left then, and for whoever watches to be told.
+
+        Returns:
+            The seconds it took.
+        """
+        started = time.monotonic()
+        if self.ended.wait(grace) and not self.clear_if_gone():
+            self.signal_group(signal.SIGTERM)
+        if not self.wait_gone(max(0.0, grace - (time.monotonic() - started))):
+            self.signal_group(signal.SIGKILL)
+            self.wait_gone(killing)
+        self.handled.wait(killing)
+        return time.monotonic() - started
+
     def clear_if_gone(self, living: Iterable[proc.Stat] | None = None) -> bool:
         """Give its number back if it ended and nothing of its group is left; return whether that is so."""
         if self._cleared:

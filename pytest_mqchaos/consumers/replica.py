@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_mqchaos.consumers import failure, proc
+from pytest_mqchaos.consumers import failure, proc, traces
 from pytest_mqchaos.consumers.addresses import LinkAddress
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.process import Ender, Process
@@ -136,22 +135,13 @@ class Replica:
         """Processes of it that go on though its first one has ended: in its group, or in sessions of their own."""
         if self.process is None or self.process.alive:
             return []
-        strays = proc.holders(
-            {f"MQCHAOS_EFFECTS={self.effects}": self.name}, {str(self.output_path.resolve()): self.name}
-        )
-        return sorted({*strays, *self.process.members()})
+        return sorted({*traces.strays([self]), *self.process.members()})
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
         if self.process is None or not self.process.alive:
             return []
-        found = proc.connections(self.process.pid)
-        local = {self.link.host, "127.0.0.1", "::1"}
-        return sorted(
-            f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            for host, port in found
-            if not (port == self.link.port and host in local)
-        )
+        return traces.foreign_connections(self.process.pid, self.link)
 
     # --- start ---
 
@@ -226,32 +216,22 @@ class Replica:
         """
         own = self.process
         if own is not None and own.alive:
-            own.expect_end(by)
-            if self._asked is not own:
+            if self._asked is own:
+                own.expect_end(by)
+                own.cont()
+            else:
                 self._asked = own
-                own.signal_main(number)
-            own.cont()
+                own.ask(number, by)
 
     def finish_end(self, grace: float) -> float:
         """Wait until the process that was asked has ended, and kill its group after `grace` seconds.
 
-        Once its first process has ended, what is left of its group is asked (SIGTERM) too. One that was started
-        in its place meanwhile was not asked, and is left alone.
+        One that was started in its place meanwhile was not asked, and is left alone.
 
         Returns:
             The seconds it took.
         """
-        own = self._asked
-        started = time.monotonic()
-        if own is None:
-            return 0.0
-        if own.ended.wait(grace) and not own.clear_if_gone():
-            own.signal_group(signal.SIGTERM)
-        if not own.wait_gone(max(0.0, grace - (time.monotonic() - started))):
-            own.signal_group(signal.SIGKILL)
-            own.wait_gone(_KILL_TIMEOUT)
-        own.handled.wait(_KILL_TIMEOUT)
-        return time.monotonic() - started
+        return 0.0 if self._asked is None else self._asked.finish(grace, killing=_KILL_TIMEOUT)
 
     def stop_and_wait(self, timeout: float) -> None:
         """Stop its group, and return when all of it stands; a fault's own pause, not in the history.

@@ -121,7 +121,7 @@ def test_the_end_takes_orphans_of_earlier_processes(bench: Any) -> None:
     bench.await_output(consumer, "up")
     consumer.crash("main")
     bench.await_output(consumer, "up", 2)
-    bench.await_events(facts.ConsumerStarted, 2)
+    bench.await_events(facts.ConsumerStarted, 2)  # it may speak before we wrote down that it started
     groups = [process.pid for process in consumer.replicas[0].processes]
     assert len(proc.members(groups[0])) == 1
     consumer.end_all(5.0)
