@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_mqchaos.model import events as facts
@@ -88,6 +88,15 @@ class Settling:
     timeout: float
     effect_timeout: float
     clock: Callable[[], float] = time.monotonic
+    _progress: int = field(default=-1, init=False)
+    _moved: float = field(default=0.0, init=False)
+    """When it progressed last."""
+    _counted: float = field(default=0.0, init=False)
+    """When the last census was taken."""
+    _settled_since: int | None = field(default=None, init=False)
+    """The number of events before the first of the censuses in a row that show nothing on its way."""
+    _stuck: tuple[str, int] = field(default=("", 0), init=False)
+    """What was held when nothing was left that could progress, and the number of events before that census."""
 
     def wait(self) -> facts.SettleEnded:
         """Wait until the run is settled or over, and return which.
@@ -95,47 +104,60 @@ class Settling:
         Raises:
             ChaosError: if the ground under the run is gone.
         """
-        progress, moved = -1, self.clock()
-        counted = 0.0
-        quiet_since: int | None = None
-        stuck = ""
+        self._moved = self.clock()
         while True:
             self.run.check()
             self.run.poll_effects()
-            mark = self.ledger.progress + self.run.steps()
             busy = self._busy()
-            # Publications and faults end by themselves, and have deadlines of their own.
-            if mark != progress or busy:
-                progress, moved = mark, self.clock()
-            if not busy and (self._looks_still() or self.clock() - counted >= _CENSUS_EVERY):
-                seen = len(self.history)
-                self.run.census()
-                counted = self.clock()
-                settled, held = self.run.settled()
-                if settled and self._quiet(quiet_since, seen) and not self._busy():
-                    if (end := self._wait_for_effects()) is not None:
-                        return end
-                    quiet_since = None
+            self._look(busy)
+            if not busy and (self._looks_still() or self.clock() - self._counted >= _CENSUS_EVERY):
+                found = self._count()
+                if isinstance(found, facts.SettleEnded):
+                    return found
+                if found is None:
                     continue
-                first, quiet_since = quiet_since is None, seen if settled else None
-                if settled and first:
-                    continue
-                if not settled and not self.run.can_progress():
-                    # A broker that was just left still counts its connections: ask once more before giving up.
-                    if stuck == held:
-                        return self._over(f"nothing is left that could progress: {held}")
-                    stuck, counted = held, self.clock() + _PAUSE - _CENSUS_EVERY
-                else:
-                    stuck = ""
-                busy = held
-            if (
-                self.clock() - moved > self.timeout
-                and self.clock() - moved > self.timeout + self.run.longest_wait()
-            ):
-                return self._over(
-                    f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}"
-                )
+                busy = found
+            if self._out_of_time():
+                what = busy or "messages are on their way"
+                return self._over(f"no progress for {self.timeout:g} s: {what}")
             self._pause()
+
+    def _look(self, busy: str) -> None:
+        """Note progress. Publications and faults end by themselves, and have deadlines of their own."""
+        mark = self.ledger.progress + self.run.steps()
+        if mark != self._progress or busy:
+            self._progress, self._moved = mark, self.clock()
+
+    def _out_of_time(self) -> bool:
+        idle = self.clock() - self._moved
+        return idle > self.timeout and idle > self.timeout + self.run.longest_wait()
+
+    def _count(self) -> facts.SettleEnded | str | None:
+        """Take a census; return the end, or what is held, or None to look again at once."""
+        seen = len(self.history)
+        self.run.census()
+        self._counted = self.clock()
+        settled, held = self.run.settled()
+        if not settled:
+            self._settled_since = None
+            return self._held(held, seen)
+        if self._quiet(self._settled_since, seen) and not self._busy():
+            self._settled_since = None
+            return self._wait_for_effects()
+        first, self._settled_since = self._settled_since is None, seen
+        return None if first else ""
+
+    def _held(self, held: str, seen: int) -> facts.SettleEnded | str:
+        """What is held, or the end if nothing is left that could progress."""
+        if self.run.can_progress():
+            self._stuck = ("", 0)
+            return held
+        # A broker that was just left still counts its connections: ask once more before giving up.
+        before, since = self._stuck
+        if before == held and self._quiet(since, seen):
+            return self._over(f"nothing is left that could progress: {held}")
+        self._stuck, self._counted = (held, seen), self.clock() + _PAUSE - _CENSUS_EVERY
+        return held
 
     def _quiet(self, since: int | None, until: int) -> bool:
         """Whether nothing was seen to move between two censuses, given by the number of events before each."""

@@ -99,6 +99,8 @@ class Connections:
             if clash and (last := copy.last) is not None:
                 copy.conflicts.append(Conflict(last, one, copy.state))
             copy.deliveries.append(one)
+        else:
+            self._table.at(event.queue).strangers += 1
         if event.auto_ack:
             self.auto_acks += copy is not None
             one.settlement, one.settled_index, one.settled_at = "auto", index, event.at
@@ -110,7 +112,7 @@ class Connections:
         channel = self._channel(event)
         channel.open[event.tag] = one
         if copy is None:
-            self._table.at(event.queue).foreign += 1
+            self._foreign(event.queue, 1, event.at)
         else:
             self.in_hand += 1
             self._table.move(copy, "in_hand", index, event.at)
@@ -138,7 +140,7 @@ class Connections:
     def _pass(self, channel: _Channel, one: Delivery, index: int, at: int) -> None:
         """A settlement goes to the broker."""
         one.settled_passed = True
-        self._close(channel, one)
+        self._close(channel, one, at)
         if one.settlement == "requeued":
             one.processed = True
             self._give_back(one, "requeued", index, at)
@@ -149,13 +151,19 @@ class Connections:
             if one.copy.last is one:
                 self._table.move(one.copy, "settling", index, at)
 
-    def _close(self, channel: _Channel, one: Delivery) -> None:
+    def _close(self, channel: _Channel, one: Delivery, at: int) -> None:
         if channel.open.pop(one.tag, None) is None:
             return
         if one.copy is None:
-            self._table.at(one.queue).foreign -= 1
+            self._foreign(one.queue, -1, at)
         else:
             self.in_hand -= 1
+
+    def _foreign(self, queue: str, count: int, at: int) -> None:
+        """A message that is not ours came into a hand, or went out of one."""
+        standing = self._table.at(queue)
+        standing.foreign += count
+        standing.foreign_changed = at
 
     def _give_back(self, one: Delivery, why: str, index: int, at: int) -> None:
         """The broker has the copy again, or may have: what was not processed may come back."""
@@ -216,7 +224,7 @@ class Connections:
         """Give back what is open, or passed on and not known to be processed (not for `recovered`)."""
         for one in list(channel.open.values()):
             if consumer_tag is None or one.consumer_tag == consumer_tag:
-                self._close(channel, one)
+                self._close(channel, one, at)
                 channel.void[one.tag] = one
                 self._give_back(one, why, index, at)
         for one in list(channel.settling.values()) if why != "recovered" else ():

@@ -217,6 +217,16 @@ def test_a_broker_that_was_just_left_is_asked_again(ground: Ground) -> None:
     assert ground.clock.now < 0.2
 
 
+def test_what_moves_while_nothing_is_left_is_counted_once_more(ground: Ground) -> None:
+    """The state that is judged is that of two censuses with nothing in between."""
+    ground.holds = lambda: "`orders` holds 3 ready"
+    ground.progressing = False
+    happenings = [lambda: ground.history.append(moving())]
+    ground.between = lambda: happenings.pop()() if happenings else None
+    assert not ground.wait().settled
+    assert ground.censuses == 3
+
+
 def test_no_census_while_messages_are_on_their_way(ground: Ground) -> None:
     """Between the censuses of a run that moves there is a quarter of a second."""
     ground.table.still = False
