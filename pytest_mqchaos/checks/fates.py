@@ -130,6 +130,8 @@ class Whereabouts:
 
     def unseen(self, record: Record) -> set[str]:
         """Queues that publications led to and where fewer copies were seen."""
+        if record.straight:
+            return set()
         wanted: Counter[str] = Counter()
         for one in (*record.publications, *record.republications):
             if one.passed:

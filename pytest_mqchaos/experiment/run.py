@@ -228,6 +228,12 @@ class Run:
         self._silent = self._silent or time.monotonic()
         return time.monotonic() - self._silent < _SILENCE
 
+    def absent(self) -> Sequence[str]:
+        """Living consumers that may still be at work for what the broker has taken back from them."""
+        with self.history.changed:
+            away = self.ledger.absent()
+        return [replica.name for replica in self.replicas() if replica.alive and replica.name in away]
+
     def longest_wait(self) -> float:
         """The longest time in seconds that a message may sit in a waiting room which is not empty."""
         with self.history.changed:

@@ -2,14 +2,15 @@
 
 A run is settled when publications ended, no armed fault can strike any more, all is healed, every confirmed message
 is terminal in all its copies, and an exact census agrees, twice, with nothing seen in between. Then the effects of
-what is terminal and good are waited for. It is over unsettled when nothing progresses for the time-out, or when
+what is terminal and good are waited for, and, where nothing may be done twice, consumers that lost their link with
+deliveries in hand. It is over unsettled when nothing progresses for the time-out, or when
 nothing is left that could.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,6 +67,9 @@ class Surroundings(Protocol):
     def workable(self, messages: Iterable[str]) -> bool:
         """Whether a process that held one of these messages still lives."""
 
+    def absent(self) -> Collection[str]:
+        """Living consumers that may still be at work for what the broker has taken back from them."""
+
     def longest_wait(self) -> float:
         """The longest time in seconds that a message may sit in a waiting room: it extends the time-out."""
 
@@ -80,6 +84,8 @@ class Settling:
     Attributes:
         timeout: seconds without progress after which the run is over unsettled.
         effect_timeout: seconds that a missing effect of a terminal message is waited for.
+        once: whether it matters that work may be done twice: then a consumer that lost its link with deliveries
+            in hand is waited for, at most `timeout` seconds.
     """
 
     history: History
@@ -87,7 +93,10 @@ class Settling:
     run: Surroundings
     timeout: float
     effect_timeout: float
+    once: bool = False
     clock: Callable[[], float] = time.monotonic
+    _missing: tuple[int, float] = field(default=(-1, 0.0), init=False)
+    """How many effects were missing when that changed last, and when that was."""
     _progress: int = field(default=-1, init=False)
     _moved: float = field(default=0.0, init=False)
     """When it progressed last."""
@@ -143,7 +152,7 @@ class Settling:
             return self._held(held, seen)
         if self._quiet(self._settled_since, seen) and not self._busy():
             self._settled_since = None
-            return self._wait_for_effects()
+            return self._wait_for_work()
         first, self._settled_since = self._settled_since is None, seen
         return None if first else ""
 
@@ -179,23 +188,34 @@ class Settling:
         with self.history.changed:
             self.history.changed.wait(_PAUSE)
 
-    def _wait_for_effects(self) -> facts.SettleEnded | None:
-        """Wait for work that may follow an ack; a true loss costs no time-out once its holders have ended.
+    def _wait_for_work(self) -> facts.SettleEnded | None:
+        """Wait for work that may follow an ack, or go on without its link.
 
-        Returns None if a fault struck meanwhile: then the run has to settle again.
+        A true loss costs no time-out once its holders have ended. Returns None if a fault struck meanwhile, or
+        anything moved: then the run has to settle again.
         """
-        since, last = self.clock(), -1
+        seen = len(self.history)
         while True:
             self.run.check()
             self.run.poll_effects()
-            if self._busy():
+            fresh = self.history[seen:]
+            seen += len(fresh)
+            if self._busy() or any(_moves(each) and not isinstance(each, facts.Effected) for each in fresh):
                 return None
-            missing = self.run.missing()
-            if len(missing) != last:
-                since, last = self.clock(), len(missing)
-            if not missing or not self.run.workable(missing) or self.clock() - since > self.effect_timeout:
+            if not self._effects_may_come() and not self._hands_are_out():
                 return facts.SettleEnded(at=now(), settled=True)
             self._pause()
+
+    def _effects_may_come(self) -> bool:
+        missing = self.run.missing()
+        if len(missing) != self._missing[0]:
+            self._missing = len(missing), self.clock()
+        in_time = self.clock() - self._missing[1] <= self.effect_timeout
+        return bool(missing) and self.run.workable(missing) and in_time
+
+    def _hands_are_out(self) -> bool:
+        """Whether somebody may do again what others have done, and that matters."""
+        return self.once and self.clock() - self._moved <= self.timeout and bool(self.run.absent())
 
     def _over(self, reason: str) -> facts.SettleEnded:
         return facts.SettleEnded(at=now(), settled=False, reason=reason)

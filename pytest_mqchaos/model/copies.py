@@ -227,6 +227,14 @@ class Record:
         return any(copy.settlement in ("acked", "auto") for copy in self.copies)
 
     @property
+    def straight(self) -> bool:
+        """Whether it was sent once, straight to a queue, and delivered from there: so are most."""
+        if len(self.publications) != 1 or self.republications or not self.copies:
+            return False
+        only = self.publications[0]
+        return not only.exchange and self.copies[0].queue == only.routing_key
+
+    @property
     def terminal(self) -> bool:
         """Whether nothing more is to come of it: every copy is settled, at rest or gone."""
         return self.pending == 0 and (bool(self.copies) or self.gone)

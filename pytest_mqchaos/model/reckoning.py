@@ -149,7 +149,7 @@ class Reckoning:
 
     def _place_unseen(self, record: Record, pools: Mapping[str, _Pool], since: int) -> None:
         """Place what was published and not delivered from there."""
-        if record.gone:
+        if record.gone or record.straight:
             return
         sent = [one for one in (*record.publications, *record.republications) if one.passed]
         ways: dict[str, list[Publication]] = {}
