@@ -20,6 +20,7 @@ from pytest_mqchaos.experiment.settle import Settling
 from pytest_mqchaos.experiment.work import Work
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import Fault, Scenario
+from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
 from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.triggers import Trigger
@@ -291,8 +292,8 @@ class Chaos:
         __tracebackhide__ = True
         from pytest_mqchaos.verdict import DeliveryError
 
-        self._settle(None)
         chosen = None if guarantee is None else guarantee_of(guarantee)
+        self._settle(None, chosen)
         self._account = account_of(self._run, timings=self._timings, final=False, guarantee=chosen)
         if self._account.failed:
             raise DeliveryError(self._account)
@@ -340,7 +341,7 @@ class Chaos:
         self._account = account_of(run, timings=self._timings, final=False, interrupted=True)
         return self._account
 
-    def _settle(self, timeout: float | None) -> None:
+    def _settle(self, timeout: float | None, guarantee: Guarantee | None = None) -> None:
         __tracebackhide__ = True
         run = self._run
         self._work.ready_to_settle()
@@ -352,6 +353,7 @@ class Chaos:
             run,
             timeout=run.test.settle_timeout if timeout is None else float(timeout),
             effect_timeout=run.test.effect_timeout,
+            once=(guarantee or run.test.guarantee).counts("duplicated"),
         )
         end = settling.wait()
         judged_at = self._doings()

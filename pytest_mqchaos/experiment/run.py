@@ -237,6 +237,12 @@ class Run:
         self._silent = self._silent or time.monotonic()
         return time.monotonic() - self._silent < _SILENCE
 
+    def absent(self) -> Sequence[str]:
+        """Living consumers that may still be at work for what the broker has taken back from them."""
+        with self.history.changed:
+            away = self.ledger.absent()
+        return [replica.name for replica in self.replicas() if replica.alive and replica.name in away]
+
     def longest_wait(self) -> float:
         """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
         away = max((replica.longest_pause for replica in self.replicas()), default=0.0)

@@ -7,8 +7,9 @@ import sys
 import textwrap
 import time
 
+import pika
 import pytest
-from consumers import correct
+from consumers import correct, wrong
 from e2e_kit import HERE, numbers, order, text
 
 from pytest_mqchaos import (
@@ -40,10 +41,19 @@ QUICK = {"WORK": 0.005}
 ALL = list(range(1, COUNT + 1))
 
 
+both = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+
+
 @pytest.fixture
-def orders(scene, mqchaos):
+def queue_type():
+    """The type of the queue, where a test does not say."""
+    return "classic"
+
+
+@pytest.fixture
+def orders(scene, mqchaos, queue_type):
     """A correct consumer of a queue, and the orders for it."""
-    scene.queue("classic", dead_letter="orders.dead")
+    scene.queue(queue_type, dead_letter="orders.dead")
 
     def start(consumer=correct.ack_after_work, env=None, **options):
         started = scene.forked(consumer, env={**QUICK, **(env or {})}, **options)
@@ -58,6 +68,14 @@ def struck(account, how_many=1):
     fired = [fault for fault in account.faults if fault.fired]
     assert len(fired) == how_many, account.faults
     return fired
+
+
+def in_queue(url):
+    """Return the numbers of the messages that `orders` really holds, and take them out."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        taken = iter(lambda: channel.basic_get("orders", auto_ack=True), (None, None, None))
+        return numbers(properties.message_id for _, properties, _ in taken)
 
 
 @pytest.mark.chaos(connection_drop(after=delivery(5)), connection_drop(before=ack(5)))
@@ -144,17 +162,37 @@ def test_crash_starts_it_again(scene, mqchaos, orders):
     assert consumer.link.url == link
 
 
-@pytest.mark.xfail(
-    reason="known: acks on a link that died are not told apart from those that were eaten, though the census could"
-)
+@pytest.mark.parametrize("prefetch", [1, 4, 30])
+@both
 @pytest.mark.chaos(consumer_crash(before=ack(5)), allow="*", settle_timeout=1)
-def test_crash_without_a_restart(scene, mqchaos, orders):
-    """With restart="never" it stays down, and the rest is stalled."""
-    consumer = orders(restart="never", env={"PREFETCH": 1})
+def test_crash_without_a_restart(scene, mqchaos, orders, queue_type, prefetch):
+    """With restart="never" it stays down, and the rest is stalled: exactly what it had not acknowledged."""
+    consumer = orders(restart="never", env={"PREFETCH": prefetch})
     account = mqchaos.settle()
     assert numbers(account.stalled) == list(range(5, COUNT + 1)), text(account)
+    assert numbers(account.stalled) == in_queue(mqchaos.url)
+    assert not account.lost, text(account)
     assert not consumer.pids
     assert len(scene.diary("connected")) == 1
+
+
+@both
+@pytest.mark.chaos(
+    connection_drop(after=delivery(9)),
+    connection_reset(after=delivery(9)),
+    connection_reset(before=ack(9)),
+    consumer_crash(after=delivery(9)),
+    allow="*",
+    settle_timeout=1,
+)
+def test_stalled_after_a_cut(scene, mqchaos, orders, queue_type):
+    """What a consumer had acknowledged when it was cut for good is stalled only where its ack was eaten."""
+    orders(wrong.ends_after_loss, restart="never")
+    account = mqchaos.settle()
+    assert not account.lost, text(account)
+    (stalled,) = [each for each in account.findings if each.kind == "stalled"]
+    assert len(stalled.messages) == stalled.count, text(account)
+    assert numbers(account.stalled) == in_queue(mqchaos.url), text(account)
 
 
 @pytest.mark.chaos(consumer_terminate(after=delivery(5)))
@@ -322,7 +360,7 @@ def test_nack_counts_rejects(scene, mqchaos, orders):
 REPLAY = """
     import pytest
     from pytest_mqchaos import ack, connection_drop, consumer_crash, delivery, lost_ack, malformed_payload
-    from consumers import correct
+    from consumers import correct, wrong
 
     @pytest.mark.chaos(connection_drop(), lost_ack(), consumer_crash(before=ack()), connection_drop(after=delivery()),
                        malformed_payload())
