@@ -35,6 +35,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+__all__ = ["LABEL", "VARIABLE", "Guardian", "main"]
+
 VARIABLE = "MQCHAOS_GUARD"
 """Holds the run's tag in the environment of every server."""
 LABEL = "mqchaos.run"

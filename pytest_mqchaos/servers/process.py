@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-__all__ = ["LOOPBACK", "Child", "awake", "free_ports", "one_line", "plain", "tail"]
+__all__ = ["LOOPBACK", "Child", "awake", "free_ports", "listens", "one_line", "plain", "tail"]
 
 LOOPBACK = "127.0.0.1"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
