@@ -309,7 +309,9 @@ def test_no_engine_is_one_line_and_auto_goes_on(tmp_path, monkeypatch):
         start(settings("docker"), run="x", directory=tmp_path)
     assert "\n" not in str(caught.value)
     monkeypatch.setattr(
-        node_module, "find_installation", lambda: (_ for _ in ()).throw(ServerUnavailable("none here"))
+        node_module,
+        "find_installation",
+        lambda _scratch: (_ for _ in ()).throw(ServerUnavailable("none here")),
     )
     with pytest.raises(
         ServerUnavailable, match=r"docker: no Docker engine answers at .*; process: none here"

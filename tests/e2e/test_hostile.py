@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from e2e_kit import HERE
@@ -24,15 +25,15 @@ def test_chaos(mqchaos):
 def test_plain():
     pass
 """
+NOBODY = "http://127.0.0.1:9"
 ODD = {
-    "a locale without unicode": {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    "no home": {"HOME": None, "USER": None, "LOGNAME": None},
-    "a home that is none": {"HOME": "/proc"},
-    "proxies": {
-        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9"),
-        "ALL_PROXY": "socks5://127.0.0.1:9",
-    },
-    "settings of another RabbitMQ": {
+    "everything": {
+        "LANG": "C",
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "HOME": "/proc",
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"), NOBODY),
         "RABBITMQ_NODENAME": "rabbit@elsewhere",
         "RABBITMQ_NODE_PORT": "1",
         "RABBITMQ_MNESIA_DIR": "/nonexistent",
@@ -44,6 +45,7 @@ ODD = {
         "ERL_AFLAGS": "-sname other",
         "ERL_EPMD_PORT": "1",
     },
+    "nothing": dict.fromkeys(("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "SHELL", "TMPDIR")),
 }
 FOLDERS = {
     "long": "/".join("x" * 120 for _ in range(3)),
@@ -96,13 +98,8 @@ class Session:
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_environment(tmp_path, name):
-    """No variable of the surroundings reaches the servers, and none of ours needs one."""
-    Session(tmp_path, environment=ODD[name]).all_is_well()
-
-
-def test_files_for_the_owner_alone(tmp_path):
-    """A strict umask hides nothing from our own processes."""
-    Session(tmp_path, umask=0o077).all_is_well()
+    """No variable of the surroundings reaches the servers, none of ours needs one, nor files that others may read."""
+    Session(tmp_path, environment=ODD[name], umask=0o077).all_is_well()
 
 
 @pytest.mark.parametrize("name", ["long", "odd"])
@@ -135,22 +132,11 @@ def test_no_engine(tmp_path):
     session.one_line_says("(Connection refused); DOCKER_HOST or `docker context use` names another one")
 
 
-@pytest.mark.parametrize(
-    ("report", "words"),
-    [
-        ("test_it.py", "File exists"),
-        ("test_it.py/below", "Not a directory"),
-        ("/proc/nowhere", "cannot be written"),
-        ("/dev/full", "cannot be written"),
-    ],
-)
-def test_a_report_that_cannot_be_written(tmp_path, report, words):
-    """The tests' outcomes stand; a line says that there is no report, and why."""
-    session = Session(tmp_path, f"--mqchaos-report={report}")
-    session.all_is_well()
-    assert session.code == 0
-    (line,) = [line for line in session.output.splitlines() if line.startswith("no report: ")]
-    assert words in line
+def fill(path):
+    """Write a file that takes all there is left of a disk."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can make a small disk")
@@ -164,17 +150,13 @@ def test_a_full_disk(tmp_path):
     try:
         Session(tmp_path, environment={"TMPDIR": str(disk)}).one_line_says("MB are free in", "TMPDIR=...")
         assert list(disk.iterdir()) == []
-        (disk / "filled").write_bytes(b"x" * 350_000)
-        filled = disk / "more"
-        with filled.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-            while True:
-                file.write(b"x" * 4096)
+        fill(disk / "filled")
         session = Session(tmp_path, f"--mqchaos-report={disk}")
         session.all_is_well()
         assert re.search(
             rf"^no report: {disk} cannot be written: No space left on device$", session.output, re.M
         )
-        assert {path.name for path in disk.iterdir()} == {"filled", "more"}
+        assert {path.name for path in disk.iterdir()} == {"filled"}
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
