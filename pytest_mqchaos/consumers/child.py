@@ -215,6 +215,11 @@ def _reset_multiprocessing() -> None:
         process._children = set()  # type: ignore[attr-defined]
         util._finalizer_registry.clear()
         util._run_after_forkers()
+        if server := sys.modules.get("multiprocessing.forkserver"):
+            # The parent's is no child of ours, and would fork outside of the consumer's group.
+            preload = server._forkserver._preload_modules
+            server._forkserver.__init__()
+            server._forkserver._preload_modules = preload
         atexit.register(util._exit_function)
 
 
@@ -291,10 +296,10 @@ def _exit_code(leave: SystemExit) -> int:
 
 
 def _print(error: BaseException) -> None:
-    """Print a traceback that begins with the consumer's own code."""
+    """Print a traceback that begins with the consumer's own code; none of it, where it was not reached."""
     frame = frames = error.__traceback__
     while frame is not None:
-        if frame.tb_frame.f_code.co_filename == __file__ and frame.tb_next is not None:
+        if frame.tb_frame.f_code.co_filename == __file__:
             frames = frame.tb_next
         frame = frame.tb_next
     traceback.print_exception(type(error), error, frames, file=sys.stderr)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 from pathlib import Path
 
 from pytest_mqchaos.consumers.process import Process
+from pytest_mqchaos.model.printable import printable
 
-__all__ = ["decoded", "describe", "ending"]
+__all__ = ["decoded", "describe", "ending", "tail"]
 
 _TAIL_LINES = 15
 _TAIL_BYTES = 1 << 16
 _LONGEST_LINE = 400
-_CREDENTIALS = re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def decoded(path: Path) -> str:
@@ -51,27 +49,33 @@ def describe(process: Process | None, output: Path, start: int) -> str:
         how = f"it {state} (pid {process.pid}, {time.monotonic() - process.started:.1f} s)"
     else:
         how = ending(process.exit_code)
-    tail = _tail(output, start)
-    if not tail:
+    words = tail(output, start)
+    if not words:
         return f"{how}; it wrote nothing"
-    *earlier, last = tail.splitlines()
+    *earlier, last = words.splitlines()
     end = f"{how}; its last words: {last.strip()}"
-    return f"{end}\n{tail}" if earlier else end
+    return f"{end}\n{words}" if earlier else end
 
 
-def _tail(path: Path, start: int) -> str:
+def tail(path: Path, start: int = 0) -> str:
+    """Return the last lines of a file from byte `start` on, however much it holds and whatever it is.
+
+    At most fifteen lines of 400 characters; credentials in addresses are masked, control characters escaped.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - _TAIL_BYTES))
-            text = file.read().decode(errors="backslashreplace")
+            begin = max(start, size - _TAIL_BYTES)
+            file.seek(begin)
+            text = file.read(_TAIL_BYTES).decode(errors="backslashreplace")
     except OSError:
         return ""
+    if begin > start:  # within a line, maybe within an address that could be masked no more
+        text = text.partition("\n")[2] or text
     lines = [_line(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
     return "\n".join(lines).strip("\n")
 
 
 def _line(line: str) -> str:
-    line = _CREDENTIALS.sub(r"\1:***@", line.rstrip().rpartition("\r")[2])
-    line = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
-    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."
+    """Return what a terminal would show of a line in the end: what follows the last carriage return."""
+    return printable(line.rstrip().rpartition("\r")[2].expandtabs(4), _LONGEST_LINE)

@@ -35,6 +35,7 @@ class Replica:
         supervisor: the thread that starts it.
         policy: when it is started again.
         history: where its starts and ends go.
+        outage: whether a fault keeps the broker out of reach now.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Replica:
         supervisor: Supervisor,
         policy: Policy,
         history: History,
+        outage: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = link.name
         self.link = link
@@ -60,9 +62,11 @@ class Replica:
         self._supervisor = supervisor
         self._policy = policy
         self._history = history
+        self._outage = outage
         self._lock = threading.Lock()
         self._restarting = False
         self._decided: Process | None = None
+        self._asked: Process | None = None
         self._over = threading.Event()
         self._output_start = 0
 
@@ -81,13 +85,23 @@ class Replica:
     @property
     def restarting(self) -> bool:
         """Whether it is about to be started again, or has just ended and that is not decided yet."""
+        with self._lock:
+            return self._pending()
+
+    def _pending(self) -> bool:
         own = self.process
         return self._restarting or (own is not None and not own.alive and own is not self._decided)
 
     @property
     def over(self) -> bool:
         """Whether it was started, has ended, and is not started again."""
-        return self.process is not None and not self.alive and not self.restarting
+        with self._lock:  # one look: an end and what is decided of it must not come between two
+            return self.process is not None and not self.alive and not self._pending()
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds that it may be away between an end and the next start; 0 as long as it has not ended."""
+        return self._policy.delay if len(self.processes) > 1 or self.restarting else 0.0
 
     @property
     def frozen(self) -> bool:
@@ -109,9 +123,23 @@ class Replica:
         """All that its processes wrote, undecodable bytes escaped."""
         return failure.decoded(self.output_path)
 
+    @property
+    def tail(self) -> str:
+        """The last lines that its processes wrote: long ones cut, credentials masked, control characters escaped."""
+        return failure.tail(self.output_path)
+
     def describe_failure(self) -> str:
         """How the last process ended, and the tail of its output, credentials masked."""
         return failure.describe(self.process, self.output_path, self._output_start)
+
+    def left_behind(self) -> list[int]:
+        """Processes of it that go on though its first one has ended: in its group, or in sessions of their own."""
+        if self.process is None or self.process.alive:
+            return []
+        strays = proc.holders(
+            {f"MQCHAOS_EFFECTS={self.effects}": self.name}, {str(self.output_path.resolve()): self.name}
+        )
+        return sorted({*strays, *self.process.members()})
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
@@ -192,19 +220,28 @@ class Replica:
         return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
-        """Ask its first process to end; a stopped one goes on to hear it. Does not wait."""
+        """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
+
+        Many a worker takes a second SIGTERM for "at once".
+        """
         own = self.process
         if own is not None and own.alive:
             own.expect_end(by)
-            own.signal_main(number)
+            if self._asked is not own:
+                self._asked = own
+                own.signal_main(number)
             own.cont()
 
     def finish_end(self, grace: float) -> float:
-        """Wait until it has ended, and kill its group after `grace` seconds; return the seconds it took.
+        """Wait until the process that was asked has ended, and kill its group after `grace` seconds.
 
-        Once its first process has ended, what is left of its group is asked (SIGTERM) too.
+        Once its first process has ended, what is left of its group is asked (SIGTERM) too. One that was started
+        in its place meanwhile was not asked, and is left alone.
+
+        Returns:
+            The seconds it took.
         """
-        own = self.process
+        own = self._asked
         started = time.monotonic()
         if own is None:
             return 0.0
@@ -255,8 +292,9 @@ class Replica:
 
     def _ended(self, process: Process) -> None:
         """Record an end, and have it started again where its policy says so. On the process's waiting thread."""
+        outage = self._outage()
         with self._lock:
-            again = not self._over.is_set() and self._policy.again(process.ender)
+            again = not self._over.is_set() and self._policy.again(process.ender, outage=outage)
             self._restarting = again
             self._decided = process
         self._history.append(
@@ -270,7 +308,8 @@ class Replica:
             )
         )
         if again and not self._supervisor.later(self._policy.pause(process.ender), self._start_again):
-            self._restarting = False
+            with self._lock:
+                self._restarting = False
 
     def _start_again(self) -> None:
         try:
@@ -281,6 +320,7 @@ class Replica:
             self.trouble = ChaosError(f"{self.name} could not be started again: {error}")
         finally:
             if self.trouble is not None or self._over.is_set():
-                self._restarting = False  # else the start did that, and the new process may have ended by now
+                with self._lock:  # else the start did that, and the new process may have ended by now
+                    self._restarting = False
             with self._history.changed:
                 self._history.changed.notify_all()

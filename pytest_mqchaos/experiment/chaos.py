@@ -111,6 +111,7 @@ class Chaos:
             directory=run.directory,
             history=run.history,
             fork_guard=self._work.fork_guard,
+            outage=run.outage,
         )
         run.consumers.append(consumer)
         for replica in consumer.replicas:
@@ -154,8 +155,10 @@ class Chaos:
             exchange=exchange,
             routing_key=routing_key,
         )
+        self._run.ages.known(name)
         if dead_letter is not None:
             self._run.dead_letters.add(dead_letter)
+            self._run.ages.known(dead_letter)
         return name
 
     def exchange(
@@ -222,6 +225,8 @@ class Chaos:
 
         Raises:
             UsageError: if `source` is neither.
+            ChaosError: if it is named after the first publish, and already holds messages of this run that no
+                consumer has been given.
         """
         __tracebackhide__ = True
         self._work.effects(source, key)
@@ -232,7 +237,8 @@ class Chaos:
         """Let a fault strike: now, or armed for its moment.
 
         Returns:
-            A handle with `fired` and `heal()`; as a context manager it heals at its end.
+            A handle with `fired` and `heal()`. As a context manager it heals at its end, and disarms a fault that
+            has not struck by then: it never struck, so the run is `unknown` (*vacuous*).
 
         Raises:
             UsageError: if it is not a fault, or its moment has passed.
@@ -374,7 +380,7 @@ class Chaos:
 
     @property
     def broker(self) -> BrokerHandle:
-        """The broker: `restart()`, `version`."""
+        """The broker: `restart()`, `crash()`, `freeze()`, `thaw()`, `version`."""
         return self._work.broker_handle
 
     @property
@@ -397,6 +403,14 @@ class Chaos:
         """The events so far."""
         return self._run.history
 
+    def pause_faults(self) -> None:
+        """Let no fault strike by its time (`seconds(t)`, `delay=`) until `resume_faults`; a debugger's prompt does."""
+        self._run.injector.pause()
+
+    def resume_faults(self) -> None:
+        """Let time pass again for them, from where it stood."""
+        self._run.injector.resume()
+
     @property
     def closed(self) -> bool:
         """Whether all of it was ended."""
@@ -407,6 +421,8 @@ class Chaos:
         if self._closed:
             return
         try:
+            with suppress(ChaosError):  # a broker that does not go on will be told by what follows
+                self.broker.thaw()
             self._run.close()
         except Exception:
             self._closed = True

@@ -16,35 +16,37 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.names import aimed, base_name, scoped
+from pytest_mqchaos.experiment.schedule import Schedule
+from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay, Strike
+from pytest_mqchaos.link.tripwire import Halted
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["Armed", "Injector", "StrikeFunction", "base_name"]
-
-_KINDS: dict[type, str] = {
-    facts.Published: "publish",
-    facts.Confirmed: "confirm",
-    facts.Delivered: "delivery",
-    facts.Acked: "ack",
-    facts.Nacked: "nack",
-    facts.Rejected: "nack",
-    facts.Effected: "effect",
-}
-
+__all__ = ["Armed", "Injector", "StrikeFunction", "Swallow"]
 
 _STRIKE_TIMEOUT = 100.0
 """Seconds for one strike; a broker may take 90 to come back."""
 
 
-def base_name(link: str) -> str:
-    """The consumer's name of a replica's link: `worker` of `worker#2`."""
-    return link.split("#")[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swallow:
+    """Whose next ack a lost ack takes: that of one connection, or of a consumer.
+
+    Once the connection has ended without another ack, the next one of its link is meant: it has reconnected.
+    """
+
+    link: str | None = None
+    connection: int | None = None
+    """None while it is not known on which one of the link."""
+    consumer: str | None = None
+    """As in `consumer=`; instead of a link."""
 
 
 @dataclass(slots=True)
@@ -58,8 +60,16 @@ class Armed:
     by_hand: bool
     fired: bool = False
     striking: bool = False
-    swallow: str | None = None
-    """Set while a lost ack waits for the first ack after its moment: the link or consumer it waits on."""
+    withdrawn: bool = False
+    """Whether its block was left before it struck: it strikes no more."""
+    words: str = ""
+    """Its moment when it came, with the message that it was."""
+    message: str | None = None
+    """Which it strikes at: under `multiple` the one that brought the count to n; whose ack is lost."""
+    connection: int | None = None
+    """On which its moment was seen, as far as that is known."""
+    swallow: Swallow | None = None
+    """Set while a lost ack waits for the first ack after its moment."""
     done: threading.Event = field(default_factory=threading.Event)
     healed: threading.Event = field(default_factory=threading.Event)
     heal: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -89,8 +99,12 @@ class Injector:
         self.strike: StrikeFunction | None = None
         self.stop_first: Callable[[Armed, str], None] = lambda armed, link: None
         """Called in the very moment that X is seen: stops the process that is to be struck."""
+        self.stand_still: Callable[[Armed, str | None], Callable[[], None]] = lambda armed, link: lambda: None
+        """Called in that moment too: holds all that the fault aims at, and returns what lets it go on."""
         self.relays_of: Callable[[str | None], Sequence[Relay]] = lambda link: ()
         """The open connections of a link; of every consumer for None."""
+        self.client_of: Callable[[str], Halted | None] = lambda link: None
+        """The processes behind a link."""
         self._history = history
         self._thread = thread
         self._poll_effects = poll_effects
@@ -100,11 +114,15 @@ class Injector:
         """Held while `_waiting` is changed."""
         self._due: deque[tuple[Armed, str, str | None]] = deque()
         """Faults that an effect has made due: the fault, the effect in words, its link."""
-        self._handed: dict[str, str] = {}
-        """The link that each message was last delivered on."""
+        self._handed: dict[str, tuple[str, int]] = {}
+        """The link and the connection that each message was last delivered on."""
+        self._order = Order(history)
+        self._schedule = Schedule(thread.loop)
         self._first_publish: int | None = None
         self._queues: dict[tuple[int, int, int], str] = {}
         self._polling: asyncio.Task[Any] | None = None
+        self._tight = False
+        """Whether tripwires may be set."""
         self._over = False
 
     # --- arming (any thread) ---
@@ -160,15 +178,53 @@ class Injector:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
                 least = min(most, self.count(trigger, _counted(armed.fault)) + 1)
                 armed.trigger = replace(trigger, n=self._rng.randint(least, most))
+        self._thread.soon(self._adjust_tripwires)
 
     @property
     def due(self) -> bool:
         """Whether the moment of a fault has come that has not begun to strike."""
         return bool(self._due)
 
+    @property
+    def strikes_broker(self) -> bool:
+        """Whether a fault has the broker in its hands now."""
+        return any(armed.striking and armed.fault.family == "broker" for armed in self.armed)
+
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
         return self.counts[trigger.kind, consumer, trigger.queue or "*"]
+
+    def pause(self) -> None:
+        """Let no fault strike by its time until `resume`: what is to come at a moment of the stream still does."""
+        self._thread.soon(self._schedule.pause)
+
+    def resume(self) -> None:
+        """Let time pass again, from where it stood."""
+        self._thread.soon(self._schedule.resume)
+
+    def withdraw(self, armed: Armed, timeout: float) -> None:
+        """Let a fault that has not struck strike no more, and return; one that strikes now is waited for.
+
+        Raises:
+            ChaosError: if its strike takes longer than `timeout` seconds.
+        """
+
+        async def leave() -> bool:
+            with self._lock:
+                if armed.striking:
+                    return False
+                if armed.fired or armed.withdrawn:
+                    return True
+                armed.withdrawn = True
+                if armed in self._waiting:
+                    self._waiting.remove(armed)
+            text = f"{armed.fault}: disarmed at the end of its block, before it struck"
+            self._history.append(facts.Noted(at=now(), text=text))
+            armed.done.set()
+            return True
+
+        while not self._thread.call(leave(), timeout=10.0, what=f"disarming {armed.fault}"):
+            self.await_strikes([armed], timeout)
 
     def disarm(self, timeout: float) -> None:
         """Let nothing strike any more, and wait until what strikes is done.
@@ -181,13 +237,22 @@ class Injector:
             with self._lock:
                 self._over = True
                 self._waiting.clear()
+            self._adjust_tripwires()
             for armed, _, _ in self._take_due():
                 armed.striking = False
 
         self._thread.call(end(), timeout=10.0, what="disarming the faults")
+        self.await_strikes(self.armed, timeout)
+
+    def await_strikes(self, faults: Sequence[Armed], timeout: float) -> None:
+        """Wait until none of some faults strikes.
+
+        Raises:
+            ChaosError: if one still does after `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         with self._history.changed:
-            while striking := [armed for armed in self.armed if armed.striking]:
+            while striking := [armed for armed in faults if armed.striking]:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise ChaosError(f"{striking[0].fault} still strikes after {timeout:g} s")
@@ -195,7 +260,11 @@ class Injector:
 
     def _refuse_past(self, fault: Fault) -> None:
         trigger = fault.trigger
-        if trigger is None or trigger.n is None:
+        if trigger is None:
+            return
+        if trigger.message is not None and Sightings(self._history, trigger, fault).count(arrived=True):
+            raise UsageError(f"{fault}: {trigger} has already happened")
+        if trigger.n is None:
             return
         so_far = self.count(trigger, _counted(fault))
         if so_far >= trigger.n:
@@ -206,6 +275,7 @@ class Injector:
     def _enlist(self, armed: Armed) -> None:
         with self._lock:
             self._waiting.append(armed)
+        self._adjust_tripwires()
         trigger = armed.trigger
         if trigger is not None and trigger.kind == "seconds" and (armed.by_hand or self._first_publish):
             started = now() if armed.by_hand else (self._first_publish or now())
@@ -223,7 +293,7 @@ class Injector:
     def _at_time(self, armed: Armed, started: int) -> None:
         assert armed.trigger is not None
         wait = armed.trigger.time + armed.trigger.delay - (now() - started) / 1e9
-        self._thread.loop.call_later(max(0.0, wait), self._launch, armed, None, None, str(armed.trigger))
+        self._schedule.after(wait, self._launch, armed, None, None, str(armed.trigger))
 
     def before_settlement(self, relay: Relay) -> Strike | None:
         """Read the effects before a settlement is passed on; return the strikes that are due on this link by then.
@@ -234,7 +304,7 @@ class Injector:
         own = relay.observer.link
         here: list[tuple[Armed, str]] = []
         for armed, words, link in self._take_due():
-            if link in (None, own):
+            if link in (None, own) and _is_place_of(armed, relay):
                 armed.position = "before"
                 here.append((armed, words))
             else:
@@ -252,28 +322,33 @@ class Injector:
         """
         if event.message is None:
             return
-        link = event.consumer or self._handed.get(event.message)
+        had_by, connection = self._handed.get(event.message, (None, None))
+        link = event.consumer or had_by
         for _ in range(event.count):
             self._tick("effect", "" if link is None else base_name(link), None)
             with self._lock:
                 reached = [one for one in self._waiting if self._reached_by_effect(one, link, event.message)]
                 for armed in reached:
                     self._waiting.remove(armed)
+                    armed.striking = not (armed.trigger and armed.trigger.delay)
             for armed in reached:
+                armed.connection = connection if link == had_by else None
                 self._due_by_effect(armed, link, event.message)
+        if self._tight:
+            self._thread.soon(self._adjust_tripwires)
 
     def _reached_by_effect(self, armed: Armed, link: str | None, message: str) -> bool:
         trigger = armed.trigger
         if trigger is None or not _awaits_effect(armed):
             return False
-        return (link is None or _scoped(armed.fault, link)) and self._reached(armed, trigger, message)
+        return (link is None or scoped(armed.fault, link)) and self._reached(armed, trigger, message)
 
     def _due_by_effect(self, armed: Armed, link: str | None, message: str) -> None:
-        words = f"{armed.trigger} ({message})"
+        armed.words = words = f"{armed.trigger} ({message})"
+        armed.message = message
         if armed.trigger is not None and armed.trigger.delay:
             self._thread.soon(self._delayed, armed, link, words)
             return
-        armed.striking = True
         self.stop_first(armed, link or "")
         self._due.append((armed, words, link))
         self._thread.soon(self._strike_effects)
@@ -290,6 +365,7 @@ class Injector:
 
     def _strike_link(self, armed: Armed, words: str, link: str | None) -> None:
         """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
+        go_on = self.stand_still(armed, link)
         relays = list(self.relays_of(link))
         for relay in relays:
             relay.hold()
@@ -300,6 +376,7 @@ class Injector:
             finally:
                 for relay in relays:
                     relay.release()
+                go_on()
 
         self._thread.spawn(run())
 
@@ -307,32 +384,63 @@ class Injector:
         """Count the facts of one frame and return what strikes at it."""
         due: list[tuple[Armed, str]] = []
         for fact in found:
-            kind = _KINDS.get(type(fact))
+            kind = KINDS.get(type(fact))
             message = getattr(fact, "message", None)
             if kind is None or message is None:
                 continue
             if kind == "delivery":
-                self._handed[message] = fact.link
+                self._handed[message] = fact.link, fact.connection
             queue = self._queue_of(fact)
             self._tick(kind, base_name(fact.link), queue)
             if kind == "publish" and self._first_publish is None:
                 self._started(fact.at)
             if self._waiting:
-                due += self._due_at(kind, fact.link, queue, message)
+                due += self._due_at(kind, relay, queue, message)
         if not due:
+            self._adjust_tripwires()
             return None
         own = relay.observer.link
         now_due = [(armed, words) for armed, words in due if not self._delayed(armed, own, words)]
         for armed, _ in now_due:
             self.stop_first(armed, own)
+        self._adjust_tripwires()
         return self._strikes(now_due, own) if now_due else None
+
+    def _adjust_tripwires(self) -> None:
+        """Let the kernel stop a consumer when it sends (see `tripwire`), wherever that may be X for its processes."""
+        wanted = [armed for armed in self._waiting if _at_what_it_sends(armed)]
+        if not wanted and not self._tight:
+            return
+        self._tight = bool(wanted)
+        for relay in self.relays_of(None):
+            link = relay.observer.link
+            client = self.client_of(link) if any(self._near(armed, link) for armed in wanted) else None
+            if client is None:
+                relay.slacken()
+            else:
+                relay.tighten(client)
+
+    def _near(self, armed: Armed, link: str) -> bool:
+        """Whether what a consumer sends next may be X: it has enough in hand."""
+        trigger = armed.trigger
+        if trigger is None or not scoped(armed.fault, link):
+            return False
+        if trigger.message is not None:
+            return self._order.at(trigger.message) in self._handed
+        return (
+            trigger.n is not None
+            and self.count(trigger, _counted(armed.fault)) + len(self._queues) >= trigger.n
+        )
 
     def _queue_of(self, fact: LinkEvent) -> str | None:
         if isinstance(fact, facts.Delivered):
-            self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
+            if not fact.auto_ack:
+                self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
             return fact.queue
         if isinstance(fact, facts.Acked | facts.Nacked | facts.Rejected):
-            return self._queues.pop((fact.connection, fact.channel, fact.tag), None)
+            # A rollback opens the deliveries of a transaction again.
+            forget = self._queues.get if fact.transactional else self._queues.pop
+            return forget((fact.connection, fact.channel, fact.tag), None)
         return None
 
     def _tick(self, kind: str, consumer: str, queue: str | None) -> None:
@@ -349,29 +457,40 @@ class Injector:
             if armed.trigger is not None and armed.trigger.kind == "seconds" and not armed.by_hand:
                 self._at_time(armed, at)
 
-    def _due_at(self, kind: str, link: str, queue: str | None, message: str) -> list[tuple[Armed, str]]:
+    def _due_at(self, kind: str, relay: Relay, queue: str | None, message: str) -> list[tuple[Armed, str]]:
         due: list[tuple[Armed, str]] = []
+        link = relay.observer.link
         for armed in list(self._waiting):
             trigger = armed.trigger
             if armed.swallow is not None:
-                hit = kind == "ack" and _within(armed.swallow, link)
+                hit = kind == "ack" and self._swallows(armed.swallow, relay)
             else:
                 hit = (
                     trigger is not None
                     and trigger.kind == kind
                     and (trigger.queue is None or trigger.queue == queue)
-                    and (kind in ("publish", "confirm") or _scoped(armed.fault, link))
+                    and (kind in ("publish", "confirm") or scoped(armed.fault, link))
                     and self._reached(armed, trigger, message)
                 )
             if hit:
                 with self._lock:
                     self._waiting.remove(armed)
-                due.append((armed, f"{armed.trigger} ({message})"))
+                if armed.swallow is None:
+                    armed.words, armed.connection = f"{armed.trigger} ({message})", relay.number
+                armed.message = message
+                due.append((armed, armed.words))
         return due
+
+    def _swallows(self, swallow: Swallow, relay: Relay) -> bool:
+        """Whether a lost ack waits for an ack on this connection."""
+        if swallow.link is None:
+            return aimed(swallow.consumer, relay.observer.link)
+        ended = not any(one.number == swallow.connection for one in self.relays_of(swallow.link))
+        return relay.observer.link == swallow.link and (ended or relay.number == swallow.connection)
 
     def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
         if trigger.message is not None:
-            return message.endswith(f"-{trigger.message:06d}")
+            return message == self._order.at(trigger.message)
         consumer = _counted(armed.fault)
         so_far = self.count(trigger, consumer)
         if trigger.kind == "effect" and consumer != "*":
@@ -382,16 +501,20 @@ class Injector:
         trigger = armed.trigger
         if trigger is None or not trigger.delay or armed.swallow is not None:
             return False
-        self._thread.loop.call_later(trigger.delay, self._launch, armed, None, link, words)
+        self._schedule.after(trigger.delay, self._launch, armed, None, link, words)
         return True
 
     def _strikes(self, due: list[tuple[Armed, str]], link: str) -> Strike:
         for armed, _ in due:
             armed.striking = True
+        waiting = [self.stand_still(armed, link) for armed, _ in due]
 
         async def run(held: Held) -> None:
-            for armed, words in due:
-                await self._run(armed, held, link, words)
+            for (armed, words), go_on in zip(due, waiting, strict=True):
+                try:
+                    await self._run(armed, held, link, words)
+                finally:
+                    go_on()
 
         return run
 
@@ -399,8 +522,8 @@ class Injector:
         with self._lock:
             if armed in self._waiting:
                 self._waiting.remove(armed)
-        if not armed.fired and not armed.striking and not self._over:
-            armed.striking = True
+        if not (armed.fired or armed.striking or armed.withdrawn or self._over):
+            armed.striking, armed.words = True, words
             self._thread.spawn(self._run(armed, held, link, words))
 
     async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
@@ -434,13 +557,21 @@ def _counted(fault: Fault) -> str:
     return base_name(str(fault.consumer))
 
 
-def _scoped(fault: Fault, link: str) -> bool:
-    return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
+def _at_what_it_sends(armed: Armed) -> bool:
+    """Whether a fault strikes a consumer's processes at a frame of their own, or at an effect before one."""
+    trigger = armed.trigger
+    return (
+        armed.fault.family == "process"
+        and trigger is not None
+        and trigger.kind in ("ack", "nack", "effect")
+        and not trigger.delay
+    )
 
 
 def _awaits_effect(armed: Armed) -> bool:
     return armed.trigger is not None and armed.trigger.kind == "effect" and armed.swallow is None
 
 
-def _within(scope: str, link: str) -> bool:
-    return scope in ("*", link, base_name(link))
+def _is_place_of(armed: Armed, relay: Relay) -> bool:
+    """Whether a settlement here may be what a fault strikes at behind an effect; a lost ack is of one connection."""
+    return armed.fault.family != "protocol" or armed.connection in (None, relay.number)

@@ -17,6 +17,7 @@ from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
 from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
@@ -77,6 +78,7 @@ class Run:
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
         self.dead_letters: set[str] = set()
+        self.ages = Ages(self.history)
         strikes = Strikes(
             history=self.history,
             thread=thread,
@@ -84,10 +86,13 @@ class Run:
             consumers=self,
             broker=broker,
             namespace=self.namespace,
+            ages=self.ages,
         )
         self.injector.strike = strikes
         self.injector.stop_first = strikes.stop_first
+        self.injector.stand_still = strikes.stand_still
         self.injector.relays_of = strikes.relays_of
+        self.injector.client_of = strikes.client_of
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._called = 0.0
@@ -125,7 +130,7 @@ class Run:
 
     def check(self) -> None:
         """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
-        if not self.broker.alive():
+        if not self.broker.alive() and not self.injector.strikes_broker:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
         self.links.check()
@@ -154,6 +159,14 @@ class Run:
             if armed.fired and not armed.healed.is_set():
                 return f"{armed.fault} is in force"
         return ""
+
+    def outage(self) -> bool:
+        """Whether a fault keeps the broker out of a consumer's reach now."""
+        return any(
+            armed.fault.family in ("network", "broker")
+            and (armed.striking or (armed.fired and not armed.healed.is_set()))
+            for armed in self.injector.armed
+        )
 
     def _poll_files(self) -> None:
         self.board.poll()
@@ -229,9 +242,10 @@ class Run:
         return time.monotonic() - self._silent < _SILENCE
 
     def longest_wait(self) -> float:
-        """The longest time in seconds that a message may sit in a waiting room which is not empty."""
+        """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
+        away = max((replica.longest_pause for replica in self.replicas()), default=0.0)
         with self.history.changed:
-            return self.ledger.longest_wait()
+            return max(away, self.ledger.longest_wait())
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""

@@ -2,7 +2,8 @@
 
 Every strike follows one order, so that its moment is exact:
 
-1. the connection that X was seen on stands still (the relay did that);
+1. the connection that X was seen on stands still (the relay did that), and with it, in the same moment, every
+   connection that the fault aims at; new ones wait (`stand_still`);
 2. a process that is to be struck is stopped first (SIGSTOP), so that it gets no further;
 3. *after X*: X is passed on and has reached its receiver (the barrier, or an empty send queue);
    *before X*: X dies with the connection, or goes on once the fault is in force;
@@ -22,12 +23,16 @@ from typing import Any, Literal, Protocol
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.consumers.consumer import Replica
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.injector import Armed, base_name
+from pytest_mqchaos.experiment.ages import Ages
+from pytest_mqchaos.experiment.injector import Armed, Swallow
 from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.experiment.names import aimed
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.tripwire import Halted
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Replicas", "Strikes"]
@@ -36,6 +41,8 @@ _STOP_TIMEOUT = 2.0
 _CUT_TIMEOUT = 5.0
 _BROKER_TIMEOUT = 90.0
 _REST_TIMEOUT, _REST = 3.0, 0.2
+_OF_AGE = 3.0
+"""Seconds after which a queue outlives the kill of its broker."""
 
 
 class Replicas(Protocol):
@@ -57,6 +64,7 @@ class Strikes:
         consumers: Replicas,
         broker: Broker,
         namespace: str,
+        ages: Ages,
     ) -> None:
         self._history = history
         self._thread = thread
@@ -64,6 +72,7 @@ class Strikes:
         self._consumers = consumers
         self._broker = broker
         self._namespace = namespace
+        self._ages = ages
         self._refused: Counter[str] = Counter()
         """Links that a fault keeps down, with how many do."""
         self._serving = asyncio.Event()
@@ -76,6 +85,8 @@ class Strikes:
             "consumer_crash": self._crash,
             "consumer_terminate": self._terminate,
             "broker_restart": self._broker_restart,
+            "broker_crash": self._broker_crash,
+            "broker_freeze": self._broker_freeze,
             "lost_ack": self._lost_ack,
         }
 
@@ -94,10 +105,41 @@ class Strikes:
                     with suppress(ChaosError):  # the strike itself will say so
                         replica.process.stop()
 
+    def stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+        """Let all that a fault aims at stand still while it strikes; return what lets it go on.
+
+        A consumer may have several connections, and X is one moment for all of them: what is said on any behind X
+        reaches nobody before the strike. Holds are counted, so strikes that overlap wait for each other's. A
+        protocol fault strikes one connection only, which the relay holds.
+        """
+        if armed.fault.family == "protocol":
+            return lambda: None
+        links = self._aims(_Moment(armed, None, link, ""))
+        relays = [relay for one in links for relay in one.wire.connected()]
+        for relay in relays:
+            relay.hold()
+        for one in links:
+            one.wire.hold_new()
+
+        def go_on() -> None:
+            for relay in relays:
+                relay.release()
+            for one in links:
+                one.wire.let_new()
+
+        return go_on
+
     def relays_of(self, link: str | None) -> list[Relay]:
         """The open connections of a link; of every consumer for None."""
         links = [one for one in self._links if one.name == link or (link is None and one.name != "publisher")]
         return [relay for one in links for relay in one.wire.connected()]
+
+    def client_of(self, link: str) -> Halted | None:
+        """The processes of a consumer's replica; None if there are none, or they stand already."""
+        for replica in self._consumers.replicas():
+            if replica.name == link and replica.alive and not replica.frozen:
+                return replica.process
+        return None
 
     # --- network -----------------------------------------------------------------------------------------
 
@@ -121,17 +163,8 @@ class Strikes:
             link.wire.refuse()
             self._refused[link.name] += 1
         await asyncio.gather(*(self._cut(link, again=False) for link in links))
-        armed = moment.armed
-        under_way: list[asyncio.Task[None]] = []
-
-        async def heal() -> None:
-            # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
-            if not under_way:
-                under_way.append(self._thread.spawn(self._welcome(armed, links)))
-            await asyncio.shield(under_way[0])
-
-        armed.heal = heal
-        self._thread.spawn(self._heal_later(armed, armed.fault.duration or 0.0))
+        self._lasts(moment.armed, lambda: self._welcome(moment.armed, links))
+        self._thread.spawn(self._heal_later(moment.armed, moment.fault.duration or 0.0))
 
     async def _welcome(self, armed: Armed, links: Sequence[Link]) -> None:
         """Open links that were refused, as far as no other fault keeps them down."""
@@ -214,10 +247,10 @@ class Strikes:
                 relay.close("fault")
         relays = [relay for replica in replicas for relay in self._relays_of(replica)]
         hit = [await self._thread.blocking(self._kill, replica, process) for replica in replicas]
-        if process == "main":
-            # The rest of the group may go on; what was said behind X dies all the same.
+        if not moment.let_x_go or moment.position == "after":
+            # The rest of the group may go on; what the dead one said behind X dies with it.
             for relay in relays:
-                if relay.held:
+                if relay.client_left or (process == "main" and relay is moment.relay):
                     relay.cause = "fault"
                     relay.close("fault")
         if process == "child":
@@ -276,36 +309,94 @@ class Strikes:
     # --- broker ------------------------------------------------------------------------------------------
 
     async def _broker_restart(self, moment: _Moment) -> None:
-        links = list(self._links)
+        await self._outage(moment, "restart", self._broker.stop_app, self._broker.start_app)
+
+    async def _broker_crash(self, moment: _Moment) -> None:
+        # By hand too the moment is the one asked for: the stream does not flow on while queues come of age.
+        go_on = self.stand_still(moment.armed, moment.link)
+        try:
+            await self._thread.blocking(self._come_of_age, moment.fault)
+            await self._outage(moment, "crash", self._broker.crash, self._broker.start_again)
+        finally:
+            go_on()
+
+    async def _outage(
+        self,
+        moment: _Moment,
+        how: Literal["restart", "crash"],
+        down: Callable[[], None],
+        up: Callable[[], None],
+    ) -> None:
+        """Take the broker down and bring it back, at its address; meanwhile every link refuses."""
         await self._settle_x(moment)
         self._fired(moment, ["broker"], changed=True, actor="broker")
-        for link in links:
-            link.wire.refuse()
+        self._links.refuse()
         self._serving.clear()
-        standing = [relay for link in links for relay in link.wire.connected()]
+        standing = self._connected()
         for relay in standing:
             relay.hold()
         try:
             await self._thread.blocking(self._come_to_rest)
-            # The broker's goodbye must get through; what was said behind X dies with the connection.
-            for relay in standing:
-                relay.let_goodbye()
-            self._history.append(facts.BrokerStopped(at=now(), how="restart"))
-            await self._thread.blocking(self._broker.stop_app)
-            await self._gone([relay for link in links for relay in link.wire.connected()])
-            await self._thread.blocking(self._broker.start_app)
+            if how == "restart":
+                # The broker's goodbye must get through; what was said behind X dies with the connection.
+                for relay in standing:
+                    relay.let_goodbye()
+            self._history.append(facts.BrokerStopped(at=now(), how=how))
+            await self._thread.blocking(down)
+            await self._gone()
+            await self._thread.blocking(up)
             await self._thread.blocking(self._await_leaders)
-            for link in links:
-                if not self._refused[link.name]:
-                    await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{moment.fault}")
-            self._history.append(facts.BrokerStarted(at=now(), how="restart"))
+            await self._reachable(moment.fault)
+            self._history.append(facts.BrokerStarted(at=now(), how=how))
         finally:
             self._serving.set()
             for relay in standing:
                 relay.release()
-            for link in links:
-                await link.wire.welcome()
+            await self._links.welcome()
         self._healed(moment.armed)
+
+    async def _broker_freeze(self, moment: _Moment) -> None:
+        moment.let_x_go = True
+        await self._settle_x(moment)
+        self._fired(moment, ["broker"], changed=True, actor="broker")
+        self._history.append(facts.BrokerStopped(at=now(), how="freeze"))
+        await self._thread.blocking(self._broker.freeze)
+        self._lasts(moment.armed, lambda: self._thaw(moment.armed))
+        if moment.fault.duration is not None:
+            self._thread.spawn(self._heal_later(moment.armed, moment.fault.duration))
+
+    async def _thaw(self, armed: Armed) -> None:
+        await self._thread.blocking(self._broker.thaw)
+        await self._reachable(armed.fault)
+        self._history.append(facts.BrokerStarted(at=now(), how="freeze"))
+        self._healed(armed)
+
+    def _come_of_age(self, fault: Fault) -> None:
+        """Wait, bounded, until every queue is old enough to outlive the kill of its broker."""
+        started = time.monotonic()
+        young = ""
+        while time.monotonic() - started < 2 * _OF_AGE:
+            names = [state.name for state in self._broker.census(self._namespace)]
+            age, name = min(((self._ages.of(name), name) for name in names), default=(_OF_AGE, ""))
+            if age >= _OF_AGE:
+                break
+            young = young or f"`{name}` was {age:.1f} s old"
+            time.sleep(_OF_AGE - age)  # a queue's age, not a wait for a fact
+        if young:
+            text = (
+                f"{fault}: waited {time.monotonic() - started:.1f} s first: {young}, and a broker that is killed may "
+                f"lose a queue younger than {_OF_AGE:g} s"
+            )
+            self._history.append(facts.Noted(at=now(), text=text))
+
+    def _connected(self) -> list[Relay]:
+        return [relay for link in self._links for relay in link.wire.connected()]
+
+    async def _reachable(self, fault: Fault) -> None:
+        """Wait until the broker greets through every link that no other fault keeps down."""
+        for link in self._links:
+            if not self._refused[link.name]:
+                await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{fault}")
 
     def _come_to_rest(self) -> None:
         """Wait, bounded, until what was settled before the stop has come where it goes.
@@ -339,11 +430,12 @@ class Strikes:
                 raise ChaosError(f"{', '.join(waiting)} did not answer {_BROKER_TIMEOUT:g} s after a restart")
             time.sleep(0.02)  # between two questions: nothing tells when a leader is elected
 
-    async def _gone(self, relays: Sequence[Relay]) -> None:
+    async def _gone(self) -> None:
         """Wait until the stopped broker's connections have ended; end those that a strike still holds."""
-        for relay in relays:
+        for relay in self._connected():
             await self._upstream_gone(relay)  # the broker is down: whatever still looks open leads nowhere
-            relay.close("broker")
+            # One that had not come through to the broker is told as a listener's end tells its backlog.
+            relay.close("broker", reset=relay.upstream is None)
 
     # --- protocol ----------------------------------------------------------------------------------------
 
@@ -351,15 +443,20 @@ class Strikes:
         armed, held = moment.armed, moment.held
         swallowing = armed.swallow is not None
         own_frame = armed.trigger is not None and armed.trigger.kind == "ack" and armed.position == "before"
-        if armed.trigger is not None and armed.trigger.kind == "effect" and held is not None:
+        if (
+            armed.trigger is not None
+            and armed.trigger.kind == "effect"
+            and held is not None
+            and not swallowing
+        ):
             # What is held is the first settlement behind the effect.
-            own_frame = any(isinstance(fact, facts.Acked) for fact in held.found)
+            acked = [fact.message for fact in held.found if isinstance(fact, facts.Acked)]
+            own_frame = bool(acked)
+            armed.message = acked[0] if acked else armed.message
         if not swallowing and not own_frame:
             if held is not None and armed.position == "after":
                 await self._settle_x(moment)
-            armed.swallow = moment.fault.consumer or moment.link or "*"
-            if moment.link == "publisher":
-                armed.swallow = moment.fault.consumer or "*"
+            armed.swallow = self._whose_ack(moment)
             return
         assert held is not None, "an ack that is to be lost was seen on a connection"
         held.take()
@@ -368,6 +465,13 @@ class Strikes:
         relay.cause = "fault"
         relay.close("fault", reset=True)
 
+    def _whose_ack(self, moment: _Moment) -> Swallow:
+        """The connection X was on, or the consumer where X is nobody's or another one is named."""
+        link, wanted = moment.link, moment.fault.consumer
+        if link is None or link == "publisher" or not aimed(wanted, link):
+            return Swallow(consumer=wanted or "*")
+        return Swallow(link=link, connection=moment.armed.connection)
+
     # --- targets and records -----------------------------------------------------------------------------
 
     def _fired_on(self, moment: _Moment, links: Sequence[Link], actor: str) -> None:
@@ -375,13 +479,22 @@ class Strikes:
         felt = any(link.wire.connected() for link in links)
         self._fired(moment, [link.name for link in links], changed=felt, actor=actor)
 
+    def _aims(self, moment: _Moment) -> list[Link]:
+        """The links of all that a fault strikes."""
+        if moment.fault.family == "broker":
+            return list(self._links)
+        if moment.fault.family == "process":
+            names = {replica.name for replica in self._target_replicas(moment)}
+            return [link for link in self._links if link.name in names]
+        return self._target_links(moment)
+
     def _target_links(self, moment: _Moment) -> list[Link]:
         wanted = moment.fault.consumer
         if wanted is None and moment.link is not None:
             found = [link for link in self._links if link.name == moment.link]
             if found:
                 return found
-        return [link for link in self._links if link.name != "publisher" and _aimed(wanted, link.name)]
+        return [link for link in self._links if link.name != "publisher" and aimed(wanted, link.name)]
 
     def _target_replicas(self, moment: _Moment) -> list[Replica]:
         wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())
@@ -389,7 +502,7 @@ class Strikes:
             found = [replica for replica in everyone if replica.name == moment.link]
             if found:
                 return found
-        return [replica for replica in everyone if _aimed(wanted, replica.name)]
+        return [replica for replica in everyone if aimed(wanted, replica.name)]
 
     async def _settle_x(self, moment: _Moment) -> None:
         """Let X arrive, or die, as the moment says; one that may not have arrived is told."""
@@ -401,7 +514,6 @@ class Strikes:
         armed = moment.armed
         armed.fired = True
         held = moment.held
-        message = None if held is None or not held.found else getattr(held.found[0], "message", None)
         self._history.append(
             facts.FaultFired(
                 at=now(),
@@ -411,7 +523,7 @@ class Strikes:
                 changed=changed and bool(targets),
                 actor=actor,
                 trigger=moment.words,
-                message=message,
+                message=None if held is None else armed.message,
                 delay=0.0 if held is None else (now() - held.at) / 1e9,
             )
         )
@@ -420,6 +532,18 @@ class Strikes:
         if not armed.healed.is_set():
             self._history.append(facts.FaultHealed(at=now(), fault=armed.number))
             armed.healed.set()
+
+    def _lasts(self, armed: Armed, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let a fault last until it is healed, by `end`."""
+        under_way: list[asyncio.Task[None]] = []
+
+        async def heal() -> None:
+            # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
+            if not under_way:
+                under_way.append(self._thread.spawn(end()))
+            await asyncio.shield(under_way[0])
+
+        armed.heal = heal
 
     async def _heal_later(self, armed: Armed, duration: float) -> None:
         await asyncio.sleep(duration)  # the fault's own duration, not a wait for a fact
@@ -444,6 +568,11 @@ class _Moment:
         """Whether X goes on under *before* (once the fault is in force) instead of dying."""
 
     @property
+    def relay(self) -> Relay | None:
+        """The connection that X was seen on, if X is held."""
+        return None if self.held is None else self.held.relay
+
+    @property
     def position(self) -> Literal["before", "after", ""] | str:
         return self.armed.position
 
@@ -466,10 +595,4 @@ class _Moment:
         link = self.held.relay.observer.link
         if self.fault.family == "process" and link == "publisher":
             return False
-        return wanted is None or _aimed(wanted, link)
-
-
-def _aimed(wanted: str | None, name: str) -> bool:
-    if wanted is not None and wanted.endswith("#1"):
-        return name == wanted.removesuffix("#1")  # the first replica has its consumer's name
-    return wanted in (None, "*", name, base_name(name))
+        return wanted is None or aimed(wanted, link)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import select
 import socket
 import struct
 import termios
 from contextlib import suppress
 
-__all__ = ["LINGER", "finish", "reset", "unsent"]
+__all__ = ["LINGER", "finish", "left", "reset", "unsent"]
 
 LINGER = 0.5
 """Seconds that a peer has to see our FIN before we are gone."""
@@ -47,3 +48,13 @@ def unsent(own: socket.socket | None) -> int:
     if own is None or own.fileno() < 0:
         return 0
     return int(struct.unpack("i", fcntl.ioctl(own.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+
+
+def left(own: socket.socket | None) -> bool:
+    """Whether the peer has closed its end; what it said before may still wait to be read."""
+    if own is None or own.fileno() < 0:
+        return False
+    gone = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+    poll = select.poll()
+    poll.register(own.fileno(), gone)
+    return bool(poll.poll(0))

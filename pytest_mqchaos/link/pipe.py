@@ -55,6 +55,8 @@ class Pipe:
         if ready:
             self.write(b"".join(ready))
         self.relay.breathe(self)
+        if self.side == "client" and not waiting:
+            self.relay.judged()
         if self.ended and not self.standing and not waiting:
             self.relay.source_ended(self)
 

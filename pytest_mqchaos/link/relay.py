@@ -25,6 +25,7 @@ from pytest_mqchaos.link import ending
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.observer import Observer
 from pytest_mqchaos.link.pipe import Pipe
+from pytest_mqchaos.link.tripwire import Halted, Tripwire
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.history import History, now
@@ -79,6 +80,8 @@ class Relay:
         self.cause: End | None = None
         """Who ends this connection, if a fault is about to."""
         self.upstream_gone = asyncio.Event()
+        self.tripwire: Tripwire | None = None
+        """What stops the client when it sends, while a strike may be near."""
         self._history = history
         self._tap = tap
         self._on_closed = on_closed
@@ -165,6 +168,14 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
         return False
 
+    def judged(self) -> None:
+        """Let a client go on that its own sending has stopped: all that was read of it has passed."""
+        if self.tripwire is not None:
+            self.tripwire.judged()
+
+    def _judging(self) -> bool:
+        return self.held or bool(self.from_client.waiting)
+
     async def _strike(self, strikes: Sequence[Strike], held: Held) -> None:
         try:
             for strike in strikes:
@@ -195,6 +206,12 @@ class Relay:
     def held(self) -> bool:
         """Whether both pipes stand still."""
         return self._holds > 0
+
+    @property
+    def client_left(self) -> bool:
+        """Whether the client has closed its end, though what it said before may not have been read yet."""
+        own = None if self.client is None else self.client.get_extra_info("socket")
+        return self.from_client.ended or ending.left(own)
 
     def let_goodbye(self) -> None:
         """Let the broker's goodbye through, and nothing else that it says on a connection that stands still."""
@@ -277,6 +294,7 @@ class Relay:
         if self.closed:
             return
         self.closed = True
+        self.slacken()
         for pipe, transport in ((self.from_client, self.client), (self.from_server, self.upstream)):
             if transport is None:
                 continue
@@ -290,6 +308,23 @@ class Relay:
         if not self.done.done():
             self.done.set_result(None)
         self._on_closed(self)
+
+    def tighten(self, client: Halted) -> None:
+        """Let the kernel stop the client whenever it sends (see `tripwire`), until `slacken`."""
+        if self.closed or self.client is None:
+            return
+        if self.tripwire is None:
+            own = self.client.get_extra_info("socket")
+            if own is None:
+                return
+            self.tripwire = Tripwire(own, client, loop=self._loop, judging=self._judging)
+        self.tripwire.set()
+
+    def slacken(self) -> None:
+        """Let the client send again without being stopped; may be called again."""
+        if self.tripwire is not None:
+            self.tripwire.clear()
+            self.tripwire = None
 
     def abandon(self) -> None:
         """Close what is still open of the sockets, without waiting for the peers to end."""

@@ -195,6 +195,8 @@ class Wire:
 
     async def _connect(self, relay: Relay) -> None:
         await self._open.wait()
+        if relay.closed:  # meanwhile
+            return
         try:
             async with asyncio.timeout(10.0):
                 await self._thread.loop.create_connection(lambda: _BrokerSide(relay), *self._route())

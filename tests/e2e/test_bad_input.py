@@ -125,6 +125,39 @@ def test_dies_at_once(mqchaos):
     mqchaos.consumer(["python", "-c", "print('its last words'); raise SystemExit(7)"])
 
 @pytest.mark.chaos(baseline())
+def test_goes_to_background(mqchaos):
+    def daemon(url):
+        if os.fork():
+            time.sleep(1)
+            os._exit(0)
+        os.setsid()
+        correct.ack_after_work(url)
+
+    mqchaos.queue("orders")
+    consumer = mqchaos.consumer(daemon, queues=["orders", "never"])
+
+@pytest.mark.chaos(baseline())
+def test_is_a_generator(mqchaos):
+    def worker(url):
+        yield url
+
+    mqchaos.queue("orders")
+    mqchaos.consumer(worker)
+
+@pytest.mark.chaos(baseline())
+def test_script_without_interpreter(mqchaos):
+    script = pathlib.Path("my worker.py")
+    script.write_text("import time")
+    script.chmod(0o755)
+    mqchaos.queue("orders")
+    mqchaos.consumer(script)
+
+@pytest.mark.chaos(baseline())
+def test_blob_in_its_output(mqchaos):
+    mqchaos.queue("orders")
+    mqchaos.consumer(["python", "-c", "import os; print('x' * 5_000_000); print(os.environ['AMQP_URL']); exit(7)"])
+
+@pytest.mark.chaos(baseline())
 def test_never_consumes(mqchaos):
     mqchaos.queue("orders")
     mqchaos.consumer(["python", "-c", "import time; time.sleep(60)"], ready_timeout=1)
@@ -182,6 +215,10 @@ SAYS = {
     "test_unknown_queue[baseline]": ["ordres"],
     "test_command_not_found[baseline]": ["no-such-worker"],
     "test_dies_at_once[baseline]": ["7"],
+    "test_goes_to_background[baseline]": ["in the background"],
+    "test_is_a_generator[baseline]": ["consumer(worker)", "yield"],
+    "test_script_without_interpreter[baseline]": ["./my worker.py", "#!/usr/bin/env"],
+    "test_blob_in_its_output[baseline]": ["exit code 7", "amqp://***@"],
     "test_never_consumes[baseline]": ["consume"],
     "test_no_consumer[baseline]": ["consumer"],
     "test_nothing_published[baseline]": ["publish"],
@@ -219,6 +256,12 @@ def test_good_tests_between_wrong_ones(wrongs):
     wrongs.undisturbed()
     wrongs.no_frames_of_ours()
     assert wrongs.code == 1
+
+
+def test_output_is_shown_in_short(wrongs):
+    """Megabytes in a line stay where they are, and so does the password in an address."""
+    assert len(wrongs.output) < 300_000
+    assert "guest:guest" not in wrongs.output
 
 
 def test_last_words_are_shown(wrongs):

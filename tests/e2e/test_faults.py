@@ -9,9 +9,12 @@ import time
 
 import pytest
 from consumers import correct
-from e2e_kit import HERE, numbers, text
+from e2e_kit import HERE, numbers, order, text
 
 from pytest_mqchaos import (
+    ChaosError,
+    DeliveryError,
+    UsageError,
     ack,
     baseline,
     broker_restart,
@@ -30,6 +33,7 @@ from pytest_mqchaos import (
     refuse,
     seconds,
 )
+from pytest_mqchaos.model import events as facts
 
 COUNT = 20
 QUICK = {"WORK": 0.005}
@@ -187,6 +191,37 @@ def test_combination(scene, mqchaos, orders, request):
     assert len(scene.diary("connected")) == 3
 
 
+@pytest.mark.chaos(combine(malformed_payload(share=0.5), connection_drop(after=delivery(message=7))))
+def test_a_message_by_its_place(scene, mqchaos, orders):
+    """`message=7` is the seventh that was published, whatever its number is: poison stands between."""
+    orders()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    drop = struck(account, 2)[1]
+    published = [event.message for event in mqchaos.history if isinstance(event, facts.Published)]
+    assert drop.message == published[6]
+    assert numbers(published[:7]) != list(range(1, 8))
+
+
+@pytest.mark.chaos(malformed_payload(share=0.2))
+def test_waiting_for_one_message(scene, mqchaos, orders):
+    """A wait for a settlement of one message, from one queue; and what is past is no moment for a fault."""
+    orders(env={"WORK": 0.02})
+    planned = list(mqchaos.history.messages.values())
+    third = next(place for place, message in enumerate(planned, 1) if place > 2 and not message.poison)
+    mqchaos.wait(ack(message=third, queue="orders"))
+    mqchaos.wait(ack(5, queue="orders"))
+    with pytest.raises(ChaosError, match=r"queue='audit'\)\): not within 0.2 s, 0 so far$"):
+        mqchaos.wait(ack(message=third, queue="audit"), timeout=0.2)
+    with pytest.raises(UsageError, match=rf"ack\(message={third}, queue='orders'\) has already happened$"):
+        mqchaos.inject(connection_drop(after=ack(message=third, queue="orders")))
+    mqchaos.inject(connection_drop(before=ack(message=len(planned) + 5, queue="orders")))
+    late = mqchaos.publish("orders", count=5, body=order).ids[4]
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert struck(account, 2)[1].message == late
+
+
 @pytest.mark.chaos(baseline())
 def test_by_hand(scene, mqchaos, orders):
     """Faults by hand: armed for a moment, fired, and healed by leaving the block."""
@@ -204,6 +239,34 @@ def test_by_hand(scene, mqchaos, orders):
     assert account.timings
     assert len(scene.diary("connected")) == 3
     struck(account, 2)
+
+
+@pytest.mark.xfail(
+    raises=DeliveryError, reason="a fault that never struck fails the test: that is what is tested"
+)
+@pytest.mark.chaos(baseline())
+def test_a_block_left_before_its_moment(scene, mqchaos, orders):
+    """What was armed for a block and did not strike in it strikes no more, and the run says that it proves nothing."""
+    orders(env={"WORK": 0.01})
+    with mqchaos.inject(connection_drop(after=ack(COUNT))) as handle:
+        mqchaos.wait(ack(5))
+    account = mqchaos.settle()
+    assert not handle.fired
+    assert len(scene.diary("connected")) == 1
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
+    assert account.verdict == "unknown"
+
+
+@pytest.mark.xfail(raises=DeliveryError, reason="as above")
+@pytest.mark.chaos(baseline())
+def test_a_payload_fault_whose_block_is_left(scene, mqchaos, orders):
+    """What was published behind its block is not spoilt."""
+    with mqchaos.inject(malformed_payload()):
+        pass
+    orders()
+    account = mqchaos.settle()
+    assert numbers(account.published) == ALL
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
 
 
 @pytest.mark.chaos(consumer_crash(after=delivery(3, delay=0.3)))

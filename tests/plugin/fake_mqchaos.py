@@ -151,6 +151,14 @@ class FakeChaos:
             raise ChaosError(self.error)
         return self.account()
 
+    def pause_faults(self) -> None:
+        """Stand still for a debugger."""
+        log("pause")
+
+    def resume_faults(self) -> None:
+        """Go on behind it."""
+        log("resume")
+
     def sections(self) -> list[tuple[str, str]]:
         """Return what a failing report carries."""
         return [("mqchaos: worker", f"working on \x1b[31m17\r\n{self.said}")]

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_mqchaos.consumers import commands
+from pytest_mqchaos.consumers import commands, policy
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.model import events as facts
 
@@ -104,7 +105,7 @@ def test_the_tail_masks_credentials_and_control_characters(bench: Any) -> None:
     consumer = bench.shell("printf 'at %s\\n\\033[31mred\\033[0m\\r50%%\\r100%%\\n' $AMQP_URL; exit 1")
     bench.await_events(facts.ConsumerEnded)
     tail = consumer.replicas[0].describe_failure().partition("\n")[2]
-    assert tail == "at amqp://user:***@127.0.0.1:9/a%2Fb\n100%"
+    assert tail == "at amqp://***@127.0.0.1:9/a%2Fb\n100%"
 
 
 def test_the_tail_is_that_of_the_last_process_and_short(bench: Any) -> None:
@@ -162,6 +163,31 @@ def test_a_policy_of_always_restarts_twenty_times(bench: Any) -> None:
     assert {by for _, by, _ in ends(bench)} == {"itself"}
     assert len(bench.of(facts.ConsumerStarted)) == 21
     assert consumer.exit_code == 2
+
+
+def test_an_outage_does_not_use_up_the_restarts(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that ends at each refused connection is there when the broker is back."""
+    monkeypatch.setattr(policy, "_MOST_RESTARTS", 2)
+    down = threading.Event()
+    down.set()
+    consumer = bench.shell("exit 1", restart="always", outage=down.is_set)
+    bench.await_events(facts.ConsumerEnded, 5)
+    assert all(again for _, _, again in ends(bench))
+    assert not consumer.replicas[0].over
+    down.clear()
+    bench.until(lambda: not ends(bench)[-1][2], consumer.describe_failure)
+    assert consumer.replicas[0].over
+
+
+def test_how_long_it_may_be_away_is_its_delay(bench: Any) -> None:
+    """From its first end on: settling waits as much longer."""
+    consumer = bench.shell("exec sleep 100", restart_delay=0.05)
+    replica = consumer.replicas[0]
+    assert replica.longest_pause == 0.0
+    consumer.crash()
+    assert replica.longest_pause == 0.05
+    bench.await_events(facts.ConsumerStarted, 2)
+    assert replica.longest_pause == 0.05
 
 
 def test_a_restart_waits_for_its_delay(bench: Any) -> None:
