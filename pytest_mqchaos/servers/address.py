@@ -99,11 +99,11 @@ def _mend(host: str, error: BaseException) -> str:
     if urlsplit(host).scheme not in ("unix", "http+unix"):
         return _NAMED
     if number == errno.EACCES:
-        return "`sudo usermod -aG docker $USER` and a new login let you use it"
+        return "`usermod -aG docker $USER` and a new login let you use it"
     if number in (errno.ENOENT, errno.ECONNREFUSED):
         if shutil.which("dockerd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"):
-            return "`sudo systemctl start docker` starts it"
-        return "`sudo apt-get install docker.io` or Docker Desktop brings one"
+            return "`systemctl start docker` starts it"
+        return "`apt-get install docker.io` or Docker Desktop brings one"
     return "`docker info` says more"
 
 

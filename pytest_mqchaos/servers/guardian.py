@@ -35,7 +35,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-__all__ = ["Guardian", "main"]
+__all__ = ["LABEL", "VARIABLE", "Guardian", "main"]
 
 VARIABLE = "MQCHAOS_GUARD"
 """Holds the run's tag in the environment of every server."""

@@ -88,12 +88,21 @@ def test_report_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
-def test_report_cannot_be_written(bench: Bench) -> None:
-    """Where the report cannot be written, a line says so, and nothing else changes."""
-    (bench.path / "mqchaos-report").write_text("in the way")
-    result = bench.run("def test_it(mqchaos): ...")
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("test_orders.py", "File exists"),
+        ("test_orders.py/below", "Not a directory"),
+        ("/proc/nowhere", ""),
+        ("/dev/full", "File exists"),
+    ],
+)
+def test_report_cannot_be_written(bench: Bench, place: str, why: str) -> None:
+    """Where the report cannot be written, a line says where and why, and nothing else changes."""
+    result = bench.run("def test_it(mqchaos): ...", f"--mqchaos-report={place}")
     assert result.ret == 0
-    assert block(result, "mqchaos", "=")[-1].startswith("no report: ")
+    last = block(result, "mqchaos", "=")[-1]
+    assert last.startswith(f"no report: {bench.path / place} cannot be written: {why}")
 
 
 def test_error_of_the_teardown(bench: Bench) -> None:
