@@ -23,6 +23,7 @@ __all__ = [
     "fates",
     "last_stop",
     "missing",
+    "own_expiration",
     "queue_facts",
 ]
 
@@ -61,6 +62,11 @@ class Whereabouts:
         self.open = {one.copy for one in self.end.open}
         self._known = Counter(one.queue for one in self.end.open) + Counter(self.end.foreign)
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """Streams that messages of the run were published to, or read from."""
+        return frozenset(name for name in self.roles.work if (state := self.roles.queues.get(name)) and state.stream)
+
     def unread(self, queue: str) -> int:
         """How many messages rest in a terminal queue that nobody could read."""
         state = self.roles.queues.get(queue)
@@ -73,6 +79,8 @@ class Whereabouts:
         state = self.roles.queues.get(queue)
         if state is None:
             return False
+        if state.stream:
+            return f"`{queue}` is a stream, and keeps what was read"
         if not state.exact:
             return f"`{queue}` could not be counted exactly"
         if queue not in self.roles.terminal:
@@ -195,6 +203,12 @@ def last_stop(case: Case) -> e.BrokerStopped | None:
     return stops[-1] if stops else None
 
 
+def own_expiration(record: Record) -> float | None:
+    """Return after how many seconds a message leaves any queue by itself, the longest of its publications."""
+    texts = [one.expiration for one in (*record.publications, *record.republications)]
+    return max((int(text) / 1000 for text in texts if text is not None and text.isdigit()), default=None)
+
+
 def _stop(case: Case, where: Whereabouts, record: Record) -> Outage | None:
     """Return the broker's stop after which a copy, held by the broker before it, was never seen again."""
     since: list[tuple[int, str]] = []
@@ -205,7 +219,8 @@ def _stop(case: Case, where: Whereabouts, record: Record) -> Outage | None:
         for outage in case.ledger.surroundings.outages:
             if outage.after(begin) and outage.event.how != "freeze":
                 state = queue_facts(case, queue)
-                if declared_transient(case, record) or state is None or not _limited(state):
+                limited = state is not None and _limited(state)
+                if declared_transient(case, record) or not (limited or own_expiration(record) is not None):
                     return outage
     return None
 

@@ -31,7 +31,7 @@ def check(case: Case) -> list[Finding]:
     groups = Groups(case, "stalled")
     found = []
     for state in where.census.queues:
-        if state.name in where.roles.terminal or not state.ready or _moving(case, state.name):
+        if state.name in where.roles.terminal or state.stream or not state.ready or _moving(case, state.name):
             continue
         named = list(where.end.reckoned.get(state.name, Reckoned()).certain)
         reason = _reason(case, where, state.name, _ready(state, len(named)))

@@ -31,6 +31,7 @@ from pytest_mqchaos.model.case import ConsumerFacts
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import digest, new_run
+from pytest_mqchaos.wire.amqp import Properties
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
@@ -294,7 +295,9 @@ class Run:
 
     def _rested(self, queue: str, resting: RestingMessage) -> None:
         body_digest = digest(resting.body)
-        message, _ = self.identity.of(resting, resting.body, body_digest)
+        message, how = self.identity.of(resting, resting.body, body_digest)
+        raw = resting.properties
+        altered = () if raw is None else self.identity.contracts.altered(message, Properties(raw))
         self.history.append(
             facts.Rested(
                 at=now(),
@@ -303,6 +306,8 @@ class Run:
                 digest=body_digest,
                 death_reason=resting.death_reason,
                 death_queue=resting.death_queue,
+                identified_by=how,
+                altered=altered,
                 headers=resting.headers,
                 body=resting.body[:1024],
             )

@@ -29,12 +29,15 @@ class Consuming:
         self._identity = identity
         self._look = look
         self._deliveries: dict[tuple[int, int], str | None] = {}
+        self._streaming: dict[int, tuple[str | None, int]] = {}
+        """The delivery on each channel whose body passes unread, until its last byte."""
         self._subscriptions: dict[tuple[int, str], str] = {}
         self.handlers: dict[type, Callable[..., list[LinkEvent]]] = {
             wire.Subscribed: self._subscribed,
             wire.Unsubscribed: self._unsubscribed,
             wire.CancelledByBroker: self._cancelled,
             wire.Delivered: self._delivered,
+            wire.BodyPassed: self._body_passed,
             wire.GetRequested: self._get_requested,
             wire.Settled: self._settled,
             wire.RecoverRequested: self._recovered,
@@ -88,6 +91,8 @@ class Consuming:
         message, how = self._identity.of(properties, event.body, event.digest)
         if not event.auto_ack:
             self._deliveries[event.channel, event.delivery_tag] = message
+        if event.digest is None:
+            self._streaming[event.channel] = message, event.delivery_tag
         return [
             facts.Delivered(
                 at=now(),
@@ -107,6 +112,23 @@ class Consuming:
                 identified_by=how,
                 deaths=properties.deaths,
                 delivery_count=properties.delivery_count,
+                altered=self._identity.contracts.altered(message, properties),
+            )
+        ]
+
+    def _body_passed(self, event: wire.BodyPassed) -> list[LinkEvent]:
+        message, tag = self._streaming.pop(event.channel, (None, 0))
+        if message is None:
+            return []
+        return [
+            facts.Streamed(
+                at=now(),
+                link=self.link,
+                connection=self.connection,
+                channel=event.channel,
+                message=message,
+                tag=tag,
+                digest=event.digest,
             )
         ]
 

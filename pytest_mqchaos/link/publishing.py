@@ -48,8 +48,10 @@ class Publishing:
                     deaths=event.properties.deaths,
                     expiration=event.properties.expiration,
                     digest=event.digest,
+                    altered=self._identity.contracts.altered(message, event.properties),
                 )
             ]
+        self._identity.contracts.learn(message, event.properties)
         if event.number is not None:
             self._publishes[event.channel, event.number] = message
         return [
@@ -61,6 +63,7 @@ class Publishing:
                 message=message,
                 exchange=event.exchange,
                 routing_key=event.routing_key,
+                expiration=event.properties.expiration,
             )
         ]
 

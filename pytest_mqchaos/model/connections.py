@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.absence import Absence
+from pytest_mqchaos.model.channels import Channel, Subscription
 from pytest_mqchaos.model.copies import Conflict, Delivery, Settlement
+from pytest_mqchaos.model.routes import Routes
 from pytest_mqchaos.model.table import Table
 
-__all__ = ["Connections", "Subscription"]
+__all__ = ["Connections"]
 
 _EXACT_BARRIER = 32
 """With as many settlements in the air, a barrier proves nothing on a quorum queue (measured)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A consumer that reads a queue."""
-
-    queue: str
-    link: str
-    connection: int
-    channel: int
-    consumer_tag: str
-    auto_ack: bool
-    prefetch: int
-    index: int
-
-
-@dataclass(slots=True, eq=False)
-class _Channel:
-    closed: bool = False
-    """Whether its end was asked for: what still comes in goes back at once."""
-    open: dict[int, Delivery] = field(default_factory=dict)
-    """Handed out and not settled, as the broker sees it."""
-    void: dict[int, Delivery] = field(default_factory=dict)
-    """Taken back by the broker while the channel is open: settling them settles nothing."""
-    settling: dict[int, Delivery] = field(default_factory=dict)
-    uncommitted: list[Delivery] = field(default_factory=list)
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
 
 
 class Connections:
@@ -48,7 +22,7 @@ class Connections:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._channels: dict[int, dict[int, _Channel]] = {}
+        self._channels: dict[int, dict[int, Channel]] = {}
         self.links: dict[int, str] = {}
         """Open connections and whose they are."""
         self.in_hand = 0
@@ -61,6 +35,30 @@ class Connections:
         self.queue_types: dict[str, str] = {}
         self.incarnations: dict[str, int] = {}
         self.absence = Absence()
+        self._unread: dict[tuple[int, int], Delivery] = {}
+        """Deliveries whose bodies are still passing, by connection and channel."""
+
+    @property
+    def routes(self) -> Routes:
+        """The events that it takes in; a delivery is handed to it."""
+        return {
+            e.Streamed: self.on_streamed,
+            **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self.on_settled),
+            e.Processed: self.on_processed,
+            e.Committed: self.on_committed,
+            e.RolledBack: self.on_rolled_back,
+            e.Recovered: self.on_recovered,
+            e.Subscribed: self.on_subscribed,
+            e.Unsubscribed: self.on_unsubscribed,
+            e.ConsumerCancelled: self.on_cancelled,
+            e.Polled: self.on_polled,
+            e.ChannelOpened: self.on_channel_opened,
+            e.ChannelClosed: self.on_channel_closed,
+            e.LinkOpened: self.on_link_opened,
+            e.LinkLost: self.on_link_lost,
+            e.ConsumerStarted: self.on_started,
+            e.ConsumerEnded: self.on_ended,
+        }
 
     def open(self) -> Iterator[Delivery]:
         """Every delivery of the workload that is not settled, on a channel that is open."""
@@ -76,11 +74,11 @@ class Connections:
             for channel in channels.values():
                 yield from channel.subscriptions.values()
 
-    def _channel(self, event: e.LinkEvent) -> _Channel:
+    def _channel(self, event: e.LinkEvent) -> Channel:
         channels = self._channels.setdefault(event.connection, {})
         channel = channels.get(event.channel)
         if channel is None:
-            channel = channels[event.channel] = _Channel()
+            channel = channels[event.channel] = Channel()
         return channel
 
     # --- deliveries and settlements ---
@@ -93,12 +91,15 @@ class Connections:
             tag=event.tag, consumer_tag=event.consumer_tag, index=index, at=event.at, auto_ack=event.auto_ack,
             redelivered=event.redelivered, get=event.get, passed=event.passed,
             incarnation=self.incarnations.get(event.link, 0), digest=event.digest, identified_by=event.identified_by,
+            altered=event.altered,
         )  # fmt: skip
         if copy is not None:
             self.deliveries += 1
             if clash and (last := copy.last) is not None:
                 copy.conflicts.append(Conflict(last, one, copy.state))
             copy.deliveries.append(one)
+            if event.digest is None:
+                self._unread[event.connection, event.channel] = one
         else:
             self._table.at(event.queue).strangers += 1
         if event.auto_ack:
@@ -119,6 +120,12 @@ class Connections:
         if channel.closed:
             self._return_open(channel, "channel_closed", index, event.at)
 
+    def on_streamed(self, event: e.Streamed, index: int) -> None:
+        """A large body has passed whole: what it was is known now."""
+        one = self._unread.pop((event.connection, event.channel), None)
+        if one is not None and one.tag == event.tag:
+            one.digest = event.digest
+
     def on_settled(self, event: e.Acked | e.Nacked | e.Rejected, index: int) -> None:
         """A consumer settled one delivery. One that was kept from the broker changes nothing there."""
         channel = self._channel(event)
@@ -137,7 +144,7 @@ class Connections:
         else:
             self._pass(channel, one, index, event.at)
 
-    def _pass(self, channel: _Channel, one: Delivery, index: int, at: int) -> None:
+    def _pass(self, channel: Channel, one: Delivery, index: int, at: int) -> None:
         """A settlement goes to the broker."""
         one.settled_passed = True
         self._close(channel, one, at)
@@ -151,7 +158,7 @@ class Connections:
             if one.copy.last is one:
                 self._table.move(one.copy, "settling", index, at)
 
-    def _close(self, channel: _Channel, one: Delivery, at: int) -> None:
+    def _close(self, channel: Channel, one: Delivery, at: int) -> None:
         if channel.open.pop(one.tag, None) is None:
             return
         if one.copy is None:
@@ -183,7 +190,7 @@ class Connections:
             if not burst or self.queue_types.get(one.queue) == "classic":
                 self._process(channel, one, index, event.at)
 
-    def _process(self, channel: _Channel, one: Delivery, index: int, at: int) -> None:
+    def _process(self, channel: Channel, one: Delivery, index: int, at: int) -> None:
         if channel.settling.pop(one.tag, None) is None:
             return
         one.processed = True
@@ -219,7 +226,7 @@ class Connections:
         self._return_open(self._channel(event), "recovered", index, event.at)
 
     def _return_open(
-        self, channel: _Channel, why: str, index: int, at: int, consumer_tag: str | None = None
+        self, channel: Channel, why: str, index: int, at: int, consumer_tag: str | None = None
     ) -> list[Delivery]:
         """Give back what is open, or passed on and not known to be processed (not for `recovered`)."""
         back = list(channel.open.values())
@@ -279,7 +286,7 @@ class Connections:
 
     def on_channel_opened(self, event: e.ChannelOpened, index: int) -> None:
         """A channel is open; its number may have been used before, its tags start again."""
-        self._channels.setdefault(event.connection, {})[event.channel] = _Channel()
+        self._channels.setdefault(event.connection, {})[event.channel] = Channel()
 
     def on_link_opened(self, event: e.LinkOpened, index: int) -> None:
         """A client is connected."""

@@ -60,7 +60,9 @@ class Delivery:
     get: bool = False
     passed: bool = True
     digest: str | None = None
+    """Of its body; of a large one it comes when all of it has passed."""
     identified_by: str = ""
+    altered: tuple[str, ...] = ()
     incarnation: int = 0
     """Which process of the link's consumer took it (the number of its start, 0 where none was seen)."""
     settlement: Settlement = ""
@@ -107,6 +109,8 @@ class Copy:
     """Of a resting copy: why it was dead-lettered last, None if it was not."""
     death_queue: str | None = None
     digest: str | None = None
+    identified_by: str = ""
+    altered: tuple[str, ...] = ()
 
     @property
     def last(self) -> Delivery | None:
@@ -138,6 +142,7 @@ class Publication:
     deaths: str | None = None
     expiration: str | None = None
     digest: str | None = None
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

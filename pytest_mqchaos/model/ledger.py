@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.connections import Subscription
+from pytest_mqchaos.model.channels import Subscription
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.reducer import End, Reducer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.copies import Publication, Record
+from pytest_mqchaos.model.routes import Routes
 from pytest_mqchaos.model.table import Table
 
 __all__ = ["Publications"]
@@ -25,6 +26,19 @@ class Publications:
         """Those that the application published messages of ours to."""
         self.expirations: dict[tuple[str, str], float] = {}
         """The longest `expiration` in seconds of what was published there, by the workload or the application."""
+
+    @property
+    def routes(self) -> Routes:
+        """The events that it takes in."""
+        return {
+            e.Published: self.on_published,
+            e.Confirmed: self.on_confirmed,
+            e.PublishNacked: self.on_nacked,
+            e.Returned: self.on_returned,
+            e.PublishFailed: self.on_failed,
+            e.Republished: self.on_republished,
+            e.LinkLost: self.on_link_lost,
+        }
 
     def on_published(self, event: e.Published, index: int) -> None:
         """The workload sent a message."""
@@ -103,7 +117,7 @@ class Publications:
             return
         record.add(
             Publication(index, event.at, event.link, event.exchange, event.routing_key, event.passed,
-                        event.deaths, event.expiration, event.digest), own=False,
+                        event.deaths, event.expiration, event.digest, event.altered), own=False,
         )  # fmt: skip
         self.onward.add((event.exchange, event.routing_key))
         self._expires(event)

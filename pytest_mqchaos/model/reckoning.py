@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 
 from pytest_mqchaos.model.copies import Copy, Publication, Record
 from pytest_mqchaos.model.counting import Counting
+from pytest_mqchaos.model.publications import Publications
+from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.model.table import Table
 from pytest_mqchaos.model.topology import QueueState
@@ -45,6 +47,8 @@ class _Pool:
 
     state: QueueState
     sure: list[str] = field(default_factory=list)
+    firm: int = 0
+    """How many of the sure were seen there, or sent straight there: a binding may have come after a publication."""
     doubtful: dict[tuple[int | None, ...], list[Copy]] = field(default_factory=dict)
     """By the channel that settled them (its number may be used again).
 
@@ -54,6 +58,10 @@ class _Pool:
     others: bool = False
     """Whether there may be messages that nobody can count: foreign ones, dead letters, forgotten acks."""
 
+    def add(self, name: str, *, sure: bool, firm: bool = True) -> None:
+        (self.sure if sure else self.perhaps).append(name)
+        self.firm += sure and firm
+
     def in_doubt(self) -> Iterator[Copy]:
         for copies in self.doubtful.values():
             yield from copies
@@ -62,12 +70,17 @@ class _Pool:
 class Reckoning:
     """Reckons with the last census, once, when a settle has ended with messages left."""
 
-    def __init__(self, table: Table, counting: Counting, surroundings: Surroundings) -> None:
+    def __init__(
+        self, table: Table, counting: Counting, publications: Publications, surroundings: Surroundings
+    ) -> None:
         self._table = table
         self._counting = counting
+        self._publications = publications
         self._surroundings = surroundings
         self._emptied: dict[str, int] = {}
         """The number of the event that emptied a queue last."""
+        self._careless: frozenset[str] = frozenset()
+        """Queues that were read with automatic ack: what was on its way to a lost link is gone, unseen."""
 
     def reckon(self, index: int, at: int) -> dict[str, Reckoned]:
         """Settle what is surely gone, take back settlements that were surely eaten, and say what is surely there."""
@@ -77,18 +90,29 @@ class Reckoning:
         pools = {state.name: _Pool(state) for state in self._counting.all[-1].queues if state.exact}
         if not any(pool.state.messages for pool in pools.values()):
             return {}
-        purged = {one.queue: when for when, one in self._surroundings.purged}
-        deleted = {one.queue: when for when, one in self._surroundings.deleted}
-        self._emptied = {
-            queue: max(purged.get(queue, -1), deleted.get(queue, -1))
-            for queue in purged.keys() | deleted.keys()
-        }
-        for pool in pools.values():
-            pool.others = self._open_ended(pool.state, pools)
+        self._look_around(pools)
         for record in self._table.records.values():
             self._place_copies(record, pools, since)
             self._place_unseen(record, pools, since)
         return {name: self._reckon(pool, since, index, at) for name, pool in pools.items()}
+
+    def _look_around(self, pools: Mapping[str, _Pool]) -> None:
+        """Note what takes messages away, and which queues may hold more than anybody can count."""
+        around = self._surroundings
+        purged = {one.queue: when for when, one in around.purged}
+        deleted = {one.queue: when for when, one in around.deleted}
+        self._emptied = {
+            queue: max(purged.get(queue, -1), deleted.get(queue, -1))
+            for queue in purged.keys() | deleted.keys()
+        }
+        self._careless = frozenset(one.queue for _, one in around.subscribed if one.auto_ack)
+        forgetful = any(one.event.how in ("crash", "itself") for one in around.outages)
+        sent = self._publications
+        states = {name: pool.state for name, pool in pools.items()}
+        roles = Roles(self._counting.leads, states, published=sent.routes, onward=sent.onward)
+        targets = frozenset(target for name in pools for target in roles.targets(name))
+        for name, pool in pools.items():
+            pool.others = forgetful or name in targets or self._table.at(name).strangers > 0
 
     def _reckon(self, pool: _Pool, since: int, index: int, at: int) -> Reckoned:
         state, standing = pool.state, self._table.at(pool.state.name)
@@ -98,7 +122,7 @@ class Reckoning:
         held = state.ready + state.transit + elsewhere
         room = held - len(pool.sure)
         if room < 0:
-            return Reckoned(short=-room)
+            return Reckoned(short=max(0, pool.firm - held))
         self._strike_off(pool, room, index, at)
         certain = [*pool.sure, *self._take_back(pool, room)]
         # What is in transit, or in a hand that nobody saw, may be any of them.
@@ -140,12 +164,10 @@ class Reckoning:
                 if copy.doubtful:
                     group = (last.connection, last.channel, last.returned_index) if stays else (last.index,)
                     pool.doubtful.setdefault(group, []).append(copy)
-                elif stays and copy.since <= since and not _one_of_many(copy):
-                    pool.sure.append(record.id)
                 else:
-                    pool.perhaps.append(record.id)
+                    pool.add(record.id, sure=stays and copy.since <= since and not _one_of_many(copy))
             elif pool.state.transit and copy.settlement == "dropped" and copy.state == "settled":
-                pool.perhaps.append(record.id)
+                pool.add(record.id, sure=False)
 
     def _place_unseen(self, record: Record, pools: Mapping[str, _Pool], since: int) -> None:
         """Place what was published and not delivered from there."""
@@ -163,10 +185,10 @@ class Reckoning:
             pool, first = pools[queue], ones[0]
             arrived = len(sent) == 1 and record.ok and (record.confirmed_at or 0) <= since
             stays = self._stays(record, pool.state, record.confirmed_index or 0)
-            routed = not first.exchange or self._routed(first.exchange)
-            sure = arrived and stays and routed
+            straight = not first.exchange
+            sure = arrived and stays and (straight or self._routed(first.exchange))
             for _ in range(len(ones) - seen[queue]):
-                (pool.sure if sure else pool.perhaps).append(record.id)
+                pool.add(record.id, sure=sure, firm=straight)
 
     def _routed(self, exchange: str) -> bool:
         """Whether the topology tells exactly which queues an exchange leads to."""
@@ -185,6 +207,8 @@ class Reckoning:
             return False
         if any(one.expiration is not None for one in (*record.publications, *record.republications)):
             return False
+        if state.name in self._careless:
+            return False
         if self._emptied.get(state.name, -1) >= index:
             return False
         for outage in self._surroundings.outages:
@@ -194,22 +218,6 @@ class Reckoning:
                 if outage.event.how != "restart" or not lasts or not kept:
                     return False
         return True
-
-    def _open_ended(self, state: QueueState, pools: Mapping[str, _Pool]) -> bool:
-        """Whether messages may be in a queue that nobody can count."""
-        if self._table.at(state.name).strangers:
-            return True
-        if any(one.event.how in ("crash", "itself") for one in self._surroundings.outages):
-            return True
-        leads = self._counting.leads
-        for pool in pools.values():
-            exchange = pool.state.dead_letter_exchange
-            if exchange is None:
-                continue
-            key = pool.state.dead_letter_routing_key
-            if exchange or key is None or state.name in leads.to(exchange, key):
-                return True
-        return False
 
 
 def _settled(copy: Copy) -> int:

@@ -201,7 +201,8 @@ class Table:
         if record is None:
             return
         copy = Copy(record=record, queue=event.queue, deaths=event.deaths, state="resting", since=event.at,
-                    death_reason=event.death_reason, death_queue=event.death_queue, digest=event.digest)  # fmt: skip
+                    death_reason=event.death_reason, death_queue=event.death_queue, digest=event.digest,
+                    identified_by=event.identified_by, altered=event.altered)  # fmt: skip
         self.forget_undelivered(record)
         record.slots.setdefault((event.queue, event.deaths), Slot()).copies.append(copy)
         record.copies.append(copy)

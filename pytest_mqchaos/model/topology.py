@@ -48,6 +48,11 @@ class QueueState:
     overflow: str | None = None
 
     @property
+    def stream(self) -> bool:
+        """Whether it keeps what was read from it: no count of it says what is left to do."""
+        return self.type == "stream"
+
+    @property
     def messages(self) -> int:
         """All messages the queue holds: ready, unacknowledged and in dead-letter transit."""
         return self.ready + self.unacknowledged + self.transit

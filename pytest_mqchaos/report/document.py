@@ -73,14 +73,25 @@ def run_record(
         "attempt": attempt,
         "scenario": scenario or "baseline",
         "outcome": outcome,
+        **_not_judged(error),
+        "seed": seed,
+        "reproduce": reproduce,
+        "error": error,
+    }
+    if account is not None:
+        run |= _judged(account) | {"scenario": scenario or account.scenario}
+    plain: dict[str, Any] = _plain(run)
+    return plain
+
+
+def _not_judged(error: str | None) -> dict[str, Any]:
+    """Return what stands in a run without an account: the same fields, and nothing in them."""
+    return {
         "verdict": None,
         "failed": error is not None,
         "summary": error or "",
         "guarantee": None,
         "evidence": None,
-        "seed": seed,
-        "reproduce": reproduce,
-        "error": error,
         "counts": dict.fromkeys(_COUNTS, 0),
         "findings": [],
         "hazards": [],
@@ -91,10 +102,6 @@ def run_record(
         "allow": {},
         "unmatched_allow": [],
     }
-    if account is not None:
-        run |= _judged(account) | {"scenario": scenario or account.scenario}
-    plain: dict[str, Any] = _plain(run)
-    return plain
 
 
 def _judged(account: Account) -> dict[str, Any]:

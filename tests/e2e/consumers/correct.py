@@ -153,6 +153,24 @@ def gives_up_at_once(url):
     kit.again_and_again(session, url)
 
 
+def stream(url):
+    """Read a stream from its first message, and again from there after each loss; never work twice."""
+    done = set()
+
+    def handle(channel, method, properties, body):
+        if properties.message_id not in done:
+            kit.work(properties, body)
+            done.add(properties.message_id)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.basic_consume("orders", handle, arguments={"x-stream-offset": "first"})
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
 def batched(url):
     """Ack all that was worked on by one frame, every ten messages or 0.2 s."""
 

@@ -167,6 +167,34 @@ def test_two_bound_queues() -> None:
     assert sorted(numbers(run.ledger().end.reckoned["mail"].certain)) == [3]
 
 
+def test_a_binding_that_came_late() -> None:
+    """A queue of an exchange may have been bound after a publication: fewer than expected prove no loss."""
+    run = Run(3, to="", expect=2).bind("events", "fanout", ("", "mail"), ("", "bill"))
+    run.subscribe("mail").publish(exchange="events", routing_key="").work(1, 2, 3, queue_name="mail")
+    run.unsettled(queue("mail"), queue("bill", ready=2))
+    assert run.ledger().end.reckoned["bill"].short == 0
+    assert run.ledger().end.reckoned["bill"].certain == ()
+
+
+def test_read_with_automatic_ack() -> None:
+    """What was on its way to a link that was lost is gone, and nobody saw it: fewer prove nothing."""
+    run = Run(5).start().subscribe(auto_ack=True).publish()
+    run.deliver(1, auto_ack=True)
+    run.lose().unsettled(queue("orders", ready=2))
+    assert run.ledger().end.reckoned["orders"].short == 0
+    run = Run(3).start().subscribe(auto_ack=True).publish()
+    run.deliver(1, auto_ack=True)
+    assert reckoned(run.lose(), 2) == [2, 3]
+
+
+def test_a_dead_letter_exchange_that_leads_elsewhere() -> None:
+    """Dead letters come only where their exchange leads to."""
+    run = left_after_acks().bind("dlx", "direct", ("orders", "orders.dead"))
+    dead = {"dead_letter_exchange": "dlx"}
+    run.unsettled(queue("orders", ready=4, **dead), queue("orders.dead"))
+    assert sorted(numbers(run.ledger().end.reckoned["orders"].certain)) == [3, 4, 5, 6]
+
+
 def test_what_moved_since_the_census_before() -> None:
     """A count that may be older than the last delivery proves nothing."""
     run = Run(2).start().subscribe().publish().census(queue("orders", ready=2))
