@@ -6,6 +6,7 @@ import pytest
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.fixtures import Trial, ground
+from pytest_mqchaos.options import setting
 from pytest_mqchaos.xdist import outcome
 
 __all__ = ["crossing", "first_line", "passed_over"]
@@ -30,6 +31,7 @@ def crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[
         seed=settings.seed,
         reason=_reason(report),
         settings={name: getattr(settings, name) for name in _HOLDING},
+        bodies=setting(item.config, "report_bodies").value,
     )
     unknown = account is not None and any(each.allowed is None for each in account.undecided)
     servers = here_now.session.facts() if here_now.session is not None else {}

@@ -21,7 +21,9 @@ __all__ = ["MOST", "markdown"]
 MOST = 200 * 1024
 """Most bytes of the text."""
 _RESERVE = 400
-_CAUSES, _ROWS, _RUNS, _STEPS = 30, 200, 20, 30
+_CAUSES, _ROWS, _RUNS = 30, 200, 20
+_FIRST, _LAST = 20, 10
+"""Steps of a life: how it began, and how it ended."""
 _LONGEST = 400
 _MARKED = re.compile(r"([\\`*_{}\[\]#|~])")
 _TICKED = re.compile("`([^`]+)`")
@@ -155,12 +157,17 @@ def _run(run: Record) -> str:
 
 
 def _life(life: Record) -> list[str]:
-    lines = [printable(life["id"], 120)]
-    for step in life["events"][:_STEPS]:
-        note = f"   <- {step['note']}" if step["note"] else ""
-        lines.append(f"{step['at']:10.3f}  {printable(step['text'] + note, _LONGEST)}")
-    left = len(life["events"]) - _STEPS + life["events_left_out"]
-    return [*lines, f"{'...':>10}  {left:,} steps more"] if left > 0 else lines
+    steps = life["events"]
+    lines = [_step(step) for step in steps]
+    left = len(steps) - _FIRST - _LAST + life["events_left_out"]
+    if len(steps) > _FIRST + _LAST:
+        lines = [*lines[:_FIRST], f"{'...':>10}  {left:,} steps more", *lines[-_LAST:]]
+    return [printable(life["id"], 120), *lines]
+
+
+def _step(step: Record) -> str:
+    note = f"   <- {step['note']}" if step["note"] else ""
+    return f"{step['at']:10.3f}  {printable(step['text'] + note, _LONGEST)}"
 
 
 def _skipped(skipped: Sequence[Record]) -> str:

@@ -10,6 +10,7 @@ from pytest_mqchaos.model.findings import Finding, Hazard
 from pytest_mqchaos.model.lives import Life
 from pytest_mqchaos.model.printable import body_text
 from pytest_mqchaos.model.sequences import FaultRecord
+from pytest_mqchaos.model.story import Step
 from pytest_mqchaos.report.figures import NOTHING, figures
 from pytest_mqchaos.report.plain import plain
 
@@ -18,7 +19,8 @@ __all__ = ["run_record"]
 _MESSAGES = 1000
 """Most ids that a finding lists; `count` says how many there are."""
 _LIVES = 25
-_STEPS = 200
+_FIRST, _LAST = 150, 50
+"""Steps of a life that are told: how it began, and how it ended."""
 _BODY = 256
 _COUNTS = (
     "published",
@@ -45,6 +47,7 @@ def run_record(
     seed: int | None = None,
     reason: str = "",
     settings: Mapping[str, Any] | None = None,
+    bodies: str = "full",
 ) -> dict[str, Any]:
     """Return one run as plain JSON.
 
@@ -59,6 +62,7 @@ def run_record(
         seed: of the run, where there is no account to tell it.
         reason: why it was skipped.
         settings: what held for this test, by name.
+        bodies: what is told of the bodies of messages: `none`, `digest` or `full`.
     """
     run: dict[str, Any] = {
         "nodeid": nodeid,
@@ -89,12 +93,12 @@ def run_record(
     }
     del run["strikes"]
     if account is not None:
-        run |= _judged(account) | {"scenario": scenario or account.scenario}
+        run |= _judged(account, bodies) | {"scenario": scenario or account.scenario}
     record: dict[str, Any] = plain(run)
     return record
 
 
-def _judged(account: Account) -> dict[str, Any]:
+def _judged(account: Account, bodies: str) -> dict[str, Any]:
     made, notes = _figures(account)
     struck = made.pop("strikes")
     return {
@@ -109,7 +113,7 @@ def _judged(account: Account) -> dict[str, Any]:
         "hazards": [_hazard(each, account) for each in account.hazards],
         "faults": [_fault(each) | more for each, more in zip(account.faults, struck, strict=True)],
         "timings": {name: round(seconds, 6) for name, seconds in account.timings.items()},
-        "lives": [_life(life) for life in _offending(account)],
+        "lives": [_life(life, bodies) for life in _offending(account)],
         "notes": [*account.notes, *notes],
         "allow": dict(account.allow),
         "unmatched_allow": list(account.unmatched_allow),
@@ -184,8 +188,15 @@ def _offending(account: Account) -> list[Life]:
     return [account.lives.of(name) for name in list(ids)[:_LIVES]]
 
 
-def _life(life: Life) -> dict[str, Any]:
+def _life(life: Life, bodies: str) -> dict[str, Any]:
     steps = life.events
+    whole = len(steps) <= _FIRST + _LAST
+    told = steps if whole else (*steps[:_FIRST], *steps[-_LAST:])
+    body, digest = "", ""
+    if bodies == "full":
+        body = body_text(life.body, _BODY)
+    if bodies != "none" and life.message is not None:
+        digest = life.message.digest
     return {
         "id": life.id,
         "number": life.number,
@@ -193,18 +204,20 @@ def _life(life: Life) -> dict[str, Any]:
         "queue": life.queue,
         "poison": life.poison,
         "size": len(life.body),
-        "digest": "" if life.message is None else life.message.digest,
-        "body": body_text(life.body, _BODY),
-        "body_hex": "" if "://" in body_text(life.body, 4 * _BODY) else life.body[:_BODY].hex(),
-        "events": [
-            {
-                "at": round(step.seconds, 6),
-                "text": step.text,
-                "note": step.note,
-                "kind": step.kind,
-                "where": step.where,
-            }
-            for step in steps[:_STEPS]
-        ],
-        "events_left_out": max(len(steps) - _STEPS, 0),
+        "digest": digest,
+        "body": body,
+        "body_hex": "" if not body or "://" in body_text(life.body, 4 * _BODY) else life.body[:_BODY].hex(),
+        "events": [_step(step) for step in told],
+        "events_left_out": len(steps) - len(told),
+        "events_gap": None if whole else _FIRST,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "at": round(step.seconds, 6),
+        "text": step.text,
+        "note": step.note,
+        "kind": step.kind,
+        "where": step.where,
     }

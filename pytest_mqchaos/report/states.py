@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ _SENTENCES = {
     "poison stuck: ": "stuck: ",
     "requeue storm: ": "in a requeue storm: ",
 }
+_PLURALS = {"was": "were", "is": "are", "has": "have"}
+_PLURAL = re.compile(r"^(?:was|is|has)\b")
+"""A claim goes on from one message; of several the verb is another."""
 
 
 def state_of(run: Record) -> str:
@@ -83,6 +87,8 @@ def _told(finding: Record, run: Record) -> str:
     if finding["kind"] == "vacuous":
         return f"This run proves nothing: {claim}{cause}"
     counted = many(finding, run)
+    if finding["count"] > 1:
+        claim = _PLURAL.sub(lambda verb: _PLURALS[verb[0]], claim)
     return f"{counted} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
 
 

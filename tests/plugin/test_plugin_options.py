@@ -212,6 +212,7 @@ def test_help(bench: Bench) -> None:
         "toxiproxy-image",
         "settle-timeout",
         "report",
+        "report-bodies",
         "report-md",
         "seed",
     ):

@@ -181,6 +181,16 @@ def test_what_was_skipped_and_why(bench: Bench) -> None:
     assert (inside["test"], inside["state"], inside["reason"]) == ("test_inside", "skipped", "no queue")
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [((), (16, "")), (("--mqchaos-report-bodies=full",), (16, '{"order": 17}'))]
+)
+def test_bodies_are_told_as_wanted(bench: Bench, given: tuple[str, ...], told: tuple[int, str]) -> None:
+    """A body may hold what is nobody's business: by default there is a digest of it."""
+    bench.run("def test_it(mqchaos): mqchaos.lose(17)", *given)
+    (life,) = bench.report["runs"][0]["lives"]
+    assert (len(life["digest"]), life["body"]) == told
+
+
 def test_settings_in_the_report(bench: Bench) -> None:
     """What the session and each test were set to, and where that came from."""
     bench.run(

@@ -1,7 +1,8 @@
 """The timeline: what happened when, on which lane, in as many marks as can be drawn.
 
-A run of a few thousand marks keeps them all at their moments. A longer one is counted in steps: `points` are then
-`[from, how many]`, and `step` says how long each is. Where nothing happens for long the axis may be cut: `quiet`.
+A run of a few thousand marks keeps them all at their moments. In a longer one the many of a kind are counted in
+steps: `points` are then `[from, how many]`, and `step` says how long each is. Where nothing happens for long the axis
+may be cut: `quiet`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ __all__ = ["Marks"]
 
 _EXACT = 3000
 """Most marks of a run that keep their own moments."""
+_FEW = 250
+"""Marks of one kind on one lane that keep their own moments in any case."""
 _STEPS = 240
 """Steps of a longer run's time."""
 _LANES = 12
@@ -118,7 +121,7 @@ class Marks:
             "lanes": lanes,
             "lanes_left_out": max(len(names) - _LANES, 0),
             "marks": [
-                {"lane": lane, "kind": kind, "total": len(at), "points": _points(at, first, step)}
+                _series(lane, kind, at, first, step if len(at) > _FEW else 0.0)
                 for (lane, kind), at in sorted(
                     self._at.items(), key=lambda item: _lanes_first(item[0], lanes)
                 )
@@ -153,6 +156,11 @@ def _quiet(times: Sequence[float]) -> list[tuple[float, float]]:
 
 def _step(span: float, quiet: Sequence[tuple[float, float]]) -> float:
     return max(span - sum(b - a for a, b in quiet), 1e-6) / _STEPS
+
+
+def _series(lane: str, kind: str, at: Sequence[float], first: float, step: float) -> dict[str, Any]:
+    points = _points(at, first, step)
+    return {"lane": lane, "kind": kind, "total": len(at), "step": round(step, 6), "points": points}
 
 
 def _points(times: Sequence[float], first: float, step: float) -> list[list[float]]:

@@ -39,7 +39,12 @@ def _run(run: Mapping[str, Any]) -> dict[str, Any]:
         **run,
         "faults": [{**_FAULT, **fault} for fault in run["faults"]],
         "lives": [
-            {"digest": "", **life, "events": [{**_STEP, **step} for step in life["events"]]}
+            {
+                "digest": "",
+                "events_gap": None,
+                **life,
+                "events": [{**_STEP, **step} for step in life["events"]],
+            }
             for life in run["lives"]
         ],
     }

@@ -66,6 +66,8 @@ class LifeLine:
     points: list[tuple[float, float]]
     label: Label
     title: str
+    cut: bool = False
+    """Whether it went on after the last of its points."""
 
     @property
     def path(self) -> str:

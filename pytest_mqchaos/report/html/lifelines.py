@@ -9,10 +9,13 @@ from pytest_mqchaos.model.printable import cut
 from pytest_mqchaos.report.html.drawing import Label, LifeLine
 from pytest_mqchaos.report.html.scale import Scale
 
-__all__ = ["LIVES", "Rows", "life_lines"]
+__all__ = ["LIVES", "POINTS", "Rows", "life_lines"]
 
 LIVES = 4
 """Most lives that are drawn."""
+
+POINTS = 40
+"""Most steps of a life that are drawn: one that goes round and round would be a blot."""
 
 Record = Mapping[str, Any]
 Rows = Mapping[tuple[str, str], float]
@@ -40,14 +43,15 @@ def _chosen(run: Record) -> list[int]:
 
 
 def _line(place: int, life: Record, points: Points, others: Sequence[LifeLine], scale: Scale) -> LifeLine:
-    x, y = points[-1]
+    x, y = points[:POINTS][-1]
     anchor = "end" if x > scale.right - 60 else "start"
     x, y = x + (-8 if anchor == "end" else 8), y - 5
     while any(abs(other.label.x - x) < 40 and abs(other.label.y - y) < 12 for other in others):
         y += 12
     name = f"#{life['number']}" if life["number"] else cut(life["id"], 20)
     label = Label(x, round(y, 1), name, anchor=anchor)
-    return LifeLine(place, name, points, label, f"{name}: the life of {life['id']}")
+    title = f"{name}: the life of {life['id']}"
+    return LifeLine(place, name, points[:POINTS], label, title, cut=len(points) > POINTS)
 
 
 def _points(life: Record, rows: Rows, scale: Scale) -> Points:
@@ -56,7 +60,7 @@ def _points(life: Record, rows: Rows, scale: Scale) -> Points:
         row = rows.get(_row(step))
         if row is not None and step["at"] <= scale.last:
             points.append((scale(step["at"]), row))
-    return points
+    return points[: POINTS + 1]
 
 
 def _row(step: Record) -> tuple[str, str]:

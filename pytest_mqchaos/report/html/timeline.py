@@ -20,14 +20,16 @@ from typing import Any
 
 from pytest_mqchaos.model.printable import cut
 from pytest_mqchaos.report.html.drawing import Band, Bar, Drawing, Label, Path
-from pytest_mqchaos.report.html.lifelines import life_lines
+from pytest_mqchaos.report.html.lifelines import POINTS, life_lines
 from pytest_mqchaos.report.html.marks import HEIGHT, bars, marks_path, shape_of
 from pytest_mqchaos.report.html.scale import Scale
 from pytest_mqchaos.report.words import span
 
 __all__ = ["LEFT", "RIGHT", "timeline"]
 
-WIDTH, LEFT, RIGHT = 1080.0, 168.0, 1052.0
+WIDTH = 1080.0
+LEFT = 168.0
+RIGHT = 1052.0
 _FAULTS = 6
 _FAULT_ROW, _DEPTH, _STRIP, _GAP = 19.0, 46.0, 20.0, 11.0
 _NAME = 22
@@ -83,10 +85,16 @@ class _Plotter:
         made.cuts = [(a, b, span(length)) for a, b, length in self._scale.cuts()]
         if self._facts["judged"] is not None:
             made.judged = self._scale(self._facts["judged"])
-        made.counted = span(self._facts["step"]) if self._facts["step"] else ""
+        counted = any(each["step"] for each in self._facts["marks"])
+        made.counted = span(self._facts["step"]) if counted else ""
         if self._facts["lanes_left_out"]:
             made.left_out.append(f"{self._facts['lanes_left_out']:,} more consumers have no lane here")
         made.lives = life_lines(self._run, self._rows, self._scale)
+        made.left_out += [
+            f"the life of {line.name} is drawn for its first {POINTS} steps"
+            for line in made.lives
+            if line.cut
+        ]
         if len(self._run["lives"]) > len(made.lives):
             drawn, told = len(made.lives), len(self._run["lives"])
             made.left_out.append(f"the lives of {drawn:,} messages are drawn, {told:,} are told below")
@@ -173,8 +181,8 @@ class _Plotter:
 
     def _put(self, kind: str, series: Record, middle: float) -> None:
         shape = shape_of(kind)
-        step = self._facts["step"]
-        if step and kind != "link_lost" and not kind.endswith("_stopped"):
+        step = series["step"]
+        if step:
             d = bars([(self._scale(at + step / 2), count) for at, count in series["points"]], middle)
             wide = max((RIGHT - LEFT) / 240 - 0.6, 1.5)
             self._made.paths.append(Path(d, f"bars {kind}", stroke=shape.colour, width=wide))

@@ -176,7 +176,21 @@ def test_a_life_in_the_document() -> None:
             step(0.433, "worker killed", "consumer_crash(after=ack(17))", "consumer_ended", "worker"),
         ],
         "events_left_out": 0,
+        "events_gap": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("bodies", "told"),
+    [("none", ("", "", "")), ("digest", (digest(b'{"order":17}'), "", "")),
+     ("full", (digest(b'{"order":17}'), '{"order":17}', b'{"order":17}'.hex()))],
+)  # fmt: skip
+def test_what_is_told_of_bodies(bodies: str, told: tuple[str, ...]) -> None:
+    """Nothing but their size, a digest, or their beginning."""
+    (life,) = record(one_lost(), bodies=bodies)["lives"]
+
+    assert (life["digest"], life["body"], life["body_hex"]) == told
+    assert life["size"] == 12
 
 
 def test_a_run_without_an_account() -> None:
@@ -235,7 +249,9 @@ def test_long_lists_are_cut_and_counted() -> None:
 
     assert (len(run["findings"][0]["messages"]), run["findings"][0]["count"]) == (1000, 3000)
     assert len(run["lives"]) == 25
-    assert (len(run["lives"][0]["events"]), run["lives"][0]["events_left_out"]) == (200, 304)
+    life = run["lives"][0]
+    assert (len(life["events"]), life["events_left_out"], life["events_gap"]) == (200, 304, 150)
+    assert life["events"][-1]["text"].startswith("delivered again to worker (tag 499")
     whole(run)
 
 

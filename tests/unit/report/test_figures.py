@@ -105,9 +105,19 @@ def test_many_marks_are_counted_in_steps() -> None:
 
     assert timeline["step"] == pytest.approx((timeline["until"] - timeline["from"]) / 240, abs=1e-6)
     for each in timeline["marks"]:
+        assert each["step"] == timeline["step"]
         assert len(each["points"]) <= 241
         assert sum(count for _, count in each["points"]) == each["total"] == 2000
     assert len(timeline["depth"]["points"]) <= 241
+
+
+def test_few_marks_among_many_keep_their_moments() -> None:
+    """A storm of deliveries does not blur the one publish before it."""
+    storm = [delivered(1, 10 + n, tag=n) for n in range(3100)]
+    marks = {each["kind"]: each for each in of(published(1, 0), *storm)["timeline"]["marks"]}
+
+    assert (marks["published"]["step"], marks["published"]["points"]) == (0.0, [[0.0, 1]])
+    assert marks["delivered"]["step"] > 0
 
 
 def test_consumers_beyond_twelve_are_counted() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from account_builders import found
+from account_builders import delivered, found, ms, name, published, workload
 from hypothesis import given
 from hypothesis import strategies as st
 from report_builders import eventful, failing, judged
 
 from pytest_mqchaos.model.account import Account
+from pytest_mqchaos.model.events import Nacked
 from pytest_mqchaos.report.document import run_record
 from pytest_mqchaos.report.html.drawing import Drawing
-from pytest_mqchaos.report.html.lifelines import LIVES
+from pytest_mqchaos.report.html.lifelines import LIVES, POINTS
 from pytest_mqchaos.report.html.marks import bars, marks_path
 from pytest_mqchaos.report.html.scale import Scale
 from pytest_mqchaos.report.html.timeline import LEFT, RIGHT, timeline
@@ -139,6 +140,22 @@ def test_every_finding_has_a_life_drawn() -> None:
     assert "#9" in [life.name for life in made.lives]
     assert made.left_out == [f"the lives of {LIVES} messages are drawn, 8 are told below"]
     assert len({(label.x, label.y) for label in (life.label for life in made.lives)}) == LIVES
+
+
+def test_a_life_that_goes_round_and_round_is_cut() -> None:
+    """Of a storm the first steps are drawn, and the drawing says so."""
+    storm = [event for n in range(60) for event in (delivered(1, 10 + n, tag=n), requeued(1, 10.5 + n, n))]
+    made = drawn(judged(found("requeue_storm", 1), events=[published(1, 0), *storm], messages=workload(1)))
+
+    assert (len(made.lives[0].points), made.lives[0].cut) == (POINTS, True)
+    assert "the life of #1 is drawn for its first 40 steps" in made.left_out
+
+
+def requeued(number: int, at: float, tag: int) -> Nacked:
+    """Return the return of a delivery to its queue."""
+    return Nacked(
+        at=ms(at), link="worker", connection=2, channel=1, message=name(number), tag=tag, requeue=True
+    )
 
 
 def test_a_run_of_nothing_is_drawn() -> None:

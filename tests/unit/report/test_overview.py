@@ -72,6 +72,8 @@ def test_the_worst_comes_first() -> None:
         (record(found("poison_stuck", 201, claim="poison stuck: it comes back"), poison=2),
          "1 of 2 poison messages stuck: it comes back."),
         (record(found("stalled", count=900, claim="stalled: 900 ready")), "900 messages stalled: 900 ready."),
+        (record(found("lost", 1, 2, claim="was acked, and gone")), "2 of 200 messages were acked, and gone."),
+        (record(found("lost", 1, claim="is missing")), "1 of 200 messages is missing."),
         (record(outcome="failed", error="assert 1 == 2"), "The test failed by itself: assert 1 == 2"),
         (record(outcome="skipped", reason="no Docker"), "no Docker"),
         (record(outcome="error"), "The test failed by itself, or while it was torn down; no promise was broken."),
