@@ -272,6 +272,7 @@ class Run:
                 restart=consumer.restart_policy,
                 queues=consumer.queues,
                 frozen=replica.frozen,
+                output=replica.last_words(),
             )
             for consumer in self.consumers
             for replica in consumer.replicas
