@@ -89,6 +89,7 @@ class Work:
             queue=queue,
             count=count,
             faults=tuple(armed.fault for armed in bad),
+            poison=run.test.poison,
             first_number=self._next_number,
             taken_keys=self._keys,
             **options,
@@ -130,7 +131,10 @@ class Work:
 
     def _spoilt(self, armed: Armed, made: Plan) -> None:
         """Record that a payload fault has its messages in this publication."""
-        bad = [m for m in made.messages if m.poison]
+        if armed.fault.kind == "repeated_publish":
+            bad = [entry.message for entry in made.entries if entry.repeats]
+        else:
+            bad = [m for m in made.messages if m.poison]
         armed.fired = True
         armed.done.set()
         armed.healed.set()

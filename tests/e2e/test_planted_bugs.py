@@ -175,7 +175,11 @@ def test_misspelt_queue(scene, mqchaos, queue_type):
 
 @both
 @pytest.mark.chaos(
-    malformed_payload(share=0.07), poison_message(b"\xff{", count=1), allow="*", settle_timeout=3
+    malformed_payload(share=0.07),
+    poison_message(b"\xff{", count=1),
+    poison="dead-letter",
+    allow="*",
+    settle_timeout=3,
 )
 def test_poison_requeued(scene, mqchaos, queue_type, request):
     """Poison put back at once, for ever, is a requeue storm; the good messages are not part of it."""
@@ -193,7 +197,9 @@ def test_poison_requeued(scene, mqchaos, queue_type, request):
 
 
 @both
-@pytest.mark.chaos(malformed_payload(share=0.1), poison_message(b"", count=3), allow="*")
+@pytest.mark.chaos(
+    malformed_payload(share=0.1), poison_message(b"", count=3), poison="dead-letter", allow="*"
+)
 def test_poison_acked(scene, mqchaos, queue_type):
     """Poison swallowed with an ack is missed in the dead-letter queue."""
     scene.queue(queue_type, dead_letter="orders.dead")
