@@ -17,9 +17,7 @@ def sections(run: Run) -> list[tuple[str, str]]:
     """Titles and texts for a failing test's report."""
     found: list[tuple[str, str]] = []
     for consumer in run.consumers:
-        output = consumer.output.rstrip()
-        if output:
-            found.append((f"output of {consumer.name}", _last(output, _TAIL)))
+        found.extend((f"output of {name}", tail) for name, tail in consumer.tails.items())
     struck = [e for e in run.history.snapshot() if isinstance(e, facts.FaultFired)]
     if struck:
         lines = [
