@@ -38,7 +38,7 @@ def test_the_last_words_of_each_process(bench: Any) -> None:
     first, second = consumer.replicas[0].last_words()
 
     assert [first.pid, second.pid] == [event.pid for event in bench.of(facts.ConsumerStarted)]
-    assert (len(first.lines), first.lines[0], first.lines[-1]) == (40, "line 22", "amqp://me:***@host")
+    assert (len(first.lines), first.lines[0], first.lines[-1]) == (40, "line 22", "amqp://***@host")
     assert first.left_out == len("".join(f"line {n}\n" for n in range(1, 22)))
 
 
