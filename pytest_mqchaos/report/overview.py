@@ -67,6 +67,9 @@ def _first(runs: Sequence[Record]) -> dict[str, Any]:
     named = {"first": first, "guarantee": run["guarantee"], "promise": run["promise"]}
     if worst != "well":
         return {**named, "happened": run["happened"]}
+    promised = list(dict.fromkeys(each["guarantee"] for each in runs if each["guarantee"]))
+    if len(promised) > 1:
+        named |= {"guarantee": ", ".join(promised), "promise": ""}
     messages = sum(each["counts"]["published"] for each in runs)
     strikes = sum(fault["strikes"] for each in runs for fault in each["faults"])
     said = f"{plural(messages, 'message')} published, {plural(strikes, 'fault')} struck, every message accounted for."

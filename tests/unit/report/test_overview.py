@@ -241,3 +241,10 @@ def test_the_worst_run_speaks_for_the_session() -> None:
     assert bad["happened"].startswith("1 of 10 messages lost by the consumer")
     assert good["happened"] == "20 messages published, 4 faults struck, every message accounted for."
     assert over()["first"] is None
+
+
+def test_a_good_session_names_all_that_was_promised() -> None:
+    """Where all is well, no single run's promise stands for the others'."""
+    made = over(passing(), dict(passing(scenario="refuse"), guarantee="exactly-once", promise="Once."))
+
+    assert (made["guarantee"], made["promise"]) == ("at-least-once, exactly-once", "")
