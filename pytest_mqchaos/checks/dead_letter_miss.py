@@ -23,8 +23,7 @@ def check(case: Case) -> list[Finding]:
         for reason in reasons:
             if reason is not None:
                 groups.add(reason, one.record.id)
-    _in_transit(case, groups)
-    return groups.findings()
+    return groups.findings() + _in_transit(case, groups)
 
 
 def _missing(case: Case, one: Expected) -> Reason | None:
@@ -104,15 +103,21 @@ def _twice(one: Expected) -> Reason | None:
     return Reason(detail="twice", claim=claim, information=again)
 
 
-def _in_transit(case: Case, groups: Groups) -> None:
+def _in_transit(case: Case, groups: Groups) -> list[Finding]:
     """Dead letters, good or bad, that their queue still keeps because no queue takes them."""
     where = Whereabouts(case)
+    found = []
     for state in where.roles.queues.values():
-        if not state.transit:
-            continue
-        for record in case.ledger.records.values():
-            for copy in record.copies:
-                if copy.queue == state.name and copy.settlement == "dropped":
-                    claim = f"is in dead-letter transit: no queue takes the dead letters of `{state.name}`"
-                    mend = f"bind a queue to the dead-letter exchange {state.dead_letter_exchange!r}"
-                    groups.add(Reason(detail="no_target", claim=claim, mend=mend), record.id)
+        names = [
+            record.id
+            for record in (case.ledger.records.values() if state.transit else ())
+            for _ in range(where.passing(record, state.name))
+        ]
+        if names:
+            claim = f"is in dead-letter transit: no queue takes the dead letters of `{state.name}`"
+            mend = f"bind a queue to the dead-letter exchange {state.dead_letter_exchange!r}"
+            reason = Reason(detail="no_target", claim=claim, mend=mend)
+            # Of more than it keeps some have gone on, unseen.
+            named = names if len(names) <= state.transit else []
+            found.append(groups.finding(reason, named, count=min(state.transit, len(names))))
+    return found

@@ -22,7 +22,27 @@ def check(case: Case) -> list[Finding]:
     for record in case.ledger.records.values():
         if record.good and record.effects > record.message.expect:
             groups.add(_reason(case, record, relaxed=relaxed), record.id)
+    for link in _at_work(case):
+        groups.add(_not_back(link))
     return groups.findings()
+
+
+def _at_work(case: Case) -> list[str]:
+    """Consumers that live and may still be at work for what went to somebody else; in the end all are ended."""
+    if case.final or case.evidence != "effects" or not case.guarantee.counts("duplicated"):
+        return []
+    living = {one.name for one in case.consumers if one.alive}
+    return sorted(case.ledger.absent() & living)
+
+
+def _not_back(link: str) -> Reason:
+    return Reason(
+        detail="not_back",
+        claim=f"{link} lost its connection with deliveries in hand and has not come back: it may still be at work, "
+        "and do again what others have done",
+        mend="connect again after a lost connection, and subscribe again",
+        unknown=True,
+    )
 
 
 def _may_be_lost(case: Case) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.causes import end_of_holder, fault_text, listed, strike_near
-from pytest_mqchaos.checks.fates import Fate, Whereabouts, fates, queue_facts
+from pytest_mqchaos.checks.fates import Fate, Whereabouts, fates, last_stop, missing, queue_facts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
@@ -41,7 +41,15 @@ def check(case: Case) -> list[Finding]:
             groups.add(_unsure(fate, _by_consumer(case, progress, _idle(by_consumer))), fate.record.id)
         elif fate.stop is None:
             groups.add(_unsure(fate, _otherwise(case, where, fate.record)), fate.record.id)
-    return groups.findings()
+    return groups.findings() + (
+        [] if last_stop(case) else [_by_count(groups, *each) for each in missing(case)]
+    )
+
+
+def _by_count(groups: Groups, queue: str, count: int) -> Finding:
+    """A queue holds fewer than it must, and nobody can say which are gone."""
+    claim = f"lost by the broker: `{queue}` holds {count} fewer than it must, and which ones cannot be told"
+    return groups.finding(Reason(detail="by_broker", claim=claim), [], count=count)
 
 
 def _unsure(fate: Fate, reason: Reason) -> Reason:

@@ -10,9 +10,10 @@ from pathlib import Path
 from pytest_mqchaos.consumers.process import Process
 from pytest_mqchaos.model.printable import printable
 
-__all__ = ["decoded", "describe", "ending", "tail"]
+__all__ = ["decoded", "describe", "ending", "last_lines", "tail"]
 
 _TAIL_LINES = 15
+_LAST_LINES = 40
 _TAIL_BYTES = 1 << 16
 _LONGEST_LINE = 400
 
@@ -74,6 +75,31 @@ def tail(path: Path, start: int = 0) -> str:
         text = text.partition("\n")[2] or text
     lines = [_line(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
     return "\n".join(lines).strip("\n")
+
+
+def last_lines(path: Path, start: int, end: int | None = None) -> tuple[tuple[str, ...], int]:
+    """Return the last lines of a file between two bytes, and how many bytes before them are left out.
+
+    Credentials in addresses are masked, control characters escaped, long lines cut.
+    """
+    text, before = _read(path, start, end)
+    lines = text.rstrip().split("\n")
+    kept = lines[-_LAST_LINES:]
+    before += sum(len(line.encode(errors="replace")) + 1 for line in lines[: -len(kept)])
+    return tuple(_line(line) for line in kept) if text.strip() else (), before
+
+
+def _read(path: Path, start: int, end: int | None) -> tuple[str, int]:
+    """Return the last of a file's text between two bytes, and how many bytes before it were not read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            stop = size if end is None else min(end, size)
+            first = max(start, stop - _TAIL_BYTES)
+            file.seek(first)
+            return file.read(max(stop - first, 0)).decode(errors="backslashreplace"), max(first - start, 0)
+    except OSError:
+        return "", 0
 
 
 def _line(line: str) -> str:

@@ -149,6 +149,28 @@ class Process:
                 raise ChaosError(f"process group {self.pid} did not stop within {timeout:g} s: {states}")
             self.ended.wait(_POLL)  # nothing tells when a group stands
 
+    @property
+    def group(self) -> int:
+        """The number of its group: that of its first process."""
+        return self.pid
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is stopped right now."""
+        return proc.stands(self.pid)
+
+    def halt(self) -> None:
+        """Stop the whole group for a moment that `go_on` ends; it does not count as frozen."""
+        self.signal_group(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let the group run (SIGCONT), unless it was frozen meanwhile."""
+        with self._lock:
+            if self.frozen or self._cleared:
+                return
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGCONT)
+
     def cont(self) -> None:
         """Let the group go on (SIGCONT)."""
         self.frozen = False

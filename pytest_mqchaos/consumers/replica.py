@@ -14,11 +14,14 @@ from pytest_mqchaos.consumers.process import Ender, Process
 from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.case import Output
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Replica"]
 
 _KILL_TIMEOUT = 10.0
+_TELLING = 5
+"""Processes of one replica whose output is told: a supervisor may start it many times."""
 _CHILD_FAULT = 5.0
 """Seconds within which an end of the first process is put down to the kill of its child."""
 
@@ -68,6 +71,7 @@ class Replica:
         self._asked: Process | None = None
         self._over = threading.Event()
         self._output_start = 0
+        self._output_starts: list[int] = []
 
     # --- state ---
 
@@ -137,6 +141,15 @@ class Replica:
             return []
         return sorted({*traces.strays([self]), *self.process.members()})
 
+    def last_words(self) -> tuple[Output, ...]:
+        """Return the last lines that each of its last processes wrote, in the order started."""
+        starts = self._output_starts
+        spans = list(zip(self.processes, starts, [*starts[1:], None], strict=False))
+        return tuple(
+            Output(process.pid, *failure.last_lines(self.output_path, start, end))
+            for process, start, end in spans[-_TELLING:]
+        )
+
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
         if self.process is None or not self.process.alive:
@@ -160,6 +173,7 @@ class Replica:
             return
         self._output_start = self.output_path.stat().st_size
         process = Process(self._launch())
+        self._output_starts.append(self._output_start)
         with self._lock:
             self.processes.append(process)
             self._restarting = False
@@ -210,11 +224,18 @@ class Replica:
         return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
-        """Ask its first process to end; a stopped one goes on to hear it. Does not wait."""
+        """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
+
+        Many a worker takes a second SIGTERM for "at once".
+        """
         own = self.process
         if own is not None and own.alive:
-            self._asked = own
-            own.ask(number, by)
+            if self._asked is own:
+                own.expect_end(by)
+                own.cont()
+            else:
+                self._asked = own
+                own.ask(number, by)
 
     def finish_end(self, grace: float) -> float:
         """Wait until the process that was asked has ended, and kill its group after `grace` seconds.

@@ -20,6 +20,7 @@ from pytest_mqchaos.experiment.settle import Settling
 from pytest_mqchaos.experiment.work import Work
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import Fault, Scenario
+from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
 from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.triggers import Trigger
@@ -155,8 +156,10 @@ class Chaos:
             exchange=exchange,
             routing_key=routing_key,
         )
+        self._run.ages.known(name)
         if dead_letter is not None:
             self._run.dead_letters.add(dead_letter)
+            self._run.ages.known(dead_letter)
         return name
 
     def exchange(
@@ -235,7 +238,8 @@ class Chaos:
         """Let a fault strike: now, or armed for its moment.
 
         Returns:
-            A handle with `fired` and `heal()`; as a context manager it heals at its end.
+            A handle with `fired` and `heal()`. As a context manager it heals at its end, and disarms a fault that
+            has not struck by then: it never struck, so the run is `unknown` (*vacuous*).
 
         Raises:
             UsageError: if it is not a fault, or its moment has passed.
@@ -288,8 +292,8 @@ class Chaos:
         __tracebackhide__ = True
         from pytest_mqchaos.verdict import DeliveryError
 
-        self._settle(None)
         chosen = None if guarantee is None else guarantee_of(guarantee)
+        self._settle(None, chosen)
         self._account = account_of(self._run, timings=self._timings, final=False, guarantee=chosen)
         if self._account.failed:
             raise DeliveryError(self._account)
@@ -337,7 +341,7 @@ class Chaos:
         self._account = account_of(run, timings=self._timings, final=False, interrupted=True)
         return self._account
 
-    def _settle(self, timeout: float | None) -> None:
+    def _settle(self, timeout: float | None, guarantee: Guarantee | None = None) -> None:
         __tracebackhide__ = True
         run = self._run
         self._work.ready_to_settle()
@@ -349,6 +353,7 @@ class Chaos:
             run,
             timeout=run.test.settle_timeout if timeout is None else float(timeout),
             effect_timeout=run.test.effect_timeout,
+            once=(guarantee or run.test.guarantee).counts("duplicated"),
         )
         end = settling.wait()
         judged_at = self._doings()
@@ -377,7 +382,7 @@ class Chaos:
 
     @property
     def broker(self) -> BrokerHandle:
-        """The broker: `restart()`, `version`."""
+        """The broker: `restart()`, `crash()`, `freeze()`, `thaw()`, `version`."""
         return self._work.broker_handle
 
     @property
@@ -400,6 +405,14 @@ class Chaos:
         """The events so far."""
         return self._run.history
 
+    def pause_faults(self) -> None:
+        """Let no fault strike by its time (`seconds(t)`, `delay=`) until `resume_faults`; a debugger's prompt does."""
+        self._run.injector.pause()
+
+    def resume_faults(self) -> None:
+        """Let time pass again for them, from where it stood."""
+        self._run.injector.resume()
+
     @property
     def closed(self) -> bool:
         """Whether all of it was ended."""
@@ -410,6 +423,8 @@ class Chaos:
         if self._closed:
             return
         try:
+            with suppress(ChaosError):  # a broker that does not go on will be told by what follows
+                self.broker.thaw()
             self._run.close()
         except Exception:
             self._closed = True

@@ -17,11 +17,13 @@ from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import disturbance
+from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
+from pytest_mqchaos.experiment.standing import standing
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.experiment.watch import EffectsWatch
 from pytest_mqchaos.link.identity import Identity
@@ -80,6 +82,7 @@ class Run:
         self._silent = 0.0
         """Since when all is settled and no effect has shown."""
         self._log_mark = broker.log_tail(1)
+        self.ages = Ages(self.history)
         self._let_strike()
         broker.create_namespace(self.namespace)
         self.watch.start()
@@ -93,10 +96,9 @@ class Run:
             consumers=self,
             broker=self.broker,
             namespace=self.namespace,
+            ages=self.ages,
         )
-        self.injector.strike = strikes
-        self.injector.stop_first = strikes.stop_first
-        self.injector.relays_of = strikes.relays_of
+        self.injector.bind(strikes)
 
     def _poll_files(self) -> None:
         self.board.poll()
@@ -128,7 +130,7 @@ class Run:
 
     def check(self) -> None:
         """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
-        if not self.broker.alive():
+        if not self.broker.alive() and not self.injector.strikes_broker:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
         self.links.check()
@@ -216,6 +218,12 @@ class Run:
         self._silent = self._silent or time.monotonic()
         return time.monotonic() - self._silent < _SILENCE
 
+    def absent(self) -> Sequence[str]:
+        """Living consumers that may still be at work for what the broker has taken back from them."""
+        with self.history.changed:
+            away = self.ledger.absent()
+        return [replica.name for replica in self.replicas() if replica.alive and replica.name in away]
+
     def longest_wait(self) -> float:
         """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
         away = max((replica.longest_pause for replica in self.replicas()), default=0.0)
@@ -237,18 +245,7 @@ class Run:
 
     def remember_consumers(self) -> None:
         """Keep how the consumers stand now: the verdict rests on that, not on how they ended afterwards."""
-        self.standing = tuple(
-            ConsumerFacts(
-                name=replica.name,
-                alive=replica.alive,
-                exit_code=replica.exit_code,
-                restart=consumer.restart_policy,
-                queues=consumer.queues,
-                frozen=replica.frozen,
-            )
-            for consumer in self.consumers
-            for replica in consumer.replicas
-        )
+        self.standing = standing(self.consumers)
 
     def read_resting(self) -> None:
         """Take what rests in terminal queues out of them, into the history."""

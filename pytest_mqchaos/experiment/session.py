@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,7 +15,6 @@ from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.model.messages import new_run
 
 if TYPE_CHECKING:
     from pytest_mqchaos.link.network import Network
@@ -91,19 +91,22 @@ class Session:
     def _start(self) -> None:
         if self._servers is not None:
             return
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="mqchaos-"))
+        run = servers.new_run()
+        try:
+            self._directory = Path(tempfile.gettempdir()).absolute() / f"mqchaos-{run}"
+        except OSError as error:
+            raise ServerUnavailable(f"no folder for temporary files: {error.strerror}") from None
         settings = servers.ServerSettings(
             servers=self._settings.servers,
             network=self._settings.network,
             rabbitmq_image=self._settings.rabbitmq_image,
             toxiproxy_image=self._settings.toxiproxy_image,
             tool_folder=self._settings.rootdir / ".tools" / "bin",
+            watched=(os.getppid(),) if self._settings.worker else (),
         )
         try:
-            self._servers = servers.start(settings, run=new_run(), directory=self._directory)
+            self._servers = servers.start(settings, run=run, directory=self._directory)
         except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
             raise
         self._thread = LoopThread()
@@ -119,7 +122,7 @@ class Session:
         """Whether the servers that were started still run."""
         if self._servers is None or self._network is None:
             return True
-        return self._servers.broker.alive() and self._network.alive()
+        return self._servers.broker.alive() and self._network.alive(asked=True)
 
     def close(self) -> None:
         """End every run and every server, remove every directory; may be called again."""

@@ -14,8 +14,10 @@ from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed, base_name
+from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.run import Run
+from pytest_mqchaos.experiment.sightings import Sightings
 from pytest_mqchaos.experiment.workload import Plan, Publication, plan
 from pytest_mqchaos.link.identity import Labels
 from pytest_mqchaos.model import events as facts
@@ -79,7 +81,7 @@ class Work:
         bad = [
             armed
             for armed in run.injector.armed
-            if armed.fault.family == "payload" and (first or not armed.fired)
+            if armed.fault.family == "payload" and (first or not armed.fired) and not armed.withdrawn
         ]
         made = plan(
             run=run.token,
@@ -206,7 +208,7 @@ class Work:
             run.injector.fire_now(armed)  # from now on, it waits for the next ack
         if run.publications:
             run.injector.choose_moments(sum(len(p.ids) for p in run.publications))
-        return Injection(armed, run.thread)
+        return Injection(armed, run.thread, run.injector)
 
     def _check_hand(self, fault: Fault) -> None:
         __tracebackhide__ = True
@@ -235,12 +237,13 @@ class Work:
             time.sleep(trigger.time + trigger.delay)  # a time that the test asks for
             return
         wanted = trigger.n or 1
+        sightings = None if trigger.message is None else Sightings(run.history, trigger)
         deadline = time.monotonic() + timeout
         while True:
             run.check()
             if trigger.kind == "effect":
                 run.poll_effects()
-            so_far = self._seen(trigger)
+            so_far = run.injector.count(trigger) if sightings is None else sightings.count()
             if so_far >= wanted:
                 time.sleep(trigger.delay)  # a time that the test asks for
                 return
@@ -259,26 +262,6 @@ class Work:
         replicas = self._run.replicas()
         return bool(replicas) and not any(replica.alive or replica.restarting for replica in replicas)
 
-    def _seen(self, trigger: Trigger) -> int:
-        if trigger.message is None:
-            return self._run.injector.count(trigger)
-        suffix = f"-{trigger.message:06d}"
-        kinds: dict[str, tuple[type, ...]] = {
-            "publish": (facts.Published,),
-            "confirm": (facts.Confirmed,),
-            "delivery": (facts.Delivered,),
-            "ack": (facts.Acked,),
-            "nack": (facts.Nacked, facts.Rejected),
-            "effect": (facts.Effected,),
-        }
-        return sum(
-            1
-            for event in self._run.history.snapshot()
-            if isinstance(event, kinds[trigger.kind])
-            and str(getattr(event, "message", "")).endswith(suffix)
-            and trigger.queue in (None, getattr(event, "queue", None))
-        )
-
     # --- before and after settling ---
 
     def ready_to_settle(self) -> None:
@@ -294,6 +277,7 @@ class Work:
         if not run.publications:
             raise ChaosError("nothing was published: call mqchaos.publish(...)")
         self._check_aims()
+        self.broker_handle.thaw()
 
     def nothing_confirmed(self) -> None:
         """Raise if nothing of the workload is known to have reached the broker, or a trigger was impossible.

@@ -1,12 +1,17 @@
-"""The private thread on which all links live: one asyncio loop, not the test's."""
+"""The private thread on which all links live: one asyncio loop, not the test's.
+
+What strikes at an exact moment has to run soon after it: a consumer works on meanwhile. So the thread takes
+precedence over the rest of the machine where it may (as root: an ordinary user may only yield).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from pytest_mqchaos.errors import ChaosError
@@ -14,6 +19,8 @@ from pytest_mqchaos.errors import ChaosError
 __all__ = ["LoopThread"]
 
 _T = TypeVar("_T")
+_PRECEDENCE = 10
+"""Steps of niceness below the process's own."""
 
 
 class LoopThread:
@@ -21,6 +28,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="mqchaos-link", daemon=True)
         self._thread.start()
@@ -89,6 +97,11 @@ class LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
+        helpers = concurrent.futures.ThreadPoolExecutor(
+            thread_name_prefix="mqchaos-helper", initializer=_renice, initargs=(self._niceness,)
+        )
+        self.loop.set_default_executor(helpers)  # they inherit precedence, and start processes that would too
+        _renice(self._niceness - _PRECEDENCE)
         try:
             self.loop.run_forever()
         finally:
@@ -99,3 +112,9 @@ class LoopThread:
                 self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
+
+
+def _renice(niceness: int) -> None:
+    """Set the niceness of the calling thread alone, if the system permits (on Linux it is a thread's own)."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.absence import Absence
 from pytest_mqchaos.model.copies import Conflict, Delivery, Settlement
 from pytest_mqchaos.model.table import Table
 
@@ -59,8 +60,7 @@ class Connections:
         """Queues that were subscribed or polled, and by which links."""
         self.queue_types: dict[str, str] = {}
         self.incarnations: dict[str, int] = {}
-        self.absent: dict[str, int] = {}
-        """Links that lost a connection with deliveries in hand and did not come back, since which moment."""
+        self.absence = Absence()
 
     def open(self) -> Iterator[Delivery]:
         """Every delivery of the workload that is not settled, on a channel that is open."""
@@ -99,6 +99,8 @@ class Connections:
             if clash and (last := copy.last) is not None:
                 copy.conflicts.append(Conflict(last, one, copy.state))
             copy.deliveries.append(one)
+        else:
+            self._table.at(event.queue).strangers += 1
         if event.auto_ack:
             self.auto_acks += copy is not None
             one.settlement, one.settled_index, one.settled_at = "auto", index, event.at
@@ -110,7 +112,7 @@ class Connections:
         channel = self._channel(event)
         channel.open[event.tag] = one
         if copy is None:
-            self._table.at(event.queue).foreign += 1
+            self._foreign(event.queue, 1, event.at)
         else:
             self.in_hand += 1
             self._table.move(copy, "in_hand", index, event.at)
@@ -138,7 +140,7 @@ class Connections:
     def _pass(self, channel: _Channel, one: Delivery, index: int, at: int) -> None:
         """A settlement goes to the broker."""
         one.settled_passed = True
-        self._close(channel, one)
+        self._close(channel, one, at)
         if one.settlement == "requeued":
             one.processed = True
             self._give_back(one, "requeued", index, at)
@@ -149,13 +151,19 @@ class Connections:
             if one.copy.last is one:
                 self._table.move(one.copy, "settling", index, at)
 
-    def _close(self, channel: _Channel, one: Delivery) -> None:
+    def _close(self, channel: _Channel, one: Delivery, at: int) -> None:
         if channel.open.pop(one.tag, None) is None:
             return
         if one.copy is None:
-            self._table.at(one.queue).foreign -= 1
+            self._foreign(one.queue, -1, at)
         else:
             self.in_hand -= 1
+
+    def _foreign(self, queue: str, count: int, at: int) -> None:
+        """A message that is not ours came into a hand, or went out of one."""
+        standing = self._table.at(queue)
+        standing.foreign += count
+        standing.foreign_changed = at
 
     def _give_back(self, one: Delivery, why: str, index: int, at: int) -> None:
         """The broker has the copy again, or may have: what was not processed may come back."""
@@ -212,19 +220,23 @@ class Connections:
 
     def _return_open(
         self, channel: _Channel, why: str, index: int, at: int, consumer_tag: str | None = None
-    ) -> None:
+    ) -> list[Delivery]:
         """Give back what is open, or passed on and not known to be processed (not for `recovered`)."""
-        for one in list(channel.open.values()):
-            if consumer_tag is None or one.consumer_tag == consumer_tag:
-                self._close(channel, one)
-                channel.void[one.tag] = one
-                self._give_back(one, why, index, at)
-        for one in list(channel.settling.values()) if why != "recovered" else ():
-            if consumer_tag is None or one.consumer_tag == consumer_tag:
-                del channel.settling[one.tag]
+        back = list(channel.open.values())
+        if why != "recovered":
+            back += channel.settling.values()
+        back = [one for one in back if consumer_tag is None or one.consumer_tag == consumer_tag]
+        for one in back:
+            if channel.settling.pop(one.tag, None) is not None:
                 self.settling -= one.copy is not None
-                channel.void[one.tag] = one
-                self._give_back(one, why, index, at)
+            self._close(channel, one, at)
+            channel.void[one.tag] = one
+            self._give_back(one, why, index, at)
+        return back
+
+    def _reads(self, link: str) -> Iterator[tuple[int, str, int]]:
+        """Connection, queue and the number of the event of each subscription that a link has."""
+        return ((one.connection, one.queue, one.index) for one in self.subscriptions() if one.link == link)
 
     # --- subscriptions, channels, connections ---
 
@@ -235,12 +247,12 @@ class Connections:
             event.prefetch, index,
         )  # fmt: skip
         self.queues_read.setdefault(event.queue, set()).add(event.link)
-        self.absent.pop(event.link, None)
+        self.absence.reads(event)
 
     def on_polled(self, event: e.Polled, index: int) -> None:
         """A consumer asked for one message."""
         self.queues_read.setdefault(event.queue, set()).add(event.link)
-        self.absent.pop(event.link, None)
+        self.absence.reads(event)
 
     def on_unsubscribed(self, event: e.Unsubscribed, index: int) -> None:
         """A consumer reads no more; what it has in hand stays there."""
@@ -254,14 +266,16 @@ class Connections:
         """The broker ended a subscription and takes its deliveries back: later settlements settle nothing."""
         channel = self._channel(event)
         channel.subscriptions.pop(event.consumer_tag, None)
-        self._return_open(channel, "cancelled", index, event.at, event.consumer_tag)
+        back = self._return_open(channel, "cancelled", index, event.at, event.consumer_tag)
+        self.absence.lost(event, back, self._reads(event.link))
 
     def on_channel_closed(self, event: e.ChannelClosed, index: int) -> None:
         """A channel ended."""
         channel = self._channel(event)
         channel.closed = True
         channel.subscriptions.clear()
-        self._return_open(channel, "channel_closed", index, event.at)
+        back = self._return_open(channel, "channel_closed", index, event.at)
+        self.absence.lost(event, back, self._reads(event.link))
 
     def on_channel_opened(self, event: e.ChannelOpened, index: int) -> None:
         """A channel is open; its number may have been used before, its tags start again."""
@@ -274,16 +288,16 @@ class Connections:
     def on_link_lost(self, event: e.LinkLost, index: int) -> None:
         """A connection ended, and all its channels."""
         self.links.pop(event.connection, None)
-        held = self.in_hand
+        back: list[Delivery] = []
         for channel in self._channels.pop(event.connection, {}).values():
-            self._return_open(channel, "link_lost", index, event.at)
-        if self.in_hand < held:
-            self.absent.setdefault(event.link, event.at)
+            back += self._return_open(channel, "link_lost", index, event.at)
+        self.absence.lost(event, back, self._reads(event.link))
 
     def on_started(self, event: e.ConsumerStarted, index: int) -> None:
         """A consumer's process runs: what is delivered from now on is in its hands."""
         self.incarnations[event.consumer] = self.incarnations.get(event.consumer, 0) + 1
+        self.absence.started(event.consumer)
 
     def on_ended(self, event: e.ConsumerEnded, index: int) -> None:
         """A consumer's process ended: it works on nothing any more."""
-        self.absent.pop(event.consumer, None)
+        self.absence.ended(event.consumer)

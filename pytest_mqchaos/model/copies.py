@@ -119,6 +119,11 @@ class Copy:
         last = self.last
         return last.settlement if last is not None and last.settled_passed else ""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may be the broker's or settled: its settlement was passed on, and then the link was lost."""
+        return self.state == "ready" and self.settlement in ("acked", "dropped")
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -141,7 +146,12 @@ class Slot:
 
     copies: list[Copy] = field(default_factory=list)
     ready: list[Copy] = field(default_factory=list)
-    """Those that were handed out before and are the broker's again."""
+    """Those that were handed out before and are the broker's again, or may be."""
+
+    def again(self) -> Copy:
+        """Take out the one that comes again: they are alike, so those that surely are there come first."""
+        surest = max(range(len(self.ready)), key=lambda i: (not self.ready[i].doubtful, i))
+        return self.ready.pop(surest)
 
 
 @dataclass(slots=True, eq=False)
@@ -215,6 +225,14 @@ class Record:
     def accepted(self) -> bool:
         """Whether a consumer took one of its copies for good: its work is done or will be."""
         return any(copy.settlement in ("acked", "auto") for copy in self.copies)
+
+    @property
+    def straight(self) -> bool:
+        """Whether it was sent once, straight to a queue, and delivered from there: so are most."""
+        if len(self.publications) != 1 or self.republications or not self.copies:
+            return False
+        only = self.publications[0]
+        return not only.exchange and self.copies[0].queue == only.routing_key
 
     @property
     def terminal(self) -> bool:

@@ -46,7 +46,9 @@ class Counting:
             self._connections.queue_types[name] = state.type
         if since >= 0:
             for name, standing in self._table.standing.items():
+                changed = standing.changed
                 self._resolve(standing, states.get(name), since, index, event.at)
+                standing.changed = changed  # nothing moved: it is only known better
             self._resolve_undelivered(event, states, since, index)
         total = sum(state.messages for state in event.queues)
         if self._traffic != self._table.confirmed:
@@ -75,12 +77,8 @@ class Counting:
         if ready:
             return
         for copy in [one for one in standing.ready if one.since <= since]:
-            slot = copy.record.slots[copy.queue, copy.deaths]
-            if copy in slot.ready:
-                slot.ready.remove(copy)
-            self._table.move(
-                copy, "settled" if copy.settlement in ("acked", "dropped") else "gone", index, at
-            )
+            self._table.take(copy)
+            self._table.move(copy, "settled" if copy.doubtful else "gone", index, at)
 
     def _resolve_undelivered(
         self, event: e.CensusTaken, states: dict[str, QueueState], since: int, index: int

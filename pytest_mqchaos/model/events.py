@@ -94,6 +94,8 @@ class Published(LinkEvent):
     message: str
     exchange: str = ""
     routing_key: str = ""
+    expiration: str | None = None
+    """Its own time to live: milliseconds, as text."""
     passed: bool = True
 
 

@@ -116,8 +116,8 @@ class Ledger:
         )  # fmt: skip
 
     def absent(self) -> frozenset[str]:
-        """Links that lost a connection with deliveries in hand, did not come back, and were not ended."""
-        return frozenset(self._connections.absent)
+        """Links whose consumers may still be at work for what the broker has taken back from them."""
+        return self._connections.absence.links
 
     def subscriptions(self) -> dict[str, list[Subscription]]:
         """Open subscriptions by queue."""

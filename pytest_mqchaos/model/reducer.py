@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_mqchaos.model import events as e
@@ -12,6 +12,7 @@ from pytest_mqchaos.model.copies import Delivery
 from pytest_mqchaos.model.counting import Counting
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.publications import Publications
+from pytest_mqchaos.model.reckoning import Reckoned, Reckoning
 from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.model.table import Table
 
@@ -37,6 +38,8 @@ class End:
     reason: str
     progress_index: int
     progress_at: int
+    reckoned: Mapping[str, Reckoned] = field(default_factory=dict)
+    """Of an unsettled end: what the last census proves of each queue that was counted exactly."""
 
 
 class Reducer:
@@ -55,6 +58,7 @@ class Reducer:
         self.publications = Publications(self.table)
         self.counting = Counting(self.table, self.connections)
         self.surroundings = Surroundings()
+        self._reckoning = Reckoning(self.table, self.counting, self.surroundings)
         self.strangers: list[tuple[int, str]] = []
         """Deliveries and effects of ids that this run does not know: number of the event, id."""
         self.end: End | None = None
@@ -161,6 +165,8 @@ class Reducer:
     def _on_broker_stopped(self, event: e.BrokerStopped | e.BrokerStarted, index: int) -> None:
         # A broker that stops still delivers: what was seen before it started again may come back.
         self.table.last_stop = index
+        if event.how in ("crash", "itself"):
+            self.table.last_crash = index
 
     def _on_fault_fired(self, event: e.FaultFired, index: int) -> None:
         self.surroundings.on_fault_fired(
@@ -172,5 +178,8 @@ class Reducer:
         )
 
     def _on_settle_ended(self, event: e.SettleEnded, index: int) -> None:
-        if not event.final or self.end is None:
-            self.end = self.state(index, event.at, event.settled, event.reason)
+        if event.final and self.end is not None:
+            return
+        reckoned = {} if event.settled else self._reckoning.reckon(index, event.at)
+        end = self.state(index, event.at, event.settled, event.reason)
+        self.end = replace(end, reckoned=reckoned)

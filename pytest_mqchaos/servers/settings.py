@@ -16,7 +16,7 @@ class ServerSettings:
     """Which servers to start, and from what.
 
     `servers` is one of `SERVERS`, `network` one of `NETWORKS`; `tool_folder` is where `toxiproxy-server`
-    may lie besides PATH.
+    may lie besides PATH. `watched` are processes besides this one whose end is the end of the servers.
     """
 
     servers: str = "auto"
@@ -24,3 +24,4 @@ class ServerSettings:
     rabbitmq_image: str = "rabbitmq:4"
     toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
     tool_folder: Path | None = None
+    watched: tuple[int, ...] = ()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -327,18 +328,43 @@ def test_toxiproxy_dies(mqchaos):
     run(mqchaos, count=30)
     (pid,) = toxiproxies()
     os.kill(pid, signal.SIGKILL)
+
+@pytest.mark.chaos(connection_drop(after=delivery(3)))
+def test_good_between(mqchaos):
+    run(mqchaos)
+
+@pytest.mark.chaos(baseline())
+def test_toxiproxy_hangs(mqchaos):
+    run(mqchaos, count=30)
+    mqchaos.wait(delivery(5))
+    (pid,) = toxiproxies()
+    os.kill(pid, signal.SIGSTOP)
+
+@pytest.fixture
+def afterwards():
+    yield
+    (pid,) = toxiproxies()
+    os.kill(pid, signal.SIGSTOP)
+
+@pytest.mark.chaos(connection_drop(after=delivery(3)))
+def test_good_and_hangs_afterwards(afterwards, mqchaos):
+    run(mqchaos)
 """
 
 
 def test_toxiproxy_dies(tmp_path):
-    """A Toxiproxy that is killed in a test fails that test with a line that says so; the next one works."""
+    """A Toxiproxy that is killed in a test, or hangs, fails that test in a line; the next ones have another one."""
+    began = time.monotonic()
     session = Session(tmp_path, TOXIPROXY, "--mqchaos-servers=process")
-    line = next(
-        line for line in session.output.splitlines() if re.match(r"(FAILED|ERROR).*test_toxiproxy_dies", line)
-    )
-    assert "toxiproxy" in line.partition(" - ")[2].lower(), session.output
+    took = time.monotonic() - began
+    failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\w+)\S* - (.*)", session.output, re.M)
+    assert [name for name, _ in failed] == ["test_toxiproxy_dies", "test_toxiproxy_hangs"], session.output
+    assert all("Toxiproxy" in words for _, words in failed), failed
     session.no_frames_of_ours()
     session.undisturbed()
+    assert {"test_good_between[connection_drop-after-delivery-3]"} <= session.passed
+    assert {"test_good_and_hangs_afterwards[connection_drop-after-delivery-3]"} <= session.passed
+    assert took < 100, "each hang costs one deadline"
 
 
 def folder_of_commands(tmp_path, **scripts):

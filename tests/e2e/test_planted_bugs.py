@@ -39,6 +39,20 @@ def test_ack_before_work(scene, mqchaos, queue_type, prefetch):
 
 
 @both
+@pytest.mark.parametrize("prefetch", [1, 10])
+@pytest.mark.chaos(consumer_crash(after=ack(5)), allow="*")
+def test_ack_right_before_work(scene, mqchaos, queue_type, prefetch):
+    """Work that follows its ack at once is not begun when the crash strikes, however busy the machine."""
+    scene.queue(queue_type)
+    scene.consumer("wrong", "ack_first", env={"PREFETCH": prefetch, "WORK": 0})
+    scene.publish()
+    account = mqchaos.settle()
+    assert numbers(account.lost) == [5], text(account)
+    assert violations(account) == {"lost"}, text(account)
+    assert set(scene.done()) == ALL - {5}
+
+
+@both
 @pytest.mark.chaos(baseline(), allow="*")
 def test_ack_before_work_on_a_clean_run(scene, mqchaos, queue_type):
     """Without a fault it loses nothing, and its hazard is named."""

@@ -135,6 +135,24 @@ def three_tries(url):
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
 
 
+def gives_up_at_once(url):
+    """Look at the connection while working, and leave what was begun undone when it is lost."""
+
+    def session(url):
+        connection, channel = kit.connect(url)
+        for method, properties, body in channel.consume("orders", inactivity_timeout=0.05):
+            if method is not None:
+                kit.diary("begin", properties.message_id)
+                end = time.monotonic() + kit.setting("WORK", 0.02)
+                while time.monotonic() < end:
+                    connection.process_data_events(time_limit=0.01)
+                kit.order(body)
+                kit.effect(properties.message_id)
+                channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(session, url)
+
+
 def batched(url):
     """Ack all that was worked on by one frame, every ten messages or 0.2 s."""
 
