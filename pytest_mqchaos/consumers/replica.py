@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_mqchaos.consumers import failure, proc, traces
+from pytest_mqchaos.consumers import failure, traces
 from pytest_mqchaos.consumers.addresses import LinkAddress
+from pytest_mqchaos.consumers.killing import kill
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.process import Ender, Process
 from pytest_mqchaos.consumers.supervisor import Supervisor
@@ -20,10 +21,6 @@ from pytest_mqchaos.model.history import History, now
 __all__ = ["Replica"]
 
 _KILL_TIMEOUT = 10.0
-_TELLING = 5
-"""Processes of one replica whose output is told: a supervisor may start it many times."""
-_CHILD_FAULT = 5.0
-"""Seconds within which an end of the first process is put down to the kill of its child."""
 
 
 class Replica:
@@ -143,12 +140,7 @@ class Replica:
 
     def last_words(self) -> tuple[Output, ...]:
         """Return the last lines that each of its last processes wrote, in the order started."""
-        starts = self._output_starts
-        spans = list(zip(self.processes, starts, [*starts[1:], None], strict=False))
-        return tuple(
-            Output(process.pid, *failure.last_lines(self.output_path, start, end))
-            for process, start, end in spans[-_TELLING:]
-        )
+        return failure.told(self.processes, self._output_starts, self.output_path)
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
@@ -197,31 +189,7 @@ class Replica:
             ChaosError: if it is still there ten seconds later.
         """
         own = self.process
-        if own is None or not own.alive:
-            return False
-        if process == "child":
-            return self._crash_child(own, by)
-        own.expect_end(by, code=-signal.SIGKILL)
-        if process == "main":
-            own.signal_main(signal.SIGKILL)
-        else:
-            own.signal_group(signal.SIGKILL)
-        if not own.handled.wait(_KILL_TIMEOUT):
-            raise ChaosError(f"{self.name} (pid {own.pid}) is still there {_KILL_TIMEOUT:g} s after SIGKILL")
-        if process == "group" and not own.wait_gone(_KILL_TIMEOUT):
-            raise ChaosError(
-                f"{self.name}: {own.members()} are still there {_KILL_TIMEOUT:g} s after SIGKILL"
-            )
-        if process == "main":
-            own.cont()  # a fault stops the whole group first
-        return own.exit_code in (None, -signal.SIGKILL)
-
-    def _crash_child(self, own: Process, by: Ender) -> bool:
-        found = own.children()
-        if not found:
-            return False
-        own.expect_end(by, within=_CHILD_FAULT)
-        return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
+        return own is not None and own.alive and kill(own, process, by=by, name=self.name)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
         """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
@@ -230,12 +198,8 @@ class Replica:
         """
         own = self.process
         if own is not None and own.alive:
-            if self._asked is own:
-                own.expect_end(by)
-                own.cont()
-            else:
-                self._asked = own
-                own.ask(number, by)
+            again, self._asked = self._asked is own, own
+            own.ask(None if again else number, by)
 
     def finish_end(self, grace: float) -> float:
         """Wait until the process that was asked has ended, and kill its group after `grace` seconds.
