@@ -17,6 +17,9 @@ from pytest_mqchaos.experiment.sources import Sources
 
 __all__ = ["start_consumer"]
 
+_CALL_TIMEOUT = 5.0
+"""Seconds that a fork waits for a source of effects which the test reads just then."""
+
 
 def start_consumer(
     run: Run,
@@ -81,8 +84,8 @@ def _chosen_name(run: Run, target: object, name: str | None) -> str:
 
 @contextmanager
 def _fork_guard(run: Run) -> Iterator[None]:
-    """Hold the link's thread and the history still, so that a fork copies no lock that is held."""
-    with run.thread.paused(), run.history.changed:
+    """Hold the link's thread, the history and the test's own sources still: a fork is to copy no lock that is held."""
+    with run.board.not_calling(_CALL_TIMEOUT), run.thread.paused(), run.history.changed:
         yield
 
 
