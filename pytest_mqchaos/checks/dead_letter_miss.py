@@ -7,7 +7,7 @@ from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy
+from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check"]
@@ -36,10 +36,20 @@ def _missing(case: Case, one: Expected) -> Reason | None:
         return Reason(detail="wrong_queue", claim=f"is at rest in {listed(set(resting))}, not in {into}")
     if one.held:
         return None  # stuck, stalled or in transit
+    if _perhaps_worked_on(case, record):
+        claim = "malformed in a way that may be processed, and acknowledged: whether it was worked on cannot be seen"
+        return Reason(detail="perhaps_accepted", claim=claim, information=True)
     unread = [queue for queue in one.targets if isinstance(one.where.room(queue), str)]
     if unread:
         return Reason(detail="dropped", claim=f"is missing, and {one.where.room(unread[0])}", unknown=True)
     return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
+
+
+def _perhaps_worked_on(case: Case, record: Record) -> bool:
+    """Whether its ack may rightly follow work that does not show: none does, or its key can be read by nobody."""
+    if case.poison != "auto" or not record.message.debatable or not record.accepted:
+        return False
+    return case.evidence != "effects" or not record.message.key_legible
 
 
 def _dropped(one: Expected, into: str) -> str:

@@ -54,8 +54,9 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     times = f"worked on {record.effects} times, expected {record.message.expect}"
     again = _again(record)
     if record.passed > 1 and record.effects <= record.message.expect * record.passed:
-        return Reason(detail="by_publisher", claim=f"{times}: it was published {record.passed} times",
-                      mend=_MEND, information=relaxed)  # fmt: skip
+        cause, fault = _repeats(case)
+        return Reason(detail="by_publisher", claim=f"{times}: it was published {record.passed} times", cause=cause,
+                      fault=fault, mend=_MEND, information=relaxed)  # fmt: skip
     crashed = again is not None and _forgotten(case, again)
     if again is not None:
         cause, fault = return_cause(case, again)
@@ -74,6 +75,12 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     if record.republications:
         return Reason(detail="by_copies", claim=f"{times}: the application published it again", mend=_MEND)
     return Reason(detail="by_consumer", claim=f"{times}, though delivered once", mend=_MEND)
+
+
+def _repeats(case: Case) -> tuple[str, int | None]:
+    """The fault that had messages published again, in words and by its number."""
+    faults = [number for number, fault in enumerate(case.faults) if fault.kind == "repeated_publish"]
+    return (str(case.faults[faults[0]]), faults[0]) if faults else ("", None)
 
 
 def _why(again: Delivery, *, crashed: bool) -> str:

@@ -65,7 +65,9 @@ class Whereabouts:
     @property
     def streams(self) -> frozenset[str]:
         """Streams that messages of the run were published to, or read from."""
-        return frozenset(name for name in self.roles.work if (state := self.roles.queues.get(name)) and state.stream)
+        return frozenset(
+            name for name in self.roles.work if (state := self.roles.queues.get(name)) and state.stream
+        )
 
     def unread(self, queue: str) -> int:
         """How many messages rest in a terminal queue that nobody could read."""

@@ -177,7 +177,8 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
     if (link := _careless(case, queue)) is not None:
         return Reason(
             detail="in_transit",
-            claim=f"lost in transit: never seen, and {link}, which read `{queue}` with automatic ack, lost its connection",
+            claim=f"lost in transit: never seen, and {link}, which read `{queue}` with automatic ack, lost "
+            "its connection",
             mend="switch automatic ack off: the broker forgets such a message as soon as it is sent",
         )
     return Reason(
@@ -237,7 +238,9 @@ def _expired(case: Case, state: QueueState | None, record: Record) -> Reason | N
     sent = [one.at for one in (*record.publications, *record.republications)]
     if own is None or not sent or case.ledger.end.at - min(sent) < own * 1e9:
         return None
-    nowhere = "" if state is None or state.dead_letter_exchange is not None else " and is dead-lettered nowhere"
+    nowhere = (
+        "" if state is None or state.dead_letter_exchange is not None else " and is dead-lettered nowhere"
+    )
     where = "its queue" if state is None else f"`{state.name}`"
     return Reason(
         detail="by_policy",

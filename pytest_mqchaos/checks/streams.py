@@ -28,7 +28,9 @@ def check(case: Case) -> list[Finding]:
     if not streams:
         return []
     verb = "is a stream" if len(streams) == 1 else "are streams"
-    claim = f"{listed(streams)} {verb}: what is left to read there is not judged, only what shows as an effect"
+    claim = (
+        f"{listed(streams)} {verb}: what is left to read there is not judged, only what shows as an effect"
+    )
     by_effects = case.evidence == "effects"
     return [Finding(kind="stalled", detail="stream", claim=claim, unknown=True, information=by_effects)]
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_mqchaos.consumers.process import Process
+from pytest_mqchaos.model.case import Output
 from pytest_mqchaos.model.printable import printable
 
-__all__ = ["decoded", "describe", "ending", "tail"]
+__all__ = ["decoded", "describe", "ending", "last_lines", "tail", "told"]
 
 _TAIL_LINES = 15
+_LAST_LINES = 40
 _TAIL_BYTES = 1 << 16
 _LONGEST_LINE = 400
+_TELLING = 5
+"""Processes of one replica whose output is told: a supervisor may start it many times."""
 
 
 def decoded(path: Path) -> str:
@@ -62,18 +67,53 @@ def tail(path: Path, start: int = 0) -> str:
 
     At most fifteen lines of 400 characters; credentials in addresses are masked, control characters escaped.
     """
+    text, _ = _read(path, start, None)
+    lines = [_line(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
+    return "\n".join(lines).strip("\n")
+
+
+def last_lines(path: Path, start: int, end: int | None = None) -> tuple[tuple[str, ...], int]:
+    """Return the last lines of a file between two bytes, and how many bytes before them are left out.
+
+    Credentials in addresses are masked, control characters escaped, long lines cut.
+    """
+    text, before = _read(path, start, end)
+    lines = text.rstrip().split("\n")
+    kept = lines[-_LAST_LINES:]
+    before += sum(len(line.encode(errors="replace")) + 1 for line in lines[: -len(kept)])
+    return tuple(_line(line) for line in kept) if text.strip() else (), before
+
+
+def told(processes: Sequence[Process], starts: Sequence[int], path: Path) -> tuple[Output, ...]:
+    """Return the last lines that each of a replica's last processes wrote, in the order started.
+
+    Args:
+        processes: all of them.
+        starts: how long the file was when each was started.
+        path: what they wrote to.
+    """
+    spans = list(zip(processes, starts, [*starts[1:], None], strict=False))
+    return tuple(
+        Output(process.pid, *last_lines(path, start, end)) for process, start, end in spans[-_TELLING:]
+    )
+
+
+def _read(path: Path, start: int, end: int | None) -> tuple[str, int]:
+    """Return the last of a file's text between two bytes, and how many bytes before it are left out."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            begin = max(start, size - _TAIL_BYTES)
-            file.seek(begin)
-            text = file.read(_TAIL_BYTES).decode(errors="backslashreplace")
+            stop = size if end is None else min(end, size)
+            first = max(start, stop - _TAIL_BYTES)
+            file.seek(first)
+            raw = file.read(max(stop - first, 0))
     except OSError:
-        return ""
-    if begin > start:  # within a line, maybe within an address that could be masked no more
-        text = text.partition("\n")[2] or text
-    lines = [_line(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
-    return "\n".join(lines).strip("\n")
+        return "", 0
+    if first > start:  # within a line, maybe within an address that could be masked no more
+        torn, _, whole = raw.partition(b"\n")
+        if whole:
+            first, raw = first + len(torn) + 1, whole
+    return raw.decode(errors="backslashreplace"), max(first - start, 0)
 
 
 def _line(line: str) -> str:

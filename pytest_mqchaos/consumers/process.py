@@ -188,10 +188,11 @@ class Process:
             pause = min(2 * pause, 0.01)
         return True
 
-    def ask(self, number: signal.Signals, by: Ender) -> None:
-        """Signal the first process to end, for `by`; one that is stopped goes on to hear it."""
+    def ask(self, number: signal.Signals | None, by: Ender) -> None:
+        """Signal the first process to end, for `by` (None: it was, before); one that is stopped goes on to hear it."""
         self.expect_end(by)
-        self.signal_main(number)
+        if number is not None:
+            self.signal_main(number)
         self.cont()
 
     def finish(self, grace: float, *, killing: float) -> float:

@@ -7,20 +7,20 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_mqchaos.consumers import failure, proc, traces
+from pytest_mqchaos.consumers import failure, traces
 from pytest_mqchaos.consumers.addresses import LinkAddress
+from pytest_mqchaos.consumers.killing import kill
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.process import Ender, Process
 from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.case import Output
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Replica"]
 
 _KILL_TIMEOUT = 10.0
-_CHILD_FAULT = 5.0
-"""Seconds within which an end of the first process is put down to the kill of its child."""
 
 
 class Replica:
@@ -68,6 +68,7 @@ class Replica:
         self._asked: Process | None = None
         self._over = threading.Event()
         self._output_start = 0
+        self._output_starts: list[int] = []
 
     # --- state ---
 
@@ -137,6 +138,10 @@ class Replica:
             return []
         return sorted({*traces.strays([self]), *self.process.members()})
 
+    def last_words(self) -> tuple[Output, ...]:
+        """Return the last lines that each of its last processes wrote, in the order started."""
+        return failure.told(self.processes, self._output_starts, self.output_path)
+
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
         if self.process is None or not self.process.alive:
@@ -160,6 +165,7 @@ class Replica:
             return
         self._output_start = self.output_path.stat().st_size
         process = Process(self._launch())
+        self._output_starts.append(self._output_start)
         with self._lock:
             self.processes.append(process)
             self._restarting = False
@@ -183,31 +189,7 @@ class Replica:
             ChaosError: if it is still there ten seconds later.
         """
         own = self.process
-        if own is None or not own.alive:
-            return False
-        if process == "child":
-            return self._crash_child(own, by)
-        own.expect_end(by, code=-signal.SIGKILL)
-        if process == "main":
-            own.signal_main(signal.SIGKILL)
-        else:
-            own.signal_group(signal.SIGKILL)
-        if not own.handled.wait(_KILL_TIMEOUT):
-            raise ChaosError(f"{self.name} (pid {own.pid}) is still there {_KILL_TIMEOUT:g} s after SIGKILL")
-        if process == "group" and not own.wait_gone(_KILL_TIMEOUT):
-            raise ChaosError(
-                f"{self.name}: {own.members()} are still there {_KILL_TIMEOUT:g} s after SIGKILL"
-            )
-        if process == "main":
-            own.cont()  # a fault stops the whole group first
-        return own.exit_code in (None, -signal.SIGKILL)
-
-    def _crash_child(self, own: Process, by: Ender) -> bool:
-        found = own.children()
-        if not found:
-            return False
-        own.expect_end(by, within=_CHILD_FAULT)
-        return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
+        return own is not None and own.alive and kill(own, process, by=by, name=self.name)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
         """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
@@ -216,12 +198,8 @@ class Replica:
         """
         own = self.process
         if own is not None and own.alive:
-            if self._asked is own:
-                own.expect_end(by)
-                own.cont()
-            else:
-                self._asked = own
-                own.ask(number, by)
+            again, self._asked = self._asked is own, own
+            own.ask(None if again else number, by)
 
     def finish_end(self, grace: float) -> float:
         """Wait until the process that was asked has ended, and kill its group after `grace` seconds.

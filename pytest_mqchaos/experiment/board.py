@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_mqchaos.effects.callable import EffectsCall
@@ -40,6 +41,8 @@ class Board:
         self._files: list[tuple[EffectsFile, str, str | None, Callable[[object], object] | None]] = []
         self._calls: list[tuple[EffectsCall, str, Counter[str]]] = []
         self._lock = threading.RLock()
+        self._calling = threading.RLock()
+        """Held while the test's own code reads a source."""
 
     @property
     def shows(self) -> bool:
@@ -152,13 +155,27 @@ class Board:
     def poll_calls(self) -> None:
         """Ask every callable; in the test's thread only."""
         for call, name, counted in list(self._calls):
-            found = call.read()
+            with self._calling:
+                found = call.read()
             with self._lock:
                 for entry, count in found.items():
                     more = count - counted[entry]
                     if more > 0:
                         counted[entry] = count
                         self._record(entry, more, name, None)
+
+    @contextmanager
+    def not_calling(self, timeout: float) -> Iterator[None]:
+        """Keep the test's own code from reading a source meanwhile; it is waited for at most `timeout` seconds.
+
+        A process that is forked while another thread is in, say, SQLite has that library's locks for ever.
+        """
+        held = self._calling.acquire(timeout=timeout)
+        try:
+            yield
+        finally:
+            if held:
+                self._calling.release()
 
     @property
     def has_calls(self) -> bool:

@@ -5,24 +5,27 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
-from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment import disturbance
 from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
+from pytest_mqchaos.experiment.standing import standing
 from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.experiment.watch import EffectsWatch
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network
@@ -30,8 +33,7 @@ from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.case import ConsumerFacts
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.ledger import Ledger
-from pytest_mqchaos.model.messages import digest, new_run
-from pytest_mqchaos.wire.amqp import Properties
+from pytest_mqchaos.model.messages import new_run
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_CALLS_EVERY = 0.05
-_FILES_EVERY = 0.02
 _SILENCE = 0.5
 _STRIKE_TIMEOUT = 120.0
 
@@ -58,15 +58,13 @@ class Run:
         self.namespace = f"mqchaos-{self.token}"
         self.directory = directory / self.token
         self.directory.mkdir(parents=True)
-        self.rng = random.Random(test.seed)
         self.history = History(self.token, self.directory / "history.jsonl")
         self.ledger = Ledger(self.history.messages)
         self.history.subscribe(self.ledger.apply)
         self.identity = Identity(self.token)
-        self.injector = Injector(
-            self.history, thread, self._poll_files, random.Random(f"{test.seed} moments")
-        )
+        self.injector = Injector(self.history, thread, self._poll_files, Random(f"{test.seed} moments"))
         self.board = Board(self.history, self.injector.saw_effect)
+        self.watch = EffectsWatch(self.board, thread)
         self.links = Links(
             run=self.token,
             network=network,
@@ -79,26 +77,31 @@ class Run:
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
         self.dead_letters: set[str] = set()
+        self.standing: tuple[ConsumerFacts, ...] = ()
+        self._declarer: Declarer | None = None
+        self._silent = 0.0
+        """Since when all is settled and no effect has shown."""
+        self._log_mark = broker.log_tail(1)
         self.ages = Ages(self.history)
+        self._let_strike()
+        broker.create_namespace(self.namespace)
+        self.watch.start()
+
+    def _let_strike(self) -> None:
+        """Give the injector what strikes when a moment has come."""
         strikes = Strikes(
             history=self.history,
-            thread=thread,
+            thread=self.thread,
             links=self.links,
             consumers=self,
-            broker=broker,
+            broker=self.broker,
             namespace=self.namespace,
             ages=self.ages,
         )
         self.injector.bind(strikes)
-        self.standing: tuple[ConsumerFacts, ...] = ()
-        self._declarer: Declarer | None = None
-        self._called = 0.0
-        self._closed = False
-        self._silent = 0.0
-        """Since when all is settled and no effect has shown."""
-        self._log_mark = broker.log_tail(1)
-        broker.create_namespace(self.namespace)
-        thread.soon(self._watch_effects)
+
+    def _poll_files(self) -> None:
+        self.board.poll()
 
     # --- what parts ask for ---
 
@@ -148,31 +151,11 @@ class Run:
 
     def disturbed(self) -> str:
         """What still disturbs, or an empty text."""
-        if self.injector.due:
-            return "a fault is about to strike"
-        for armed in self.injector.armed:
-            if armed.striking:
-                return f"{armed.fault} is striking"
-            if armed.fired and not armed.healed.is_set():
-                return f"{armed.fault} is in force"
-        return ""
+        return disturbance.disturbed(self.injector)
 
     def outage(self) -> bool:
         """Whether a fault keeps the broker out of a consumer's reach now."""
-        return any(
-            armed.fault.family in ("network", "broker")
-            and (armed.striking or (armed.fired and not armed.healed.is_set()))
-            for armed in self.injector.armed
-        )
-
-    def _poll_files(self) -> None:
-        self.board.poll()
-
-    def _watch_effects(self) -> None:
-        """Read the effects files now and then, on the link's thread: each effect is seen soon after it is there."""
-        if not self._closed:
-            self.board.poll()
-            self.thread.loop.call_later(_FILES_EVERY, self._watch_effects)
+        return disturbance.outage(self.injector)
 
     def broker_log(self, lines: int) -> str:
         """The last lines that the broker logged since this run began."""
@@ -183,10 +166,7 @@ class Run:
 
     def poll_effects(self) -> None:
         """Read all sources of effects, in this thread."""
-        self.board.poll()
-        if self.board.has_calls and time.monotonic() - self._called >= _CALLS_EVERY:
-            self.board.poll_calls()
-            self._called = time.monotonic()
+        self.watch.poll()
 
     def census(self) -> None:
         """Ask the broker what it holds and write the answer into the history."""
@@ -252,8 +232,8 @@ class Run:
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""
-        struck = sum(armed.fired + armed.healed.is_set() for armed in self.injector.armed)
-        return struck + self.injector.counts["publish", "*", "*"] + self.injector.counts["confirm", "*", "*"]
+        sent = self.injector.counts["publish", "*", "*"] + self.injector.counts["confirm", "*", "*"]
+        return sent + disturbance.steps(self.injector)
 
     def evidence(self) -> str:
         """What counts as work here: `effects`, `broker` or `unknown`."""
@@ -265,53 +245,15 @@ class Run:
 
     def remember_consumers(self) -> None:
         """Keep how the consumers stand now: the verdict rests on that, not on how they ended afterwards."""
-        self.standing = tuple(
-            ConsumerFacts(
-                name=replica.name,
-                alive=replica.alive,
-                exit_code=replica.exit_code,
-                restart=consumer.restart_policy,
-                queues=consumer.queues,
-                frozen=replica.frozen,
-            )
-            for consumer in self.consumers
-            for replica in consumer.replicas
-        )
+        self.standing = standing(self.consumers)
 
     def read_resting(self) -> None:
         """Take what rests in terminal queues out of them, into the history."""
         with self.history.changed:
             queues = self.ledger.terminal_queues(self.dead_letters, self.expected_queues())
-            held = {state.name: state for state in self.ledger.queues()}
-        for name in sorted(queues):
-            state = held.get(name)
-            if state is None or state.ready == 0:
-                continue
-            found, trouble = drain(self.url, name, state.ready)
-            for resting in found:
-                self._rested(name, resting)
-            if trouble:
-                self.history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
-
-    def _rested(self, queue: str, resting: RestingMessage) -> None:
-        body_digest = digest(resting.body)
-        message, how = self.identity.of(resting, resting.body, body_digest)
-        raw = resting.properties
-        altered = () if raw is None else self.identity.contracts.altered(message, Properties(raw))
-        self.history.append(
-            facts.Rested(
-                at=now(),
-                message=message,
-                queue=queue,
-                digest=body_digest,
-                death_reason=resting.death_reason,
-                death_queue=resting.death_queue,
-                identified_by=how,
-                altered=altered,
-                headers=resting.headers,
-                body=resting.body[:1024],
-            )
-        )
+            ready = {state.name: state.ready for state in self.ledger.queues()}
+        counts = {name: ready.get(name, 0) for name in sorted(queues)}
+        read_resting(counts, url=self.url, identity=self.identity, history=self.history)
 
     def disarm(self) -> None:
         """Let no fault strike any more: not while consumers end, and not in the next test.
@@ -330,7 +272,7 @@ class Run:
 
     def close(self, *, grace: float = 0.2) -> None:
         """End everything of this run and remove it; may be called again."""
-        self._closed = True
+        self.watch.end()
         trouble: list[Exception] = []
         for step in (
             self.disarm,

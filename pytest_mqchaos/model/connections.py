@@ -8,7 +8,7 @@ from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.absence import Absence
 from pytest_mqchaos.model.channels import Channel, Subscription
 from pytest_mqchaos.model.copies import Conflict, Delivery, Settlement
-from pytest_mqchaos.model.routes import Routes
+from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.table import Table
 
 __all__ = ["Connections"]
@@ -39,7 +39,7 @@ class Connections:
         """Deliveries whose bodies are still passing, by connection and channel."""
 
     @property
-    def routes(self) -> Routes:
+    def handlers(self) -> Handlers:
         """The events that it takes in; a delivery is handed to it."""
         return {
             e.Streamed: self.on_streamed,

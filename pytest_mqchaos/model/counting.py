@@ -134,4 +134,6 @@ class Counting:
 
     def _undelivered_in(self, queue: str) -> int:
         """How many confirmed messages that were published to a queue were never delivered."""
-        return sum(len(ids) for route, ids in self._table.undelivered.items() if queue in self.leads.to(*route))
+        return sum(
+            len(ids) for route, ids in self._table.undelivered.items() if queue in self.leads.to(*route)
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.copies import Publication, Record
-from pytest_mqchaos.model.routes import Routes
+from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.table import Table
 
 __all__ = ["Publications"]
@@ -28,7 +28,7 @@ class Publications:
         """The longest `expiration` in seconds of what was published there, by the workload or the application."""
 
     @property
-    def routes(self) -> Routes:
+    def handlers(self) -> Handlers:
         """The events that it takes in."""
         return {
             e.Published: self.on_published,

@@ -10,10 +10,10 @@ from pytest_mqchaos.model.channels import Subscription
 from pytest_mqchaos.model.connections import Connections
 from pytest_mqchaos.model.copies import Delivery
 from pytest_mqchaos.model.counting import Counting
+from pytest_mqchaos.model.handlers import Handlers, joined
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.publications import Publications
 from pytest_mqchaos.model.reckoning import Reckoned, Reckoning
-from pytest_mqchaos.model.routes import Routes, joined
 from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.model.table import Table
 
@@ -65,7 +65,10 @@ class Reducer:
         self.end: End | None = None
         """The state at the end of the last settle."""
         self._handlers = joined(
-            self.connections.routes, self.publications.routes, self._routes(), self.surroundings.routes
+            self.connections.handlers,
+            self.publications.handlers,
+            self._own_handlers(),
+            self.surroundings.handlers,
         )
 
     def apply(self, event: e.Event) -> None:
@@ -97,7 +100,7 @@ class Reducer:
             progress_at=self.table.progress_at,
         )
 
-    def _routes(self) -> Routes:
+    def _own_handlers(self) -> Handlers:
         return {
             e.Delivered: self._on_delivered,
             e.Effected: self._on_effected,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.routes import Routes
+from pytest_mqchaos.model.handlers import Handlers
 
 __all__ = ["Outage", "Strike", "Surroundings"]
 
@@ -65,7 +65,7 @@ class Surroundings:
         self._alive: dict[str, bool] = {}
 
     @property
-    def routes(self) -> Routes:
+    def handlers(self) -> Handlers:
         """The events that it takes in; a strike is handed to it."""
         return {
             e.UnknownSettlement: self.on_unknown_settlement,

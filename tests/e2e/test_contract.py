@@ -2,7 +2,6 @@
 
 import datetime
 
-
 import pytest
 from consumers import correct, kit
 from e2e_kit import finding, numbers, text

@@ -347,7 +347,9 @@ def test_the_publisher_survives(scene, mqchaos, orders):
     assert set(numbers(account.confirmed)) <= set(scene.done())
 
 
-@pytest.mark.chaos(combine(malformed_payload(share=0.2), connection_drop(after=nack(2))))
+@pytest.mark.chaos(
+    combine(malformed_payload(share=0.2), connection_drop(after=nack(2))), poison="dead-letter"
+)
 def test_nack_counts_rejects(scene, mqchaos, orders):
     """A reject is a nack for the triggers, and the events of poison are counted."""
     orders()

@@ -161,7 +161,9 @@ def test_a_full_disk(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.skipif(DOCKER or os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can")
+@pytest.mark.skipif(
+    DOCKER or os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, and process servers"
+)
 @pytest.mark.parametrize("hosts", ["", "::1 localhost\n", "10.1.2.3 localhost\n"])
 def test_a_host_of_no_name(tmp_path, hosts):
     """A host whose own name resolves to nothing, and `localhost` to nothing of use, runs a broker all the same."""

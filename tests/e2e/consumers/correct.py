@@ -66,7 +66,7 @@ def database(url):
     def handle(channel, method, properties, body):
         try:
             key = kit.order(body)["order"]
-        except kit.PermanentError:
+        except (kit.PermanentError, KeyError):
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
         if not rows.execute("select 1 from done where id = ?", (key,)).fetchone():

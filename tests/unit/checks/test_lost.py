@@ -109,7 +109,9 @@ def test_expired_by_itself_is_lost_by_policy() -> None:
     """A message whose own expiration was over, and that no dead-letter exchange took, is lost by policy."""
     finding = only(expiring("100").settled(), "lost")
     assert (finding.name, finding.messages) == ("lost:by_policy", (name(2),))
-    assert finding.claim == "lost by policy: its own expiration of 0.1 s was over and is dead-lettered nowhere"
+    assert (
+        finding.claim == "lost by policy: its own expiration of 0.1 s was over and is dead-lettered nowhere"
+    )
 
 
 def test_an_expiration_that_was_not_over_explains_nothing() -> None:

@@ -67,7 +67,9 @@ def test_changed_headers() -> None:
 def test_changed_headers_at_rest() -> None:
     """What rests is compared too."""
     dead = queue("orders.dead", ready=1)
-    run = Run(1).subscribe().publish().work(1).settled(queue("orders"), dead).rest(1, "orders.dead", **HEADERS)
+    run = (
+        Run(1).subscribe().publish().work(1).settled(queue("orders"), dead).rest(1, "orders.dead", **HEADERS)
+    )
     assert found(run)["corrupted:headers"] == [1]
 
 

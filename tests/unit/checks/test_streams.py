@@ -71,5 +71,11 @@ def test_without_effects_nothing_is_known() -> None:
 
 def test_a_stream_besides() -> None:
     """A stream that the run has nothing to do with is not named, and hides nothing."""
-    run = Run(2).subscribe().publish().work(1).unsettled(queue("orders", ready=1), queue("log", ready=9, type="stream"))
+    run = (
+        Run(2)
+        .subscribe()
+        .publish()
+        .work(1)
+        .unsettled(queue("orders", ready=1), queue("log", ready=9, type="stream"))
+    )
     assert found(run) == {"stalled:silent": [2]}

@@ -29,6 +29,25 @@ def test_output_and_errors_are_kept_in_order(bench: Any) -> None:
     assert consumer.output == "one\ntwo\nthree\n"
 
 
+def test_the_last_words_of_each_process(bench: Any) -> None:
+    """Of each process its own output, by its pid: of long output the end, and how much went before."""
+    consumer = bench.shell("for i in $(seq 60); do echo line $i; done; echo amqp://me:secret@host; sleep 100")
+    bench.await_output(consumer, "amqp://me:secret@host\n")
+    consumer.crash()
+    bench.await_events(facts.ConsumerStarted, 2)
+    first, second = consumer.replicas[0].last_words()
+
+    assert [first.pid, second.pid] == [event.pid for event in bench.of(facts.ConsumerStarted)]
+    assert (len(first.lines), first.lines[0], first.lines[-1]) == (40, "line 22", "amqp://***@host")
+    assert first.left_out == len("".join(f"line {n}\n" for n in range(1, 22)))
+
+
+def test_a_process_that_wrote_nothing_has_no_last_words(bench: Any) -> None:
+    """No line is not one empty line."""
+    (words,) = bench.shell("sleep 100").replicas[0].last_words()
+    assert (words.lines, words.left_out) == ((), 0)
+
+
 def test_output_is_kept_across_restarts(bench: Any) -> None:
     """What the first process said is still there when the second speaks."""
     consumer = bench.shell("echo $$; sleep 100")

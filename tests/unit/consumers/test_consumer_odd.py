@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mqchaos.consumers import proc
+from pytest_mqchaos.consumers import failure, proc
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model import events as facts
 
@@ -74,6 +74,18 @@ def test_output_of_all_bytes_is_shown_as_text(bench: Any) -> None:
     consumer = bench.start(["python", "-c", r"import os; os.write(1, b'a\0\x1b\x7f\x80\xff\xc3\xa4b')"])
     bench.await_events(facts.ConsumerEnded)
     assert consumer.tails["worker"] == r"a\x00\x1b\x7f\x80\xffäb"
+
+
+def test_a_line_that_is_torn_is_not_shown(bench: Any) -> None:
+    """What is left of an address without its beginning could not be masked; its bytes are counted as left out."""
+    path = bench.directory / "output"
+    rest = b"x" * ((1 << 16) - len("secret@host/\nlast\n") - 4) + b"\nlast\n"
+    path.write_bytes(b"amqp://user:secret@host/\n" + rest)
+    assert "secret" not in failure.tail(path)
+    lines, left_out = failure.last_lines(path, 0)
+    assert "secret" not in "".join(lines)
+    assert lines[-1] == "last"
+    assert left_out == len(b"amqp://user:secret@host/\n")
 
 
 # --- commands ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -274,3 +275,39 @@ def test_the_order_of_a_callable_is_unknown(scene: Scene) -> None:
     assert (scene.board.shows, scene.board.ordered) == (True, False)
     scene.board.poll_calls()
     assert scene.board.look(message(1).id) is None
+
+
+def test_a_fork_waits_for_a_source_that_is_being_read() -> None:
+    """A library that the test's callable is inside of may hold locks, which a fork would copy for ever."""
+    scene, reading, go, entered = Scene(), threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> list[str]:
+        reading.set()
+        go.wait(5)
+        return []
+
+    go.set()
+    scene.board.add_call(slow, name="slow")
+    scene.begin()
+    go.clear()
+    reading.clear()
+    reader = threading.Thread(target=scene.board.poll_calls)
+    reader.start()
+    assert reading.wait(5)
+    with scene.board.not_calling(0.01):
+        entered.set()
+    assert entered.is_set(), "it is waited for with a bound"
+    order: list[str] = []
+
+    def fork() -> None:
+        with scene.board.not_calling(5):
+            order.append("fork")
+
+    forking = threading.Thread(target=fork)
+    forking.start()
+    assert forking.is_alive()
+    order.append("read")
+    go.set()
+    reader.join(5)
+    forking.join(5)
+    assert order == ["read", "fork"]

@@ -12,7 +12,12 @@ from pamqp.commands import Basic
 from pytest_mqchaos.link.contracts import Contracts
 from pytest_mqchaos.wire.amqp import Properties
 
-HEADERS = {"x-mqchaos-id": "orders-k3f9-000001", "tenant": "acme", "attempt": 3, "deep": {"a": [1, {"b": None}]}}
+HEADERS = {
+    "x-mqchaos-id": "orders-k3f9-000001",
+    "tenant": "acme",
+    "attempt": 3,
+    "deep": {"a": [1, {"b": None}]},
+}
 SAID: dict[str, Any] = {
     "content_type": "application/json",
     "content_encoding": "utf-8",
@@ -59,7 +64,9 @@ def test_what_a_publisher_wrote_into_the_brokers_headers() -> None:
     """A publisher that sets what the broker writes, or sends copies by CC and BCC, has no say in them."""
     contracts = Contracts()
     sent = {**HEADERS, "BCC": ["audit"], "CC": ["copies"], "x-delivery-count": 9}
-    contracts.learn("m", Properties(Basic.Properties(headers=sent, reply_to="amq.rabbitmq.reply-to").marshal()))
+    contracts.learn(
+        "m", Properties(Basic.Properties(headers=sent, reply_to="amq.rabbitmq.reply-to").marshal())
+    )
     came = Basic.Properties(headers=HEADERS, reply_to="amq.rabbitmq.reply-to.g2dkABByZW")
     assert contracts.altered("m", Properties(came.marshal())) == ()
 
@@ -74,7 +81,10 @@ def test_what_a_publisher_wrote_into_the_brokers_headers() -> None:
         ({"message_type": "invoice"}, ("type",)),
         ({"headers": {**HEADERS, "tenant": "other"}}, ("header tenant",)),
         ({"headers": {**HEADERS, "deep": {"a": [1, {"b": 0}]}}}, ("header deep",)),
-        ({"headers": {"x-mqchaos-id": "orders-k3f9-000001"}}, ("header attempt", "header deep", "header tenant")),
+        (
+            {"headers": {"x-mqchaos-id": "orders-k3f9-000001"}},
+            ("header attempt", "header deep", "header tenant"),
+        ),
     ],
     ids=str,
 )
@@ -90,13 +100,17 @@ def test_another_encoding_of_the_same_values() -> None:
     assert contracts.altered("m", Properties(b"\x20\x00\x00\x00\x00\x07\x01fV\x01nb\x07")) == ()
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("1.50"), bytearray(b"\x00\xff"), "", {}, [], None, True])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), Decimal("1.50"), bytearray(b"\x00\xff"), "", {}, [], None, True]
+)
 def test_odd_values_equal_themselves(value: object) -> None:
     """Also where the rest of the headers is other than it was."""
     assert altered(headers={**HEADERS, "odd": value, "more": 1}) == ()
     contracts = Contracts()
     contracts.learn("m", Properties(Basic.Properties(headers={"odd": value}).marshal()))
-    assert contracts.altered("m", Properties(Basic.Properties(headers={"odd": value, "x": 1}).marshal())) == ()
+    assert (
+        contracts.altered("m", Properties(Basic.Properties(headers={"odd": value, "x": 1}).marshal())) == ()
+    )
 
 
 def test_unknown_messages_have_no_contract() -> None:
