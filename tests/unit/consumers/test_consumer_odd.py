@@ -135,7 +135,8 @@ def test_a_command_that_goes_to_the_background_is_known(bench: Any) -> None:
     """What is left is named, in its own group or not, until the end."""
     program = (
         "import os, time\n"
-        "if os.fork():\n"
+        "if between := os.fork():\n"
+        "    os.waitpid(between, 0)\n"
         "    while not os.path.exists('up'): time.sleep(0.001)\n"
         "    os._exit(0)\n"
         "os.setsid()\n"

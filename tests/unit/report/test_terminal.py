@@ -194,7 +194,7 @@ def test_allowances_are_shown() -> None:
     )
 
     assert lines(run(judged)) == [
-        ("1 chaos test, 200 messages: all as promised", GREEN),
+        ("1 chaos test, 200 messages: 1 with allowed findings", GREEN),
         (
             "allowed in test_orders[baseline]: duplicated:by_redelivery, 2 messages (deduplicated later)",
             PLAIN,
