@@ -252,10 +252,11 @@ class ExecStream:
         """End its input, and the command with it; may be called again."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        with suppress(OSError):
-            self._raw.close()
-        with suppress(OSError):
-            self._socket.close()
+        # The answer before its socket: left to the garbage collector it would flush one that is closed.
+        for part in (getattr(self._raw, "_response", None), self._raw, self._socket):
+            if part is not None:
+                with suppress(OSError, ValueError):
+                    part.close()
 
     def _exactly(self, size: int) -> bytes:
         while len(self._rest) < size:
