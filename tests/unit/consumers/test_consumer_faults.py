@@ -317,15 +317,22 @@ def test_no_signal_meets_a_stranger(bench: Any) -> None:
     consumer = bench.shell("exit 0")
     own = consumer.replicas[0].process
     bench.until(lambda: own.cleared, lambda: f"members {own.members()}")
-    own.pid = os.getpid()  # as if the number had been given to another
+    number, own.pid = own.pid, os.getpid()  # as if the number had been given to another
     own.signal_group(signal.SIGTERM)
     assert not own.signal_main(signal.SIGTERM)
     own.cont()
+    own.pid = number
 
 
 def test_a_child_that_another_took_over_is_not_killed() -> None:
     """A number that is no child of the consumer any more is left alone."""
-    assert not proc.kill(os.getpid(), parent=1, timeout=1.0)
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exec sleep 100"], os.environ)
+    try:
+        assert not proc.kill(pid, parent=pid, timeout=1.0)
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_a_process_that_somebody_else_waited_for_has_no_exit_code() -> None:
