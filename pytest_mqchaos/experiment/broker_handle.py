@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.model.faults import Fault, broker_restart
+from pytest_mqchaos.model.faults import Fault, broker_crash, broker_restart
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
@@ -65,7 +65,7 @@ class BrokerHandle:
         """
         __tracebackhide__ = True
         self._refuse_frozen("crash")
-        self._inject(Fault(kind="broker_crash", family="broker"))
+        self._inject(broker_crash())
 
     def freeze(self) -> None:
         """Let the broker stand still (SIGSTOP) until `thaw`: connections stay open, and nothing answers.
@@ -74,6 +74,7 @@ class BrokerHandle:
         """
         __tracebackhide__ = True
         if self._frozen is None:
+            # a fault without a duration: until it is healed
             self._frozen = self._inject(Fault(kind="broker_freeze", family="broker"))
 
     def thaw(self) -> None:

@@ -21,6 +21,7 @@ from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts
+from pytest_mqchaos.experiment.striking.freezes import Freezes
 from pytest_mqchaos.experiment.striking.kills import Kills
 from pytest_mqchaos.experiment.striking.lost_ack import LostAck
 from pytest_mqchaos.experiment.striking.moment import Moment
@@ -63,6 +64,7 @@ class Strikes:
             "connection_reset": cuts.reset,
             "refuse": cuts.refuse,
             "consumer_crash": kills.crash,
+            "consumer_freeze": Freezes(course, targets, thread=thread),
             "consumer_terminate": kills.terminate,
             "broker_restart": outages.restart,
             "broker_crash": outages.crash,

@@ -73,11 +73,12 @@ class Course:
         armed.heal = heal
 
     async def heal_later(self, armed: Armed, duration: float) -> None:
-        """Heal a fault when its duration is over."""
+        """Heal this strike of a fault when its duration is over; a later strike of it is healed by its own."""
+        heal = armed.heal
         await asyncio.sleep(duration)  # the fault's own duration, not a wait for a fact
         try:
-            if armed.heal is not None:
-                await armed.heal()
+            if heal is not None:
+                await heal()
         except ChaosError as error:
             armed.error = error
             armed.healed.set()

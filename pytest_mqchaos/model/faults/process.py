@@ -8,7 +8,7 @@ from pytest_mqchaos.model.faults.fault import Fault
 from pytest_mqchaos.model.faults.making import make, number, usage
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["consumer_crash", "consumer_terminate"]
+__all__ = ["consumer_crash", "consumer_freeze", "consumer_terminate"]
 
 
 def consumer_crash(
@@ -30,6 +30,26 @@ def consumer_crash(
         usage("consumer_crash", f"process={process!r}: 'group', 'main' or 'child'")
     return make("consumer_crash", "process", positional, before=before, after=after, consumer=consumer,
                  options={"process": (process, "group")}, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+
+
+def consumer_freeze(
+    *positional: object,
+    duration: float = 2.0,
+    before: Trigger | None = None,
+    after: Trigger | None = None,
+    consumer: str | None = None,
+    name: str | None = None,
+    guarantee: object = None,
+    allow: object = (),
+) -> Fault:
+    """Let the consumer's process group stand still (SIGSTOP) for `duration` seconds; then it goes on (SIGCONT).
+
+    Its connections stay open, and the broker counts it alive until a heartbeat is missed. Under *before X* the X
+    goes on once the group stands. Other arguments as of `connection_drop`.
+    """
+    __tracebackhide__ = True
+    return make("consumer_freeze", "process", positional, before=before, after=after, consumer=consumer,
+                 duration=duration, default_duration=2.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def consumer_terminate(
