@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         consumer_freeze,
         consumer_terminate,
         lost_ack,
+        lost_confirm,
         malformed_payload,
         poison_message,
         refuse,
@@ -92,6 +93,7 @@ __all__ = [
     "effect",
     "exactly_once",
     "lost_ack",
+    "lost_confirm",
     "malformed_payload",
     "nack",
     "poison_message",
@@ -109,8 +111,8 @@ _HOMES = {
     "experiment.workload": "Publication",
     "model.account": "Account Delivery",
     "model.faults": "Fault Scenario baseline broker_crash broker_freeze broker_restart combine connection_drop "
-    "connection_reset consumer_crash consumer_freeze consumer_terminate lost_ack malformed_payload poison_message "
-    "refuse repeated_publish",
+    "connection_reset consumer_crash consumer_freeze consumer_terminate lost_ack lost_confirm malformed_payload "
+    "poison_message refuse repeated_publish",
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",

@@ -33,6 +33,9 @@ from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["Armed", "Injector", "Swallow"]
 
+_SEEDED = {"lost_ack": ("before", Trigger(kind="ack")), "lost_confirm": ("before", Trigger(kind="confirm"))}
+"""The moment of a fault that names none, where it is not after a delivery."""
+
 
 class Injector:
     """Counts events, arms faults, and matches one against the other.
@@ -92,14 +95,7 @@ class Injector:
         if by_hand and fault.trigger is None:
             return armed
         if armed.trigger is None:
-            armed.position, armed.trigger = (
-                ("before", Trigger(kind="ack"))
-                if fault.kind == "lost_ack"
-                else (
-                    "after",
-                    Trigger(kind="delivery"),
-                )
-            )
+            armed.position, armed.trigger = _SEEDED.get(fault.kind, ("after", Trigger(kind="delivery")))
         self._thread.soon(self._enlist, armed)
         return armed
 

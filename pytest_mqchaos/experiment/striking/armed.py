@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.faults import Fault
@@ -16,11 +16,12 @@ __all__ = ["Armed", "Swallow"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swallow:
-    """Whose next ack a lost ack takes: that of one connection, or of a consumer.
+    """Whose next ack or confirm is lost: that of one connection, or of a consumer.
 
-    Once the connection has ended without another ack, the next one of its link is meant: it has reconnected.
+    Once the connection has ended without another one, the next one of its link is meant: it has reconnected.
     """
 
+    kind: Literal["ack", "confirm"] = "ack"
     link: str | None = None
     connection: int | None = None
     """None while it is not known on which one of the link."""
@@ -44,11 +45,11 @@ class Armed:
     words: str = ""
     """Its moment when it came, with the message that it was."""
     message: str | None = None
-    """Which it strikes at: under `multiple` the one that brought the count to n; whose ack is lost."""
+    """Which it strikes at: under `multiple` the one that brought the count to n; whose ack or confirm is lost."""
     connection: int | None = None
     """On which its moment was seen, as far as that is known."""
     swallow: Swallow | None = None
-    """Set while a lost ack waits for the first ack after its moment."""
+    """Set while a lost ack or confirm waits for the first one after its moment."""
     done: threading.Event = field(default_factory=threading.Event)
     healed: threading.Event = field(default_factory=threading.Event)
     heal: Callable[[], Coroutine[Any, Any, None]] | None = None

@@ -18,7 +18,7 @@ from pytest_mqchaos.model.faults.payload import (
     repeated_publish,
 )
 from pytest_mqchaos.model.faults.process import consumer_crash, consumer_freeze, consumer_terminate
-from pytest_mqchaos.model.faults.protocol import lost_ack
+from pytest_mqchaos.model.faults.protocol import lost_ack, lost_confirm
 from pytest_mqchaos.model.faults.scenarios import baseline, combine
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "consumer_freeze",
     "consumer_terminate",
     "lost_ack",
+    "lost_confirm",
     "malformed_payload",
     "poison_message",
     "refuse",

@@ -22,6 +22,7 @@ from pytest_mqchaos.model.faults import (
     consumer_crash,
     consumer_terminate,
     lost_ack,
+    lost_confirm,
     malformed_payload,
     refuse,
 )
@@ -780,6 +781,38 @@ def test_a_lost_ack_waits_for_the_next_ack(bench: Bench) -> None:
     assert bench.acked(1)
     assert bench.struck == [(0, "worker", "before", "held")]
     assert not bench.acked(2)
+
+
+def confirmed(bench: Bench, number: int, *, connection: int = 9) -> bool:
+    """Let a confirm come by on the publisher's link."""
+    found = facts.Confirmed(
+        at=now(), link="publisher", connection=connection, channel=1, message=message(number)
+    )
+    bench.relay("publisher", connection)
+    return bench.saw(found)
+
+
+def test_a_lost_confirm_waits_for_its_own(bench: Bench) -> None:
+    """No ack is taken for it, and a lost ack takes no confirm."""
+    bench.arm(lost_confirm(before=confirm(2)))
+    bench.arm(lost_ack(before=ack(2)))
+    for number in (1, 2):
+        bench.delivered(number)
+    bench.acked(1)
+    assert not confirmed(bench, 1)
+    assert confirmed(bench, 2)
+    bench.acked(2)
+    assert bench.struck == [(0, "publisher", "before", "held"), (1, "worker", "before", "held")]
+
+
+def test_a_lost_confirm_without_a_moment_takes_a_seeded_one_of_the_first_half(bench: Bench) -> None:
+    """As a lost ack does."""
+    armed = bench.arm(lost_confirm())
+    bench.injector.choose_moments(20)
+    assert armed.position == "before"
+    assert armed.trigger is not None
+    assert armed.trigger.kind == "confirm"
+    assert armed.trigger.n in range(1, 11)
 
 
 def test_a_lost_ack_takes_one_of_the_connection_that_x_was_on(bench: Bench) -> None:

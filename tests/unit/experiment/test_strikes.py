@@ -34,6 +34,7 @@ from pytest_mqchaos.model.faults import (
     consumer_freeze,
     consumer_terminate,
     lost_ack,
+    lost_confirm,
     refuse,
 )
 from pytest_mqchaos.model.history import History, now
@@ -843,6 +844,34 @@ def test_whose_ack_is_lost(ground: Ground, consumer: str | None, link: str | Non
     """That of the connection X was on, unless X is the publisher's, which acknowledges nothing, or another is named."""
     armed = ground.strike(lost_ack(after=confirm(3), consumer=consumer), link=link, fact=facts.Confirmed)
     assert armed.swallow == swallow
+
+
+def test_a_lost_confirm(ground: Ground) -> None:
+    """The publisher's frame is swallowed, and its connection reset."""
+    ground.strike(lost_confirm(before=confirm(3)), link="publisher", fact=facts.Confirmed)
+    assert ground.log == ["X taken", "reset publisher (fault)"]
+    assert (ground.fired.target, ground.fired.actor, ground.fired.message) == ("publisher", "wire", ID)
+
+
+@pytest.mark.parametrize(
+    ("fault", "link", "fact", "connection"),
+    [
+        (lost_confirm(after=confirm(3)), "publisher", facts.Confirmed, 7),
+        (lost_confirm(before=publish(3)), "publisher", facts.Published, 7),
+        (lost_confirm(after=ack(3)), "worker", facts.Acked, None),
+        (lost_confirm(after=effect(3)), "worker", facts.Acked, None),
+        (lost_confirm(), None, None, None),
+    ],
+    ids=str,
+)
+def test_a_lost_confirm_at_another_moment(
+    ground: Ground, fault: Fault, link: str | None, fact: type | None, connection: int | None
+) -> None:
+    """The first confirm after it: on X's own connection where X is the publisher's, else on any."""
+    armed = ground.strike(fault, link=link, fact=fact)
+    assert armed.swallow == Swallow(kind="confirm", link="publisher", connection=connection)
+    assert ground.log == (["X passed"] if fault.position == "after" and fact else [])
+    assert not armed.fired
 
 
 def test_the_nth_of_a_frame_is_named(ground: Ground) -> None:
