@@ -52,6 +52,10 @@ class ByHand:
             raise UsageError(f"inject({fault}): inject it before publish(), whose messages it spoils")
         if fault.family == "process" and not self._run.consumers:
             raise UsageError(f"inject({fault}): there is no consumer yet; start one first")
+        if fault.times > 1 and fault.trigger is None:
+            raise UsageError(
+                f"inject({fault}): give its first moment, such as after=delivery(5); without one it is now"
+            )
         check_aim(self._run, fault)
 
     def wait(self, trigger: Trigger, timeout: float) -> None:

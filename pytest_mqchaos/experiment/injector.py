@@ -58,6 +58,7 @@ class Injector:
         self._counts = Counts()
         self._waiting = Waiting()
         self._runs = Runs(history, thread, self._waiting)
+        self._runs.repeats.enlist = self._enlist
         self._tripwires = Tripwires(self._waiting, self._counts, self._order)
         self._matching = Matching(self._waiting, self._counts, self._order)
         self._effects = Effects(
@@ -116,8 +117,15 @@ class Injector:
             if trigger.n is None and trigger.message is None:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
                 least = min(most, self.count(trigger, counted(armed.fault)) + 1)
-                armed.trigger = replace(trigger, n=self._rng.randint(least, most))
+                first, *armed.moments = self._seeded(armed.fault, least, most)
+                armed.trigger = replace(trigger, n=first)
         self._thread.soon(self._tripwires.adjust)
+
+    def _seeded(self, fault: Fault, least: int, most: int) -> list[int]:
+        """Choose the numbers of moments: one, or one for each strike where it is not said how far apart."""
+        if fault.times == 1 or fault.every is not None:
+            return [self._rng.randint(least, most)]
+        return sorted(self._rng.sample(range(least, most + 1), min(fault.times, most - least + 1)))
 
     @property
     def due(self) -> bool:
@@ -156,7 +164,12 @@ class Injector:
         async def leave() -> bool:
             withdrawn = self._waiting.withdraw(armed)
             if withdrawn:
-                text = f"{armed.fault}: disarmed at the end of its block, before it struck"
+                so_far = (
+                    f"after {armed.struck} of {armed.fault.times} strikes"
+                    if armed.fired
+                    else "before it struck"
+                )
+                text = f"{armed.fault}: disarmed at the end of its block, {so_far}"
                 self._history.append(facts.Noted(at=now(), text=text))
                 armed.done.set()
             return withdrawn is not None

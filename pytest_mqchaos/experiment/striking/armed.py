@@ -39,9 +39,18 @@ class Armed:
     position: str
     by_hand: bool
     fired: bool = False
+    """Whether it has struck, once at least."""
+    pending: bool = True
+    """Whether its next strike is still to come."""
+    struck: int = 0
+    """How often it has struck, or tried to."""
+    since: int = 0
+    """When it struck first, in nanoseconds."""
+    moments: list[int] = field(default_factory=list)
+    """The numbers of the moments to come, where each of them is seeded."""
     striking: bool = False
     withdrawn: bool = False
-    """Whether its block was left before it struck: it strikes no more."""
+    """Whether its block was left before it struck (again): it strikes no more."""
     words: str = ""
     """Its moment when it came, with the message that it was."""
     message: str | None = None
@@ -54,4 +63,11 @@ class Armed:
     healed: threading.Event = field(default_factory=threading.Event)
     heal: Callable[[], Coroutine[Any, Any, None]] | None = None
     """How to end it before its time; None if there is nothing to heal."""
+    over: Callable[[], object] | None = None
+    """Called when a strike is over and all is whole again."""
     error: ChaosError | None = None
+
+    @property
+    def first_position(self) -> str:
+        """`before` or `after`, as it was armed: a strike at an effect makes its own of it."""
+        return self.fault.position or ("before" if self.fault.family == "protocol" else "after")

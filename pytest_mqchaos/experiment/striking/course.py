@@ -59,6 +59,8 @@ class Course:
         if not armed.healed.is_set():
             self._history.append(facts.FaultHealed(at=now(), fault=armed.number))
             armed.healed.set()
+            if armed.over is not None and not armed.striking:
+                armed.over()
 
     def lasts(self, armed: Armed, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let a fault last until it is healed, by `end`."""

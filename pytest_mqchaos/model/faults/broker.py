@@ -13,6 +13,8 @@ def broker_crash(
     *positional: object,
     before: Trigger | None = None,
     after: Trigger | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -25,8 +27,8 @@ def broker_crash(
     arguments as of `connection_drop`.
     """
     __tracebackhide__ = True
-    return make("broker_crash", "broker", positional, before=before, after=after, name=name,
-                 guarantee=guarantee, allow=allow)  # fmt: skip
+    return make("broker_crash", "broker", positional, before=before, after=after,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def broker_freeze(
@@ -34,6 +36,8 @@ def broker_freeze(
     duration: float = 2.0,
     before: Trigger | None = None,
     after: Trigger | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -45,18 +49,21 @@ def broker_freeze(
     """
     __tracebackhide__ = True
     return make("broker_freeze", "broker", positional, before=before, after=after, duration=duration,
-                 default_duration=2.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 default_duration=2.0,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def broker_restart(
     *positional: object,
     before: Trigger | None = None,
     after: Trigger | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
 ) -> Fault:
     """Stop the broker cleanly and start it again; its address stays. Other arguments as of `connection_drop`."""
     __tracebackhide__ = True
-    return make("broker_restart", "broker", positional, before=before, after=after, name=name,
-                 guarantee=guarantee, allow=allow)  # fmt: skip
+    return make("broker_restart", "broker", positional, before=before, after=after,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Literal, NoReturn
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.faults.fault import Family, Fault
+from pytest_mqchaos.model.faults.repeats import repeats
 from pytest_mqchaos.model.faults.words import NAME_CHARACTERS
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
@@ -100,6 +101,8 @@ def make(
     duration: object = None,
     default_duration: float | None = None,
     options: Mapping[str, tuple[object, object]] | None = None,
+    times: object = 1,
+    every: object = None,
     name: object = None,
     guarantee: object = None,
     allow: object = (),
@@ -120,6 +123,8 @@ def make(
     for option, (value, default) in (options or {}).items():
         if value != default:
             shown.append((option, value))
+    how_often, apart = repeats(kind, trigger, times, every)
+    shown += [("times", how_often)] * (how_often > 1) + [("every", every)] * (every is not None)
     return Fault(
         kind=kind,
         family=family,
@@ -127,6 +132,8 @@ def make(
         trigger=trigger,
         consumer=consumer,
         duration=seconds,
+        times=how_often,
+        every=apart,
         options=tuple((option, value) for option, (value, _) in (options or {}).items()),
         shown=tuple(shown),
         name=checked_name(kind, name),

@@ -17,6 +17,8 @@ def consumer_crash(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -29,7 +31,8 @@ def consumer_crash(
     if process not in ("group", "main", "child"):
         usage("consumer_crash", f"process={process!r}: 'group', 'main' or 'child'")
     return make("consumer_crash", "process", positional, before=before, after=after, consumer=consumer,
-                 options={"process": (process, "group")}, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 options={"process": (process, "group")},
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def consumer_freeze(
@@ -38,6 +41,8 @@ def consumer_freeze(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -49,7 +54,8 @@ def consumer_freeze(
     """
     __tracebackhide__ = True
     return make("consumer_freeze", "process", positional, before=before, after=after, consumer=consumer,
-                 duration=duration, default_duration=2.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 duration=duration, default_duration=2.0,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def consumer_terminate(
@@ -58,6 +64,8 @@ def consumer_terminate(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -66,4 +74,5 @@ def consumer_terminate(
     __tracebackhide__ = True
     value = number("consumer_terminate", "grace", grace)
     return make("consumer_terminate", "process", positional, before=before, after=after, consumer=consumer,
-                 options={"grace": (value, 10.0)}, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 options={"grace": (value, 10.0)},
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip

@@ -14,6 +14,8 @@ def lost_ack(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -24,14 +26,16 @@ def lost_ack(
     arguments as of `connection_drop`.
     """
     __tracebackhide__ = True
-    return make("lost_ack", "protocol", positional, before=before, after=after, consumer=consumer, name=name,
-                 guarantee=guarantee, allow=allow)  # fmt: skip
+    return make("lost_ack", "protocol", positional, before=before, after=after, consumer=consumer,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def lost_confirm(
     *positional: object,
     before: Trigger | None = None,
     after: Trigger | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -43,5 +47,5 @@ def lost_confirm(
     arguments as of `connection_drop`.
     """
     __tracebackhide__ = True
-    return make("lost_confirm", "protocol", positional, before=before, after=after, name=name,
-                 guarantee=guarantee, allow=allow)  # fmt: skip
+    return make("lost_confirm", "protocol", positional, before=before, after=after,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip

@@ -65,6 +65,8 @@ def work(properties, body):
 def connect(url):
     """Return a connection and a channel with the prefetch of the environment."""
     parameters = pika.URLParameters(url)
+    if heartbeat := setting("HEARTBEAT", 0):
+        parameters.heartbeat = heartbeat
     connection = pika.BlockingConnection(parameters)
     channel = connection.channel()
     channel.basic_qos(prefetch_count=setting("PREFETCH", 10))

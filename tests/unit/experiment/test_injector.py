@@ -14,6 +14,7 @@ import pytest
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
+from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
@@ -1029,3 +1030,128 @@ def test_the_end_waits_for_a_strike_under_way(bench: Bench) -> None:
     threading.Timer(0.05, bench.slow.set).start()
     bench.injector.disarm(TIMEOUT)
     assert len(bench.struck) == 1
+
+
+# --- more than once ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "numbers"),
+    [
+        (connection_drop(after=delivery(5), every=10, times=3), [5, 15, 25]),
+        (connection_drop(after=delivery(5), times=3), [5, 6, 7]),
+        (connection_drop(after=delivery(5), times=1), [5]),
+        (consumer_crash(before=delivery(2), every=20, times=9), [2, 22]),
+    ],
+    ids=str,
+)
+def test_a_fault_strikes_so_often_and_so_far_apart(bench: Bench, fault: Fault, numbers: list[int]) -> None:
+    """At its first moment, and so many events after each that was named: no more often, and no closer."""
+    armed = bench.arm(fault)
+    assert [n for n in range(1, 31) if bench.delivered(n)] == numbers
+    assert {position for _, _, position, _ in bench.struck} == {fault.position}
+    assert (armed.fired, armed.struck) == (True, len(numbers))
+    assert armed.healed.is_set()
+
+
+def test_a_message_is_struck_at_each_of_its_next_events(bench: Bench) -> None:
+    """As a message that kills whoever gets it."""
+    bench.plan(1, 2, 3)
+    bench.arm(consumer_crash(after=delivery(message=2), times=2))
+    assert [bench.delivered(n) for n in (1, 2, 1, 2, 2)] == [False, True, False, True, False]
+
+
+def test_seeded_moments_are_as_many(bench: Bench) -> None:
+    """All in the first half, none twice; with `every` only the first is seeded."""
+    scattered = bench.arm(connection_drop(times=4))
+    even = bench.arm(connection_drop(times=3, every=5))
+    few = bench.arm(connection_drop(times=50))
+    bench.injector.choose_moments(40)
+    assert scattered.trigger is not None
+    assert even.trigger is not None
+    assert few.trigger is not None
+    chosen = [scattered.trigger.n, *scattered.moments]
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == 4
+    assert set(chosen) <= set(range(1, 21))
+    assert even.moments == []
+    assert [few.trigger.n, *few.moments] == list(range(1, 21))
+    struck = [n for n in range(1, 41) if bench.delivered(n)]
+    assert set(struck) >= {*chosen, even.trigger.n - 10}
+
+
+def test_a_moment_that_comes_while_the_strike_before_is_in_force(bench: Bench) -> None:
+    """It is not skipped: it strikes at the next event after that, and the one behind it is where it was."""
+    lasting: list[Armed] = []
+
+    def last(armed: Armed, held: object) -> None:
+        async def heal() -> None: ...
+
+        armed.heal = heal
+        lasting.append(armed)
+
+    bench.during = last
+    armed = bench.arm(refuse(after=delivery(2), every=2, times=3))
+    course = Course(bench.history, bench.thread)
+    assert [n for n in range(1, 6) if bench.delivered(n)] == [2]
+
+    def heal() -> None:
+        course.healed(armed)
+
+    bench.thread.soon(heal)
+    bench.sync()
+    assert bench.delivered(6)  # in place of 4
+    bench.thread.soon(heal)
+    bench.sync()
+    assert bench.delivered(7)  # in place of 6
+    assert len(lasting) == 3
+
+
+def test_a_fault_by_time_strikes_again_in_time(bench: Bench) -> None:
+    """The distance is one of seconds, from when it struck first."""
+    armed = bench.arm(connection_drop(after=seconds(0.01), every=0.05, times=3), by_hand=True)
+    bench.await_struck(3)
+    fired = armed.struck
+    assert fired == 3
+    assert now() - armed.since >= 0.1e9
+
+
+def test_a_lost_ack_waits_for_an_ack_each_time(bench: Bench) -> None:
+    """Behind each of its moments the first ack is taken."""
+    bench.arm(lost_ack(after=delivery(1), every=2, times=2))
+    for number in range(1, 6):
+        bench.delivered(number)
+        bench.acked(number)
+    assert len(bench.struck) == 2
+    assert [position for _, _, position, _ in bench.struck] == ["after", "after"]
+
+
+def test_a_block_that_is_left_between_two_strikes(bench: Bench) -> None:
+    """What is to come of it strikes no more, and the history says how far it was."""
+    armed = bench.arm(connection_drop(after=delivery(1), times=3), by_hand=True)
+    bench.delivered(1)
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        assert handle.fired
+    assert not bench.delivered(2)
+    (noted,) = [event.text for event in bench.history if isinstance(event, facts.Noted)]
+    assert noted.endswith("disarmed at the end of its block, after 1 of 3 strikes")
+
+
+def test_a_strike_that_failed_is_the_last(bench: Bench) -> None:
+    """Its error is the run's."""
+
+    def fail(armed: Armed, held: object) -> None:
+        raise ChaosError("no")
+
+    bench.during = fail
+    armed = bench.arm(connection_drop(after=delivery(1), times=3))
+    assert [bench.delivered(n) for n in (1, 2, 3)] == [True, False, False]
+    assert str(armed.error) == "no"
+
+
+def test_nothing_strikes_again_when_all_is_over(bench: Bench) -> None:
+    """Not while consumers end."""
+    bench.arm(connection_drop(after=delivery(1), times=3))
+    bench.delivered(1)
+    bench.injector.disarm(TIMEOUT)
+    assert not bench.delivered(2)
