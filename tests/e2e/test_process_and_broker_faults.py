@@ -16,10 +16,13 @@ from pytest_mqchaos import (
     combine,
     confirm,
     connection_drop,
+    connection_reset,
     consumer_crash,
     consumer_freeze,
+    consumer_terminate,
     delivery,
     effect,
+    lost_ack,
     lost_confirm,
     publish,
     refuse,
@@ -329,3 +332,61 @@ def test_the_next_test(scene, mqchaos):
     scene.forked(correct.ack_after_work, env=QUICK)
     scene.publish(count=3)
     assert mqchaos.settle().verdict == "pass"
+
+
+# --- more than once ---
+
+
+@both
+@pytest.mark.chaos(
+    connection_drop(after=delivery(5), every=10, times=3),
+    connection_reset(before=ack(2), every=3, times=4),
+    consumer_crash(after=ack(2), every=4, times=3),
+    consumer_freeze(after=delivery(2), every=5, times=3, duration=0.2),
+    consumer_terminate(after=delivery(3), every=6, times=2),
+    refuse(after=delivery(3), every=4, times=2, duration=0.2),
+    broker_restart(after=ack(3), every=6, times=2),
+    broker_freeze(after=seconds(0.1), every=0.4, times=2, duration=0.2),
+    lost_ack(before=ack(2), every=4, times=3),
+    connection_drop(times=3),
+)
+def test_faults_that_strike_more_than_once(scene, mqchaos, queue_type):
+    """As often as was said, at the moments that were said, and a correct consumer stays correct."""
+    scene.queue(queue_type)
+    scene.forked(correct.ack_after_work, env={"WORK": 0.02, "PREFETCH": 1})
+    scene.publish(count=COUNT, rate=100)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    (fault,) = mqchaos.faults
+    (record,) = account.faults
+    fired = [event for event in mqchaos.history if isinstance(event, facts.FaultFired)]
+    assert record.strikes == len(fired) == fault.times
+    if fault.trigger is not None and fault.trigger.kind != "seconds":
+        wanted = [int(fault.trigger.n + nth * fault.every) for nth in range(fault.times)]
+        assert [event.trigger.partition(" ")[0] for event in fired] == [
+            f"{fault.trigger.kind}({number})" for number in wanted
+        ]
+    assert not [note for note in account.notes if "struck" in note]
+
+
+@pytest.mark.chaos(connection_drop(after=delivery(15), every=10, times=3))
+def test_a_fault_that_strikes_less_often(scene, mqchaos):
+    """It tested something, and the account says how far it got."""
+    scene.queue("classic")
+    scene.forked(correct.ack_after_work, env={"WORK": 0.02, "PREFETCH": 1})
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert f"{mqchaos.faults[0]}: struck 1 of 3 times" in account.notes
+
+
+@pytest.mark.chaos(lost_ack(before=ack(5), every=5, times=2), guarantee="exactly-once", allow="*")
+def test_each_lost_ack_doubles_its_own(scene, mqchaos):
+    """At prefetch 1 it is exactly these messages that are worked on twice."""
+    scene.queue("classic")
+    scene.consumer("wrong", "not_idempotent", env={"PREFETCH": 1})
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+    twice = sorted(number for number, times in scene.done().items() if times > 1)
+    # the fifth comes again as the sixth delivery: the tenth ack is that of the ninth message
+    assert numbers(account.duplicated) == twice == [5, 9], text(account)

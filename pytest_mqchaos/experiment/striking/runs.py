@@ -98,6 +98,8 @@ class Runs:
             armed.striking = False
             if at_moment and armed.swallow is not None and not self._waiting.over:
                 self._waiting.add(armed)  # for the frame that it takes
+                if armed.fired:  # at an earlier moment: that is over, and nothing is in force
+                    armed.healed.set()
             else:
                 armed.pending = False
                 armed.struck += 1

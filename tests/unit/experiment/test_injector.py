@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.disturbance import disturbed
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.experiment.striking.course import Course
@@ -1124,6 +1125,17 @@ def test_a_lost_ack_waits_for_an_ack_each_time(bench: Bench) -> None:
         bench.acked(number)
     assert len(bench.struck) == 2
     assert [position for _, _, position, _ in bench.struck] == ["after", "after"]
+
+
+def test_a_lost_ack_that_waits_again_disturbs_nobody(bench: Bench) -> None:
+    """What it took before is over: a run does not wait for an ack that may never come."""
+    armed = bench.arm(lost_ack(after=delivery(1), every=1, times=2))
+    bench.delivered(1)
+    bench.acked(1)
+    assert len(bench.struck) == 1
+    bench.delivered(2)
+    assert armed.swallow is not None
+    assert disturbed(bench.injector) == ""
 
 
 def test_a_block_that_is_left_between_two_strikes(bench: Bench) -> None:
