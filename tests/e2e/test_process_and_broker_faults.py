@@ -354,7 +354,7 @@ def test_faults_that_strike_more_than_once(scene, mqchaos, queue_type):
     """As often as was said, at the moments that were said, and a correct consumer stays correct."""
     scene.queue(queue_type)
     scene.forked(correct.ack_after_work, env={"WORK": 0.02, "PREFETCH": 1})
-    scene.publish(count=COUNT, rate=100)
+    scene.publish(count=30, rate=150)
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
     (fault,) = mqchaos.faults

@@ -217,8 +217,29 @@ def drains(url):
     kit.again_and_again(session, url)
 
 
+def commits_each(url):
+    """Work, then ack, each in a transaction of its own. Promises at-least-once."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+        channel.tx_commit()
+
+    _in_transactions(url, handle)
+
+
+def _in_transactions(url, handle):
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.tx_select()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
 def transactional(url):
-    """Work, then ack, each in a transaction of its own; every fifth order is rolled back at first."""
+    """As above, and every fifth order is rolled back and given back at first."""
     rolled = set()
 
     def handle(channel, method, properties, body):
@@ -233,13 +254,7 @@ def transactional(url):
             channel.basic_ack(method.delivery_tag)
         channel.tx_commit()
 
-    def session(url):
-        _, channel = kit.connect(url)
-        channel.tx_select()
-        channel.basic_consume("orders", handle)
-        channel.start_consuming()
-
-    kit.again_and_again(session, url)
+    _in_transactions(url, handle)
 
 
 def dedup_in_common(url):
