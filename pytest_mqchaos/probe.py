@@ -1,6 +1,7 @@
 """The effect probe: one line from the consumer that says "my work for this message is done".
 
 Light enough for production code: it imports `os` and `threading` only, and without a chaos test it does nothing.
+In one it blocks only while a fault waits for the moment before an effect.
 
 ```python
 from pytest_mqchaos import probe
@@ -13,6 +14,9 @@ def handle(order):
 The line goes to the file named by `MQCHAOS_EFFECTS`. The first line from each process that uses the probe is
 `#probe`, by which the test knows that missing effects are missing work.
 """
+
+# light: pathlib would cost more than the probe
+# ruff: noqa: PTH110, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -33,8 +37,10 @@ def effect(id: str | int | bytes) -> None:
     """Tell the running chaos test that the work for a message is done; without one do nothing.
 
     One write of one line, complete when it returns: a process that is killed the moment after has told it.
-    Safe in threads and in forked processes; the file is opened anew each time, so that an application that
-    closes or replaces descriptors cannot lead the line astray.
+    While a fault of the test waits for this very moment (`before=effect(n)`), it asks the test first, and returns
+    when that fault has struck; at all other times nothing is waited for. Safe in threads and in forked processes;
+    the file is opened anew each time, so that an application that closes or replaces descriptors cannot lead the
+    line astray.
 
     Args:
         id: the message's id (header `x-mqchaos-id`), or the application's own key of it.
@@ -48,6 +54,7 @@ def effect(id: str | int | bytes) -> None:
     if not path:
         return
     line = _line(id)
+    _ask(path, line)
     if path not in _announced:
         with _announcing:
             first = path not in _announced
@@ -66,6 +73,24 @@ def _line(value: object) -> bytes:
     if b"\n" in raw or b"\r" in raw:
         raise ValueError(f"probe.effect({value!r}): an id or key has no line break")
     return raw + b"\n"
+
+
+def _ask(path: str, line: bytes) -> None:
+    """Ask the test before an effect, if one of its faults waits for that; whatever goes wrong, the work goes on."""
+    gate = os.path.join(os.path.dirname(path), "gate")
+    if not os.path.exists(gate):
+        return
+    import socket  # by those that ask only
+
+    try:
+        with open(gate, encoding="ascii") as opened:
+            port, token = opened.read().split()
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=5.0) as test:
+            test.settimeout(None)  # a strike takes its time; its end, and the test's, ends the connection
+            test.sendall(b"%s\n%s\n%s" % (token.encode(), os.fsencode(os.path.basename(path)), line))
+            test.recv(1)
+    except (OSError, ValueError):
+        return  # it was shut meanwhile: nothing waits any more
 
 
 def _append(path: str, line: bytes) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
+from pytest_mqchaos.experiment.striking.asking import Asking
 from pytest_mqchaos.experiment.striking.counts import Counts, counted
 from pytest_mqchaos.experiment.striking.effects import Effects
 from pytest_mqchaos.experiment.striking.matching import Matching
@@ -64,13 +65,14 @@ class Injector:
         self._effects = Effects(
             thread, self._waiting, self._counts, self._matching, self._runs, read=poll_effects
         )
+        self.asking = Asking(self._waiting, self._counts, self._order, self._runs, read=poll_effects)
         self._striker: Striker = Nobody()
         self._first_publish: int | None = None
 
     def bind(self, striker: Striker) -> None:
         """Say who strikes; before that nothing is struck."""
         self._striker = self._runs.striker = self._tripwires.striker = striker
-        self._matching.striker = self._effects.striker = striker
+        self._matching.striker = self._effects.striker = self.asking.striker = striker
 
     # --- arming (any thread) ---
 
@@ -187,6 +189,7 @@ class Injector:
         async def end() -> None:
             self._waiting.end()
             self._tripwires.adjust()
+            self.asking.end()
             for armed, _, _ in self._effects.take_due():
                 armed.striking = False
 
@@ -230,6 +233,7 @@ class Injector:
             self._at_time(armed, started)
         if trigger is not None and trigger.kind == "effect":
             self._effects.poll()
+            self.asking.enlist()
 
     def _at_time(self, armed: Armed, started: int) -> None:
         assert armed.trigger is not None
@@ -247,6 +251,7 @@ class Injector:
     def saw_effect(self, event: facts.Effected) -> None:
         """Count an effect, and stop who is to be struck at it; called from whichever thread has read it."""
         self._effects.saw(event)
+        self.asking.saw(event)
         if self._tripwires.set:
             self._thread.soon(self._tripwires.adjust)
 

@@ -71,3 +71,9 @@ class Armed:
     def first_position(self) -> str:
         """`before` or `after`, as it was armed: a strike at an effect makes its own of it."""
         return self.fault.position or ("before" if self.fault.family == "protocol" else "after")
+
+    @property
+    def before_effect(self) -> bool:
+        """Whether it strikes before an effect: the probe asks for that."""
+        trigger = self.fault.trigger
+        return trigger is not None and trigger.kind == "effect" and self.fault.position == "before"

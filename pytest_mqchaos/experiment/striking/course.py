@@ -49,7 +49,7 @@ class Course:
                 changed=changed and bool(targets),
                 actor=actor,
                 trigger=moment.words,
-                message=None if held is None else armed.message,
+                message=armed.message if held is not None or armed.before_effect else None,
                 delay=0.0 if held is None else (now() - held.at) / 1e9,
             )
         )

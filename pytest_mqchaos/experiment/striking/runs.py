@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.schedule import Schedule
@@ -48,7 +49,7 @@ class Runs:
 
         return run
 
-    def at_effect(self, armed: Armed, words: str, link: str | None) -> None:
+    def at_effect(self, armed: Armed, words: str, link: str | None) -> asyncio.Task[Any]:
         """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
         go_on = self.striker.stand_still(armed, link)
         relays = list(self.striker.relays_of(link))
@@ -63,7 +64,7 @@ class Runs:
                     relay.release()
                 go_on()
 
-        self._thread.spawn(run())
+        return self._thread.spawn(run())
 
     def delayed(self, armed: Armed, link: str | None, words: str) -> bool:
         """Let a fault strike later, if its trigger says so; return whether it does."""

@@ -72,11 +72,6 @@ def _moment(
         usage(kind, f"{position}={value!r}: a trigger such as delivery(3), ack(5) or seconds(0.5)")
     if position == "before" and value.kind == "seconds":
         usage(kind, f"before={value}: nothing can be held before a time; write after={value}")
-    if position == "before" and value.kind == "effect":
-        usage(
-            kind,
-            f"before={value}: an effect is seen once it is there; write after={value} or before=ack(...)",
-        )
     return position, value
 
 
