@@ -23,6 +23,10 @@ from __future__ import annotations
 import os
 import threading
 
+TYPE_CHECKING = False  # as in the package: `typing` costs more than the probe
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["effect"]
 
 _announced: set[str] = set()
@@ -54,14 +58,18 @@ def effect(id: str | int | bytes) -> None:
     if not path:
         return
     line = _line(id)
-    _ask(path, line)
-    if path not in _announced:
-        with _announcing:
-            first = path not in _announced
-            _append(path, b"#probe\n" + line if first else line)
-            _announced.add(path)
-    else:
-        _append(path, line)
+    asking = _ask(path, line)
+    try:
+        if path not in _announced:
+            with _announcing:
+                first = path not in _announced
+                _append(path, b"#probe\n" + line if first else line)
+                _announced.add(path)
+        else:
+            _append(path, line)
+    finally:
+        if asking is not None:
+            asking.close()  # by which the test knows that it is written
 
 
 def _line(value: object) -> bytes:
@@ -75,22 +83,33 @@ def _line(value: object) -> bytes:
     return raw + b"\n"
 
 
-def _ask(path: str, line: bytes) -> None:
-    """Ask the test before an effect, if one of its faults waits for that; whatever goes wrong, the work goes on."""
+def _ask(path: str, line: bytes) -> Any:
+    """Ask the test before an effect, if one of its faults waits for that; whatever goes wrong, the work goes on.
+
+    Returns:
+        The connection, to be closed when the effect is written; None if nobody was to be asked.
+    """
     gate = os.path.join(os.path.dirname(path), "gate")
     if not os.path.exists(gate):
-        return
+        return None
     import socket  # by those that ask only
 
     try:
         with open(gate, encoding="ascii") as opened:
             port, token = opened.read().split()
-        with socket.create_connection(("127.0.0.1", int(port)), timeout=5.0) as test:
-            test.settimeout(None)  # a strike takes its time; its end, and the test's, ends the connection
-            test.sendall(b"%s\n%s\n%s" % (token.encode(), os.fsencode(os.path.basename(path)), line))
-            test.recv(1)
+        test = socket.create_connection(("127.0.0.1", int(port)), timeout=5.0)
     except (OSError, ValueError):
-        return  # it was shut meanwhile: nothing waits any more
+        return None  # it was shut meanwhile: nothing waits any more
+    try:
+        test.settimeout(None)  # a strike takes its time; its end, and the test's, ends the connection
+        test.sendall(b"%s\n%s\n%s" % (token.encode(), os.fsencode(os.path.basename(path)), line))
+        test.recv(1)
+    except OSError:
+        pass
+    except BaseException:
+        test.close()
+        raise
+    return test
 
 
 def _append(path: str, line: bytes) -> None:

@@ -4,8 +4,10 @@
  probe.effect(id) ── is there a file `gate` beside $MQCHAOS_EFFECTS? ── no ──► write
                         │ yes: its port and token
                         └──► token, effects file, id ──► Gate ──► asked() ... ──► one byte back ──► write
+                                                           └──► ended() ◄── the connection's end ◄────┘
 ```
-Whoever asks is let go when `asked` returns, and when the gate's connection ends for any other reason.
+Whoever asks is let go when `asked` returns, and when the gate's connection ends for any other reason. It keeps its
+connection until it has written: when that ends, the effect is there, or will never be.
 """
 
 from __future__ import annotations
@@ -29,11 +31,18 @@ class Gate:
     Args:
         directory: where the effects files are.
         asked: called with the name of the effects file and what is to be written to it.
+        ended: called with the same when it has been written, or its process has ended.
     """
 
-    def __init__(self, directory: Path, asked: Callable[[str, str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        asked: Callable[[str, str], Awaitable[None]],
+        ended: Callable[[str, str], None],
+    ) -> None:
         self._file = directory / "gate"
         self._asked = asked
+        self._ended = ended
         self._token = secrets.token_hex(8)
         self._server: asyncio.Task[asyncio.Server] | None = None
         self._port = 0
@@ -62,18 +71,29 @@ class Gate:
         """Shut it for good, and let go of its port."""
         self.shut()
         if self._server is not None:
-            self._server.add_done_callback(lambda task: task.cancelled() or task.result().close())
+            self._server.add_done_callback(_end)
             self._server = None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             token, name, entry = [(await reader.readline())[:-1] for _ in range(3)]
-            if token.decode("ascii", "replace") == self._token:
-                await self._asked(os.fsdecode(name), entry.decode("utf-8", "backslashreplace"))
-            writer.write(b"\n")
-            with suppress(OSError):
-                await writer.drain()
+            if token.decode("ascii", "replace") != self._token:
+                return
+            about = os.fsdecode(name), entry.decode("utf-8", "backslashreplace")
+            try:
+                await self._asked(*about)
+                writer.write(b"\n")
+                with suppress(OSError):
+                    await writer.drain()
+                    await reader.read(1)
+            finally:
+                self._ended(*about)
         except (OSError, ValueError):
             return  # it ended meanwhile, or said more than a line
         finally:
             writer.close()
+
+
+def _end(starting: asyncio.Task[asyncio.Server]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().close()

@@ -7,6 +7,7 @@ the run ends with an error that says so.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,8 @@ class Asking:
         self._probed: Callable[[str | None], bool] = lambda _link: True
         self._turn = asyncio.Lock()
         self._about: Counter[str] = Counter()
-        """How often each message's effect was asked about."""
+        """How many effects of each message were asked about and are not seen yet."""
+        self._lock = threading.Lock()
 
     def bind(
         self,
@@ -59,7 +61,7 @@ class Asking:
         probed: Callable[[str | None], bool],
     ) -> None:
         """Say where the effects files are, who asks about what there, and whether a consumer has the probe."""
-        self._gate = Gate(directory, self._asked)
+        self._gate = Gate(directory, self._asked, self._ended)
         self._who, self._probed = who, probed
 
     def enlist(self) -> None:
@@ -84,11 +86,28 @@ class Asking:
         if link is None or message is None:
             return
         async with self._turn:  # whoever asks while a fault strikes waits for it: nothing comes later than X
-            self._about[message] += 1
+            with self._lock:
+                self._about[message] += 1
             self._counts.tick("asked", base_name(link), None)
             for armed in self._waiting.reached(lambda one: self._reached(one, link, message)):
                 await self._strike(armed, link, message)
             self._shut_if_done()
+
+    def _ended(self, name: str, entry: str) -> None:
+        """Count an effect no more that was asked about and never came: its process was killed before it."""
+        link, message = self._who(name, entry)
+        if link is None or message is None:
+            return
+        self._read()
+        if self._seen(message):
+            self._counts.tick("asked", base_name(link), None, by=-1)
+
+    def _seen(self, message: str) -> bool:
+        """Take one of a message's effects that are awaited off the list; return whether there was one."""
+        with self._lock:
+            awaited = self._about[message] > 0
+            self._about[message] -= awaited
+            return awaited
 
     def _reached(self, armed: Armed, link: str, message: str) -> bool:
         trigger = armed.trigger
@@ -118,8 +137,7 @@ class Asking:
         message = event.message
         if message is None:
             return
-        if self._about[message]:
-            self._about[message] -= 1
+        if self._seen(message):
             return
         for armed in self._waiting:
             mine = event.consumer is None or scoped(armed.fault, event.consumer)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -1167,3 +1168,114 @@ def test_nothing_strikes_again_when_all_is_over(bench: Bench) -> None:
     bench.delivered(1)
     bench.injector.disarm(TIMEOUT)
     assert not bench.delivered(2)
+
+
+# --- before an effect ---
+
+
+class Asked:
+    """Asks the injector of a bench as a probe does."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench = bench
+        self.folder = folder
+        self.probed = True
+
+        def bind() -> None:
+            bench.injector.asking.bind(
+                folder, lambda name, entry: (name.partition(".")[0], entry), lambda link: self.probed
+            )
+
+        bench.thread.soon(bind)
+        bench.sync()
+
+    def ask(self, number: int, *, link: str = "worker", written: bool = True) -> bool:
+        """Ask about an effect, and write it unless it was killed; return whether something struck."""
+        before = len(self.bench.struck)
+        asking = self.bench.injector.asking
+        about = f"{link}.effects", message(number)
+        self.bench.thread.call(asking._asked(*about), timeout=TIMEOUT, what="an answer")
+        if written:
+            self.bench.injector.saw_effect(self.bench.effect(number, consumer=link))
+        self.bench.thread.soon(asking._ended, *about)
+        self.bench.sync()
+        return len(self.bench.struck) > before
+
+    @property
+    def is_open(self) -> bool:
+        """Whether probes would ask."""
+        return (self.folder / "gate").exists()
+
+
+@pytest.fixture
+def asked(bench: Bench, tmp_path: Path) -> Iterator[Asked]:
+    """A probe, in whose place the test asks."""
+    yield Asked(bench, tmp_path)
+    bench.injector.disarm(TIMEOUT)
+
+
+def test_a_strike_before_an_effect(bench: Bench, asked: Asked) -> None:
+    """Its process is stopped first; nobody asks before a fault waits for that, nor afterwards."""
+    assert not asked.is_open
+    armed = bench.arm(consumer_crash(before=effect(3)))
+    assert asked.is_open
+    assert [asked.ask(n, written=n != 3) for n in (1, 2, 3)] == [False, False, True]
+    assert not asked.is_open
+    assert bench.stopped == [(0, "worker")]
+    assert bench.struck == [(0, "worker", "before", "free")]
+    assert (armed.message, armed.words) == (message(3), f"effect(3) ({message(3)})")
+
+
+def test_an_effect_that_never_came_does_not_count(bench: Bench, asked: Asked) -> None:
+    """Its process was killed before it: the next one to come has its number."""
+    bench.arm(consumer_crash(before=effect(2), times=2, every=2))
+    assert [asked.ask(n, written=w) for n, w in ((1, True), (2, False), (2, True), (3, True), (4, False))] == [
+        False, True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_effects_before_another_consumer_named(bench: Bench, asked: Asked) -> None:
+    """Only those of the consumer that the fault names are counted, over all its replicas."""
+    bench.arm(consumer_crash(before=effect(2), consumer="worker#2"))
+    assert not asked.ask(1, link="audit")
+    assert not asked.ask(2, link="audit")
+    assert not asked.ask(3, link="worker#2")
+    assert asked.ask(4)
+
+
+def test_a_message_before_its_effect(bench: Bench, asked: Asked) -> None:
+    """By its place in the order of publishing."""
+    bench.plan(5, 6, 7)
+    bench.arm(connection_drop(before=effect(message=2)))
+    assert [asked.ask(n) for n in (5, 7, 6)] == [False, False, True]
+
+
+def test_what_was_there_before_anybody_asked_counts(bench: Bench, asked: Asked) -> None:
+    """A fault by hand in the middle of work."""
+    bench.plan(1, 2, 3, 4)
+    for number in (1, 2):
+        bench.injector.saw_effect(bench.effect(number, consumer="worker"))
+    bench.arm(connection_drop(before=effect(4)), by_hand=True)
+    assert [asked.ask(n) for n in (3, 4)] == [False, True]
+
+
+def test_an_effect_without_asking_is_an_error(bench: Bench, asked: Asked) -> None:
+    """Of a consumer without the probe; one that has it may have looked before the gate was opened."""
+    armed = bench.arm(connection_drop(before=effect(4), consumer="worker"))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    assert armed.error is None
+    asked.probed = False
+    bench.injector.saw_effect(bench.effect(2, consumer="audit"))
+    assert armed.error is None
+    bench.injector.saw_effect(bench.effect(3, consumer="worker"))
+    assert str(armed.error) == (
+        "connection_drop(before=effect(4), consumer='worker'): an effect of worker came without asking: only "
+        "probe.effect(id) in a Python consumer can be held before it; use after=effect(n), or before=ack(n)"
+    )
+
+
+def test_the_end_shuts_the_gate(bench: Bench, asked: Asked) -> None:
+    """Consumers that end are not kept waiting."""
+    bench.arm(connection_drop(before=effect(4)))
+    bench.injector.disarm(TIMEOUT)
+    assert not asked.is_open
