@@ -39,7 +39,7 @@ class BrokerHandle:
     @property
     def frozen(self) -> bool:
         """Whether it was frozen by hand, and goes on only when it is thawed."""
-        return self._frozen is not None
+        return self._frozen is not None and not self._frozen.healed  # a restart or crash lets it go on first
 
     def restart(self) -> None:
         """Stop the broker cleanly and start it again; returns when clients are served again.
@@ -73,7 +73,7 @@ class BrokerHandle:
         `mqchaos.settle()` and the test's end thaw it, too. One that is frozen stays so.
         """
         __tracebackhide__ = True
-        if self._frozen is None:
+        if not self.frozen:
             # a fault without a duration: until it is healed
             self._frozen = self._inject(Fault(kind="broker_freeze", family="broker"))
 
@@ -90,7 +90,7 @@ class BrokerHandle:
 
     def _refuse_frozen(self, verb: str) -> None:
         __tracebackhide__ = True
-        if self._frozen is not None:
+        if self.frozen:
             raise UsageError(f"{verb}(): the broker is frozen; call mqchaos.broker.thaw() first")
 
     def __repr__(self) -> str:

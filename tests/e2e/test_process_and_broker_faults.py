@@ -276,6 +276,8 @@ def test_a_freeze_that_finds_nobody(scene, mqchaos):
     ),
     combine(consumer_freeze(after=delivery(4), duration=0.5), connection_drop(after=seconds(0.2))),
     combine(consumer_freeze(after=delivery(4), duration=0.5), broker_restart(after=seconds(0.2))),
+    combine(consumer_freeze(after=delivery(4), duration=0.5), consumer_terminate(after=seconds(0.3))),
+    combine(consumer_freeze(after=delivery(4)), consumer_crash(before=ack(6))),
     combine(broker_freeze(after=delivery(4), duration=3), broker_restart(after=seconds(0.3))),
     combine(broker_freeze(after=delivery(4), duration=3), broker_crash(after=seconds(0.3))),
     combine(broker_freeze(after=delivery(4), duration=0.3), broker_freeze(after=seconds(0.2), duration=0.5)),
