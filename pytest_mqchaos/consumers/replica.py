@@ -112,6 +112,11 @@ class Replica:
         return self.alive and self.process is not None and self.process.frozen
 
     @property
+    def held(self) -> bool:
+        """Whether it was frozen, by the test or a fault, and not for a strike's own pause only."""
+        return self.frozen and self.process is self._frozen
+
+    @property
     def pid(self) -> int | None:
         """The pid of its first process, None while there is none."""
         return self.process.pid if self.process is not None and self.process.alive else None
@@ -232,7 +237,7 @@ class Replica:
     def freeze(self, timeout: float = 5.0) -> bool:
         """Stop its group, for the history too; return whether there was one to stop."""
         own = self.process
-        if own is None or not own.alive or (own.frozen and own is self._frozen):
+        if own is None or not own.alive or self.held:
             return False
         self.stop_and_wait(timeout)
         self._frozen = own

@@ -133,6 +133,7 @@ class FakeReplica:
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
         self.alive = True
+        self.held = False
         self.process = FakeProcess(log, name)
         self.ending: Callable[[float], None] = lambda grace: None
 
@@ -140,9 +141,11 @@ class FakeReplica:
         self.log.append(f"stopped {self.name}")
 
     def freeze(self) -> None:
+        self.held = True
         self.log.append(f"freeze {self.name}")
 
     def thaw(self) -> None:
+        self.held = False
         self.log.append(f"thaw {self.name}")
 
     def cont(self) -> None:
@@ -779,6 +782,15 @@ def test_overlapping_freezes_of_a_consumer(ground: Ground) -> None:
     assert "thaw worker" not in ground.log
     ground.handle(second).heal()
     assert ground.log[-1] == "thaw worker"
+
+
+def test_a_consumer_that_the_test_has_frozen(ground: Ground) -> None:
+    """It stands already, and the end of the fault does not let it go on."""
+    ground.all[0].held = True
+    armed = ground.strike(consumer_freeze(duration=0.01), fact=None)
+    assert not ground.fired.changed
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.all[0].held
 
 
 def test_a_consumer_that_ended_while_it_stood_still(ground: Ground) -> None:
