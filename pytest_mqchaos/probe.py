@@ -1,6 +1,7 @@
 """The effect probe: one line from the consumer that says "my work for this message is done".
 
 Light enough for production code: it imports `os` and `threading` only, and without a chaos test it does nothing.
+In one it blocks only while a fault waits for the moment before an effect.
 
 ```python
 from pytest_mqchaos import probe
@@ -14,10 +15,17 @@ The line goes to the file named by `MQCHAOS_EFFECTS`. The first line from each p
 `#probe`, by which the test knows that missing effects are missing work.
 """
 
+# light: pathlib would cost more than the probe
+# ruff: noqa: PTH110, PTH118, PTH119, PTH120, PTH123
+
 from __future__ import annotations
 
 import os
 import threading
+
+TYPE_CHECKING = False  # as in the package: `typing` costs more than the probe
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["effect"]
 
@@ -33,8 +41,10 @@ def effect(id: str | int | bytes) -> None:
     """Tell the running chaos test that the work for a message is done; without one do nothing.
 
     One write of one line, complete when it returns: a process that is killed the moment after has told it.
-    Safe in threads and in forked processes; the file is opened anew each time, so that an application that
-    closes or replaces descriptors cannot lead the line astray.
+    While a fault of the test waits for this very moment (`before=effect(n)`), it asks the test first, and returns
+    when that fault has struck; at all other times nothing is waited for. Safe in threads and in forked processes;
+    the file is opened anew each time, so that an application that closes or replaces descriptors cannot lead the
+    line astray.
 
     Args:
         id: the message's id (header `x-mqchaos-id`), or the application's own key of it.
@@ -48,13 +58,18 @@ def effect(id: str | int | bytes) -> None:
     if not path:
         return
     line = _line(id)
-    if path not in _announced:
-        with _announcing:
-            first = path not in _announced
-            _append(path, b"#probe\n" + line if first else line)
-            _announced.add(path)
-    else:
-        _append(path, line)
+    asking = _ask(path, line)
+    try:
+        if path not in _announced:
+            with _announcing:
+                first = path not in _announced
+                _append(path, b"#probe\n" + line if first else line)
+                _announced.add(path)
+        else:
+            _append(path, line)
+    finally:
+        if asking is not None:
+            asking.close()  # by which the test knows that it is written
 
 
 def _line(value: object) -> bytes:
@@ -66,6 +81,35 @@ def _line(value: object) -> bytes:
     if b"\n" in raw or b"\r" in raw:
         raise ValueError(f"probe.effect({value!r}): an id or key has no line break")
     return raw + b"\n"
+
+
+def _ask(path: str, line: bytes) -> Any:
+    """Ask the test before an effect, if one of its faults waits for that; whatever goes wrong, the work goes on.
+
+    Returns:
+        The connection, to be closed when the effect is written; None if nobody was to be asked.
+    """
+    gate = os.path.join(os.path.dirname(path), "gate")
+    if not os.path.exists(gate):
+        return None
+    import socket  # by those that ask only
+
+    try:
+        with open(gate, encoding="ascii") as opened:
+            port, token = opened.read().split()
+        test = socket.create_connection(("127.0.0.1", int(port)), timeout=5.0)
+    except (OSError, ValueError):
+        return None  # it was shut meanwhile: nothing waits any more
+    try:
+        test.settimeout(None)  # a strike takes its time; its end, and the test's, ends the connection
+        test.sendall(b"%s\n%s\n%s" % (token.encode(), os.fsencode(os.path.basename(path)), line))
+        test.recv(1)
+    except OSError:
+        pass
+    except BaseException:
+        test.close()
+        raise
+    return test
 
 
 def _append(path: str, line: bytes) -> None:

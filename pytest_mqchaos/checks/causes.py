@@ -34,12 +34,17 @@ def fault_text(case: Case, fault: int | None) -> str:
 
 
 def strike_near(case: Case, link: str, at: int) -> Strike | None:
-    """Return the strike on a link, its consumer or the broker that is next to a moment, if any is near."""
+    """Return the strike on a link, its consumer or the broker that is next to a moment, if any is near.
+
+    One that was in force then, or a moment before, is near however long ago it struck: who stands still for a minute
+    is given up on within that minute.
+    """
     found: Strike | None = None
-    for one in case.ledger.surroundings.strikes:
-        distance = abs(one.event.at - at)
-        closer = found is None or distance < abs(found.event.at - at)
-        if closer and distance <= _NEAR and one.hits(link) and one.event.changed:
+    around = case.ledger.surroundings
+    for one in around.strikes:
+        closer = found is None or abs(one.event.at - at) < abs(found.event.at - at)
+        near = one.event.at - _NEAR <= at <= around.until(one) + _NEAR
+        if closer and near and one.hits(link) and one.event.changed:
             found = one
     return found
 

@@ -58,7 +58,9 @@ def _mattered(case: Case, fault: Fault, strike: Strike) -> bool:
         return True
     if strike.unworked and case.evidence == "effects":
         return True
-    return strike.event.message is not None and (fault.position == "before" or fault.family == "process")
+    return strike.event.message is not None and (
+        fault.position == "before" or fault.family in ("process", "protocol")
+    )
 
 
 def _instead(case: Case, fault: Fault) -> str:

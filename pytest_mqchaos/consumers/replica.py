@@ -21,6 +21,7 @@ from pytest_mqchaos.model.history import History, now
 __all__ = ["Replica"]
 
 _KILL_TIMEOUT = 10.0
+_STOP_TIMEOUT = 2.0
 
 
 class Replica:
@@ -66,6 +67,8 @@ class Replica:
         self._restarting = False
         self._decided: Process | None = None
         self._asked: Process | None = None
+        self._frozen: Process | None = None
+        """The process that stands for the history too."""
         self._over = threading.Event()
         self._output_start = 0
         self._output_starts: list[int] = []
@@ -107,6 +110,11 @@ class Replica:
     def frozen(self) -> bool:
         """Whether its processes are stopped."""
         return self.alive and self.process is not None and self.process.frozen
+
+    @property
+    def held(self) -> bool:
+        """Whether it was frozen, by the test or a fault, and not for a strike's own pause only."""
+        return self.frozen and self.process is self._frozen
 
     @property
     def pid(self) -> int | None:
@@ -211,7 +219,7 @@ class Replica:
         """
         return 0.0 if self._asked is None else self._asked.finish(grace, killing=_KILL_TIMEOUT)
 
-    def stop_and_wait(self, timeout: float) -> None:
+    def stop_and_wait(self, timeout: float = _STOP_TIMEOUT) -> None:
         """Stop its group, and return when all of it stands; a fault's own pause, not in the history.
 
         Raises:
@@ -222,15 +230,17 @@ class Replica:
             self.process.wait_stopped(timeout)
 
     def cont(self) -> None:
-        """Let its group go on."""
-        if self.process is not None:
+        """Let its group go on after a fault's own pause; one that is frozen stays so."""
+        if self.process is not None and self.process is not self._frozen:
             self.process.cont()
 
     def freeze(self, timeout: float = 5.0) -> bool:
         """Stop its group, for the history too; return whether there was one to stop."""
-        if not self.alive or self.frozen:
+        own = self.process
+        if own is None or not own.alive or self.held:
             return False
         self.stop_and_wait(timeout)
+        self._frozen = own
         self._history.append(facts.ConsumerFrozen(at=now(), consumer=self.name))
         return True
 
@@ -238,7 +248,9 @@ class Replica:
         """Let its group go on, for the history too; return whether it was stopped."""
         if not self.frozen:
             return False
-        self.cont()
+        if self.process is not None:
+            self.process.cont()
+        self._frozen = None
         self._history.append(facts.ConsumerThawed(at=now(), consumer=self.name))
         return True
 

@@ -107,4 +107,8 @@ class Accounts:
     def _doings(self) -> tuple[int, ...]:
         """What would make the last verdict stale: publications and faults since, and those that struck since."""
         armed = self._run.injector.armed
-        return len(self._run.publications), len(armed), sum(one.fired or one.striking for one in armed)
+        return (
+            len(self._run.publications),
+            len(armed),
+            sum(one.struck + (one.fired or one.striking) for one in armed),
+        )

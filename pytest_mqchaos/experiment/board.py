@@ -182,6 +182,17 @@ class Board:
         """Whether there are sources that only the test's thread can read."""
         return bool(self._calls)
 
+    def asker(self, name: str, entry: str) -> tuple[str | None, str | None]:
+        """Whose effects file it is that has a name, and which message an entry would stand for there."""
+        with self._lock:
+            links = [consumer for source, _, consumer, _ in self._files if source.path.name == name]
+        found = self._resolver.resolve(entry)
+        return next(iter(links), None), found.message or next(iter(found.candidates), None)
+
+    def probed(self, consumer: str | None) -> bool:
+        """Whether a consumer has said that it has the probe."""
+        return any(source.probed for source, _, whose, _ in self._files if whose == consumer)
+
     def look(self, message: str | None) -> bool | None:
         """Whether the effect of `message` is there already; None if effects cannot be seen as they happen."""
         if message is None or not self.ordered:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.model.faults import Fault, broker_restart
+from pytest_mqchaos.model.faults import Fault, broker_crash, broker_restart
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
@@ -39,7 +39,7 @@ class BrokerHandle:
     @property
     def frozen(self) -> bool:
         """Whether it was frozen by hand, and goes on only when it is thawed."""
-        return self._frozen is not None
+        return self._frozen is not None and not self._frozen.healed  # a restart or crash lets it go on first
 
     def restart(self) -> None:
         """Stop the broker cleanly and start it again; returns when clients are served again.
@@ -65,7 +65,7 @@ class BrokerHandle:
         """
         __tracebackhide__ = True
         self._refuse_frozen("crash")
-        self._inject(Fault(kind="broker_crash", family="broker"))
+        self._inject(broker_crash())
 
     def freeze(self) -> None:
         """Let the broker stand still (SIGSTOP) until `thaw`: connections stay open, and nothing answers.
@@ -73,7 +73,8 @@ class BrokerHandle:
         `mqchaos.settle()` and the test's end thaw it, too. One that is frozen stays so.
         """
         __tracebackhide__ = True
-        if self._frozen is None:
+        if not self.frozen:
+            # a fault without a duration: until it is healed
             self._frozen = self._inject(Fault(kind="broker_freeze", family="broker"))
 
     def thaw(self) -> None:
@@ -89,7 +90,7 @@ class BrokerHandle:
 
     def _refuse_frozen(self, verb: str) -> None:
         __tracebackhide__ = True
-        if self._frozen is not None:
+        if self.frozen:
             raise UsageError(f"{verb}(): the broker is frozen; call mqchaos.broker.thaw() first")
 
     def __repr__(self) -> str:

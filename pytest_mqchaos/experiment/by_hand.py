@@ -34,14 +34,14 @@ class ByHand:
         run = self._run
         self._check_hand(fault)
         armed = run.injector.arm(fault, by_hand=True)
-        if fault.trigger is None and fault.family != "payload" and fault.kind != "lost_ack":
+        if fault.trigger is None and fault.family not in ("payload", "protocol"):
             run.injector.fire_now(armed)
             if not armed.done.wait(_STRIKE_TIMEOUT):
                 raise ChaosError(f"{fault} has not struck within {_STRIKE_TIMEOUT:g} s")
             if armed.error is not None:
                 raise armed.error
-        elif fault.trigger is None and fault.kind == "lost_ack":
-            run.injector.fire_now(armed)  # from now on, it waits for the next ack
+        elif fault.trigger is None and fault.family == "protocol":
+            run.injector.fire_now(armed)  # from now on, it waits for the next ack or confirm
         if run.publications:
             run.injector.choose_moments(sum(len(p.ids) for p in run.publications))
         return Injection(armed, run.thread, run.injector)
@@ -52,6 +52,10 @@ class ByHand:
             raise UsageError(f"inject({fault}): inject it before publish(), whose messages it spoils")
         if fault.family == "process" and not self._run.consumers:
             raise UsageError(f"inject({fault}): there is no consumer yet; start one first")
+        if fault.times > 1 and fault.trigger is None:
+            raise UsageError(
+                f"inject({fault}): give its first moment, such as after=delivery(5); without one it is now"
+            )
         check_aim(self._run, fault)
 
     def wait(self, trigger: Trigger, timeout: float) -> None:

@@ -30,4 +30,4 @@ def outage(injector: Injector) -> bool:
 
 def steps(injector: Injector) -> int:
     """Return a number that grows with each fault that strikes, and with each that is over."""
-    return sum(armed.fired + armed.healed.is_set() for armed in injector.armed)
+    return sum(armed.fired + armed.struck + armed.healed.is_set() for armed in injector.armed)

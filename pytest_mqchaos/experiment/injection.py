@@ -38,6 +38,11 @@ class Injection:
         return self._armed.fired
 
     @property
+    def healed(self) -> bool:
+        """Whether it has struck and is over."""
+        return self._armed.fired and self._armed.healed.is_set()
+
+    @property
     def description(self) -> str:
         """The fault as a user would write it."""
         return str(self._armed.fault)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
+from pytest_mqchaos.experiment.striking.asking import Asking
 from pytest_mqchaos.experiment.striking.counts import Counts, counted
 from pytest_mqchaos.experiment.striking.effects import Effects
 from pytest_mqchaos.experiment.striking.matching import Matching
@@ -32,6 +33,9 @@ from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["Armed", "Injector", "Swallow"]
+
+_SEEDED = {"lost_ack": ("before", Trigger(kind="ack")), "lost_confirm": ("before", Trigger(kind="confirm"))}
+"""The moment of a fault that names none, where it is not after a delivery."""
 
 
 class Injector:
@@ -55,18 +59,20 @@ class Injector:
         self._counts = Counts()
         self._waiting = Waiting()
         self._runs = Runs(history, thread, self._waiting)
+        self._runs.repeats.enlist = self._enlist
         self._tripwires = Tripwires(self._waiting, self._counts, self._order)
         self._matching = Matching(self._waiting, self._counts, self._order)
         self._effects = Effects(
             thread, self._waiting, self._counts, self._matching, self._runs, read=poll_effects
         )
+        self.asking = Asking(self._waiting, self._counts, self._order, self._runs, read=poll_effects)
         self._striker: Striker = Nobody()
         self._first_publish: int | None = None
 
     def bind(self, striker: Striker) -> None:
         """Say who strikes; before that nothing is struck."""
         self._striker = self._runs.striker = self._tripwires.striker = striker
-        self._matching.striker = self._effects.striker = striker
+        self._matching.striker = self._effects.striker = self.asking.striker = striker
 
     # --- arming (any thread) ---
 
@@ -92,14 +98,7 @@ class Injector:
         if by_hand and fault.trigger is None:
             return armed
         if armed.trigger is None:
-            armed.position, armed.trigger = (
-                ("before", Trigger(kind="ack"))
-                if fault.kind == "lost_ack"
-                else (
-                    "after",
-                    Trigger(kind="delivery"),
-                )
-            )
+            armed.position, armed.trigger = _SEEDED.get(fault.kind, ("after", Trigger(kind="delivery")))
         self._thread.soon(self._enlist, armed)
         return armed
 
@@ -120,8 +119,15 @@ class Injector:
             if trigger.n is None and trigger.message is None:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
                 least = min(most, self.count(trigger, counted(armed.fault)) + 1)
-                armed.trigger = replace(trigger, n=self._rng.randint(least, most))
+                first, *armed.moments = self._seeded(armed.fault, least, most)
+                armed.trigger = replace(trigger, n=first)
         self._thread.soon(self._tripwires.adjust)
+
+    def _seeded(self, fault: Fault, least: int, most: int) -> list[int]:
+        """Choose the numbers of moments: one, or one for each strike where it is not said how far apart."""
+        if fault.times == 1 or fault.every is not None:
+            return [self._rng.randint(least, most)]
+        return sorted(self._rng.sample(range(least, most + 1), min(fault.times, most - least + 1)))
 
     @property
     def due(self) -> bool:
@@ -160,7 +166,12 @@ class Injector:
         async def leave() -> bool:
             withdrawn = self._waiting.withdraw(armed)
             if withdrawn:
-                text = f"{armed.fault}: disarmed at the end of its block, before it struck"
+                so_far = (
+                    f"after {armed.struck} of {armed.fault.times} strikes"
+                    if armed.fired
+                    else "before it struck"
+                )
+                text = f"{armed.fault}: disarmed at the end of its block, {so_far}"
                 self._history.append(facts.Noted(at=now(), text=text))
                 armed.done.set()
             return withdrawn is not None
@@ -178,6 +189,7 @@ class Injector:
         async def end() -> None:
             self._waiting.end()
             self._tripwires.adjust()
+            self.asking.end()
             for armed, _, _ in self._effects.take_due():
                 armed.striking = False
 
@@ -221,6 +233,7 @@ class Injector:
             self._at_time(armed, started)
         if trigger is not None and trigger.kind == "effect":
             self._effects.poll()
+            self.asking.enlist()
 
     def _at_time(self, armed: Armed, started: int) -> None:
         assert armed.trigger is not None
@@ -238,6 +251,7 @@ class Injector:
     def saw_effect(self, event: facts.Effected) -> None:
         """Count an effect, and stop who is to be struck at it; called from whichever thread has read it."""
         self._effects.saw(event)
+        self.asking.saw(event)
         if self._tripwires.set:
             self._thread.soon(self._tripwires.adjust)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pytest_mqchaos.checks import judge
@@ -61,8 +62,19 @@ def account_of(
         timings=timings,
         again=run.test.again,
         scenario=run.test.scenario.id,
-        notes=tuple(event.text for event in case.events if isinstance(event, facts.Noted)),
+        notes=tuple(event.text for event in case.events if isinstance(event, facts.Noted))
+        + _shortfalls(case),
         evidence_view="broker" if case.evidence == "broker" else "effects",
+    )
+
+
+def _shortfalls(case: Case) -> tuple[str, ...]:
+    """Return the faults that struck less often than they were to; one that never did is vacuous instead."""
+    struck = Counter(one.event.fault for one in case.ledger.surroundings.strikes)
+    return tuple(
+        f"{fault}: struck {struck[number]} of {fault.times} times"
+        for number, fault in enumerate(case.faults)
+        if 0 < struck[number] < fault.times
     )
 
 

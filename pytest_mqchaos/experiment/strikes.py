@@ -21,8 +21,9 @@ from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts
+from pytest_mqchaos.experiment.striking.freezes import Freezes
 from pytest_mqchaos.experiment.striking.kills import Kills
-from pytest_mqchaos.experiment.striking.lost_ack import LostAck
+from pytest_mqchaos.experiment.striking.lost_frames import LostFrames
 from pytest_mqchaos.experiment.striking.moment import Moment
 from pytest_mqchaos.experiment.striking.outages import Outages
 from pytest_mqchaos.experiment.striking.targets import Replicas, Targets
@@ -51,6 +52,7 @@ class Strikes:
         course = Course(history, thread)
         cuts = Cuts(course, targets, links=links, thread=thread)
         kills = Kills(course, targets, history=history, thread=thread)
+        lost = LostFrames(course)
         outages = Outages(
             course, targets, cuts, history=history, thread=thread, links=links, broker=broker, namespace=namespace,
             ages=ages)  # fmt: skip
@@ -63,11 +65,13 @@ class Strikes:
             "connection_reset": cuts.reset,
             "refuse": cuts.refuse,
             "consumer_crash": kills.crash,
+            "consumer_freeze": Freezes(course, targets, thread=thread),
             "consumer_terminate": kills.terminate,
             "broker_restart": outages.restart,
             "broker_crash": outages.crash,
             "broker_freeze": outages.freeze,
-            "lost_ack": LostAck(course),
+            "lost_ack": lost.ack,
+            "lost_confirm": lost.confirm,
         }
 
     async def __call__(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:

@@ -8,6 +8,7 @@ from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.aims import check_aims
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.by_hand import ByHand
+from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.publications import Publications
 from pytest_mqchaos.experiment.run import Run
@@ -31,8 +32,13 @@ class Work:
 
     def end(self) -> None:
         """Leave the broker as it should be; one that does not go on will be told by what asks it next."""
+        run = self._run
         with suppress(ChaosError):
             self.broker_handle.thaw()
+            run.disarm()
+            for armed in run.injector.armed:
+                if armed.fault.kind == "broker_freeze":
+                    Injection(armed, run.thread, run.injector).heal()
 
     def ready_to_settle(self) -> None:
         """Raise if there is nothing to judge, or if a fault can never strike.

@@ -49,6 +49,8 @@ class Surroundings:
     def __init__(self) -> None:
         self.strikes: list[Strike] = []
         self.armed: dict[int, e.FaultArmed] = {}
+        self.heals: dict[int, list[int]] = {}
+        """When each fault was over, by its number."""
         self.starts: list[tuple[int, e.ConsumerStarted]] = []
         self.ends: list[tuple[int, e.ConsumerEnded]] = []
         self.frozen: dict[str, int] = {}
@@ -82,6 +84,7 @@ class Surroundings:
             e.BrokerStopped: self.on_broker_stopped,
             e.BrokerStarted: self.on_broker_started,
             e.FaultArmed: self.on_fault_armed,
+            e.FaultHealed: self.on_fault_healed,
         }
 
     def ended(self, consumer: str) -> bool:
@@ -151,6 +154,15 @@ class Surroundings:
     def on_fault_armed(self, event: e.FaultArmed, index: int) -> None:
         """A fault waits for its moment."""
         self.armed[event.fault] = event
+
+    def on_fault_healed(self, event: e.FaultHealed, index: int) -> None:
+        """A fault is over."""
+        self.heals.setdefault(event.fault, []).append(event.at)
+
+    def until(self, strike: Strike) -> int:
+        """When a strike was over: at its moment, where nothing had to be healed."""
+        own = strike.event
+        return next((at for at in self.heals.get(own.fault, ()) if at >= own.at), own.at)
 
     def on_fault_fired(
         self, event: e.FaultFired, index: int, *, moving: int, unworked: int, traffic: int

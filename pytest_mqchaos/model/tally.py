@@ -16,7 +16,7 @@ class Tally:
 
     published: tuple[str, ...]
     confirmed: tuple[str, ...]
-    """A return beats the confirm that follows it."""
+    """As its publisher was told. A return beats the confirm that follows it."""
     effected: tuple[str, ...]
     dead_lettered: tuple[str, ...]
     """At rest after a death, or seen in a queue that the test named as a dead-letter queue."""
@@ -33,7 +33,7 @@ def tally(events: Iterable[Event], dead_letters: Collection[str] = ()) -> Tally:
         ids = seen.get(kind)
         if ids is not None:
             message: str | None = getattr(event, "message", None)
-            if message is not None:
+            if message is not None and not (isinstance(event, Confirmed) and not event.passed):
                 ids[message] = None
         elif isinstance(event, Rested):
             if event.message is not None and (event.death_reason is not None or event.queue in dead_letters):

@@ -155,7 +155,12 @@ def nack(
 
 
 def effect(n: int | None = None, *, message: int | None = None, delay: float = 0.0) -> Trigger:
-    """Return the moment of the n-th effect. Arguments as of `publish`."""
+    """Return the moment of the n-th effect. Arguments as of `publish`.
+
+    `after=effect(n)`: it is there, and nothing that its consumer says behind it has been passed on. `before=effect(n)`:
+    its work is done and it is not there yet; that needs the probe in a Python consumer (`probe.effect(id)`), which
+    waits for the fault then. An effect that never came, as its process was killed before it, does not count.
+    """
     __tracebackhide__ = True
     return _event("effect", n, None, message, delay)
 

@@ -60,7 +60,7 @@ class Session:
         (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
         environment = {
             **os.environ,
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
             "COLUMNS": "200",
             "E2E_MARK": str(os.getpid()),
             **(environment or {}),
@@ -106,6 +106,32 @@ def test_beyond_the_end(mqchaos):
 @pytest.mark.chaos(lost_ack(before=ack(3)))
 def test_never_acks(mqchaos):
     run(mqchaos, wrong.auto_ack)
+
+@pytest.mark.chaos(consumer_crash(before=effect(3)))
+def test_no_probe(mqchaos):
+    run(mqchaos)
+
+@pytest.mark.chaos(lost_confirm(before=confirm(3)))
+def test_no_confirms(mqchaos):
+    mqchaos.queue("orders")
+    mqchaos.consumer(correct.ack_after_work, env={"WORK": "0.005"})
+    mqchaos.publish("orders", count=5, body=lambda n, rng: {"n": n}, confirm=False)
+
+@pytest.mark.chaos(baseline())
+def test_more_than_once_by_hand(mqchaos):
+    run(mqchaos)
+    mqchaos.inject(consumer_freeze(times=3))
+
+@pytest.mark.chaos(baseline())
+def test_freezes_nobody(mqchaos):
+    mqchaos.queue("orders")
+    mqchaos.inject(consumer_freeze())
+
+@pytest.mark.chaos(baseline())
+def test_crash_of_a_frozen_broker(mqchaos):
+    run(mqchaos)
+    mqchaos.broker.freeze()
+    mqchaos.broker.crash()
 
 @pytest.mark.chaos(baseline())
 def test_unknown_queue(mqchaos):
@@ -211,6 +237,15 @@ def test_unknown_guarantee(mqchaos):
 SAYS = {
     "test_beyond_the_end[connection_drop-after-delivery-99]": ["delivery(99)"],
     "test_never_acks[lost_ack-before-ack-3]": ["automatic ack"],
+    "test_no_probe[consumer_crash-before-effect-3]": [
+        "came without asking",
+        "probe.effect(id)",
+        "after=effect(n)",
+    ],
+    "test_no_confirms[lost_confirm-before-confirm-3]": ["lost_confirm(before=confirm(3))", "never struck"],
+    "test_more_than_once_by_hand[baseline]": ["consumer_freeze(times=3)", "give its first moment"],
+    "test_freezes_nobody[baseline]": ["there is no consumer yet"],
+    "test_crash_of_a_frozen_broker[baseline]": ["the broker is frozen", "thaw()"],
     "test_unknown_queue[baseline]": ["ordres"],
     "test_command_not_found[baseline]": ["no-such-worker"],
     "test_dies_at_once[baseline]": ["7"],
@@ -283,6 +318,13 @@ def test_last_words_are_shown(wrongs):
         ("refuse(duration=-1)", "duration"),
         ("malformed_payload(kinds=['odd'])", "odd"),
         ("connection_drop(when=3)", "when"),
+        ("broker_crash", "broker_crash()"),
+        ("consumer_freeze(duration=0)", "duration=0"),
+        ("broker_freeze(consumer='worker')", "consumer"),
+        ("lost_confirm(before=seconds(1))", "seconds(1)"),
+        ("connection_drop(every=10)", "say how often as well, times=3"),
+        ("connection_drop(after=delivery(1), times=0)", "times=0"),
+        ("connection_drop(after=seconds(1), times=2)", "say how far apart"),
         ("combine()", "combine"),
     ],
 )

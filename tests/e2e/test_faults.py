@@ -380,7 +380,8 @@ def test_replay_by_seed(tmp_path):
 
     def play(seed):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--mqchaos-seed={seed}"]
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path}
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
         )

@@ -10,15 +10,20 @@ from e2e_kit import numbers, text, violations
 from pytest_mqchaos import (
     ack,
     baseline,
+    broker_crash,
+    broker_freeze,
     broker_restart,
     combine,
+    confirm,
     connection_drop,
     connection_reset,
     consumer_crash,
+    consumer_freeze,
     consumer_terminate,
     delivery,
     effect,
     lost_ack,
+    lost_confirm,
     malformed_payload,
     poison_message,
     refuse,
@@ -53,6 +58,20 @@ AT_ACKS = (
 )
 TWICE = (combine(repeated_publish(share=0.4), connection_drop(after=delivery(9))),)
 EVERY = ANYWHERE + AT_ACKS + TWICE
+STANDING = (
+    consumer_freeze(after=delivery(7), duration=0.4),
+    broker_freeze(after=delivery(8), duration=0.5),
+    broker_crash(after=delivery(9)),
+    lost_confirm(before=confirm(5)),
+)
+STANDING_AT_ACKS = (
+    consumer_freeze(before=ack(5), duration=0.4),
+    broker_freeze(before=ack(6), duration=0.5),
+    broker_crash(before=ack(6)),
+    lost_ack(before=ack(3), every=5, times=3),
+    consumer_crash(after=ack(4), every=7, times=2),
+)
+"""Faults for a part of the consumers only, as they take their time."""
 
 
 def passes(mqchaos, *, once=False):
@@ -60,9 +79,9 @@ def passes(mqchaos, *, once=False):
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
     assert not violations(account), text(account)
-    # what a restart of the broker leaves without a confirm may rightly never have arrived
+    # what a restart or crash of the broker leaves without a confirm may rightly never have arrived
     assert set(numbers(account.confirmed)) & set(ALL) <= set(numbers(account.effected)), text(account)
-    if "restart" not in mqchaos.scenario:
+    if not {"broker_restart", "broker_crash"} & {fault.kind for fault in mqchaos.faults}:
         # what is malformed may rightly be worked on, too
         assert [number for number in numbers(account.effected) if number <= COUNT] == ALL
     if once:
@@ -71,7 +90,7 @@ def passes(mqchaos, *, once=False):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *STANDING, *STANDING_AT_ACKS)
 def test_ack_after_work(scene, mqchaos, queue_type):
     """Ack after work keeps at-least-once."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -82,7 +101,7 @@ def test_ack_after_work(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+@pytest.mark.chaos(*EVERY, *STANDING, *STANDING_AT_ACKS, guarantee="exactly-once")
 def test_dedup_store(scene, mqchaos, queue_type):
     """A dedup store behind ack after work keeps exactly-once."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -115,6 +134,7 @@ def test_database(scene, mqchaos, queue_type, tmp_path):
 @both
 @pytest.mark.chaos(
     *ANYWHERE,
+    *STANDING,
     connection_drop(before=delivery(5)),
     consumer_crash(after=effect(6)),
     guarantee="at-most-once",
@@ -133,7 +153,7 @@ def test_automatic_ack(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *STANDING)
 def test_delayed_retry(scene, mqchaos, queue_type):
     """A retry through a TTL and a dead letter back is neither a dead letter nor a redelivery."""
     back = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders", "x-message-ttl": 100}
@@ -182,6 +202,7 @@ def test_prefetch_one(scene, mqchaos, queue_type):
 @both
 @pytest.mark.chaos(
     *EVERY,
+    *STANDING_AT_ACKS,
     consumer_crash(after=seconds(0.05), consumer="worker#2"),
     consumer_terminate(after=delivery(9), consumer="worker#1"),
 )
@@ -194,7 +215,7 @@ def test_two_replicas(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *STANDING_AT_ACKS)
 def test_batched_acks(scene, mqchaos, queue_type):
     """One ack for many, every ten messages or 0.2 s."""
     scene.queue(queue_type, dead_letter="orders.dead")

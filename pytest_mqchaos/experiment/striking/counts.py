@@ -47,14 +47,14 @@ class Counts:
         self.tick(kind, base_name(fact.link), queue)
         return queue
 
-    def tick(self, kind: str, consumer: str, queue: str | None) -> None:
-        """Count an event."""
+    def tick(self, kind: str, consumer: str, queue: str | None, *, by: int = 1) -> None:
+        """Count an event; -1 takes one back that never came to be."""
         counts = self.all
-        counts[kind, "*", "*"] += 1
-        counts[kind, consumer, "*"] += 1
+        counts[kind, "*", "*"] += by
+        counts[kind, consumer, "*"] += by
         if queue is not None:
-            counts[kind, "*", queue] += 1
-            counts[kind, consumer, queue] += 1
+            counts[kind, "*", queue] += by
+            counts[kind, consumer, queue] += by
 
     def _queue_of(self, fact: LinkEvent) -> str | None:
         if isinstance(fact, facts.Delivered):

@@ -49,7 +49,7 @@ class Course:
                 changed=changed and bool(targets),
                 actor=actor,
                 trigger=moment.words,
-                message=None if held is None else armed.message,
+                message=armed.message if held is not None or armed.before_effect else None,
                 delay=0.0 if held is None else (now() - held.at) / 1e9,
             )
         )
@@ -59,6 +59,8 @@ class Course:
         if not armed.healed.is_set():
             self._history.append(facts.FaultHealed(at=now(), fault=armed.number))
             armed.healed.set()
+            if armed.over is not None and not armed.striking:
+                armed.over()
 
     def lasts(self, armed: Armed, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let a fault last until it is healed, by `end`."""
@@ -73,11 +75,12 @@ class Course:
         armed.heal = heal
 
     async def heal_later(self, armed: Armed, duration: float) -> None:
-        """Heal a fault when its duration is over."""
+        """Heal this strike of a fault when its duration is over; a later strike of it is healed by its own."""
+        heal = armed.heal
         await asyncio.sleep(duration)  # the fault's own duration, not a wait for a fact
         try:
-            if armed.heal is not None:
-                await armed.heal()
+            if heal is not None:
+                await heal()
         except ChaosError as error:
             armed.error = error
             armed.healed.set()

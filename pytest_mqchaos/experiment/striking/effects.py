@@ -132,7 +132,8 @@ class Effects:
 
 
 def _awaits_effect(armed: Armed) -> bool:
-    return armed.trigger is not None and armed.trigger.kind == "effect" and armed.swallow is None
+    of_effect = armed.trigger is not None and armed.trigger.kind == "effect" and armed.swallow is None
+    return of_effect and not armed.before_effect
 
 
 def _is_place_of(armed: Armed, relay: Relay) -> bool:

@@ -30,7 +30,7 @@ class Matching:
         for armed in self._waiting:
             trigger = armed.trigger
             if armed.swallow is not None:
-                hit = kind == "ack" and self._swallows(armed.swallow, relay)
+                hit = kind == armed.swallow.kind and self._swallows(armed.swallow, relay)
             else:
                 hit = (
                     trigger is not None
@@ -58,7 +58,7 @@ class Matching:
         return trigger.n is not None and so_far >= trigger.n
 
     def _swallows(self, swallow: Swallow, relay: Relay) -> bool:
-        """Whether a lost ack waits for an ack on this connection."""
+        """Whether a frame of this connection is the one to be lost."""
         if swallow.link is None:
             return aimed(swallow.consumer, relay.observer.link)
         ended = not any(one.number == swallow.connection for one in self.striker.relays_of(swallow.link))

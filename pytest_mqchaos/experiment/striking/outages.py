@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -53,20 +54,35 @@ class Outages:
         self._broker = broker
         self._namespace = namespace
         self._ages = ages
+        self._alone = asyncio.Lock()
+        """One fault at a time has the broker in its hands; another one waits for it."""
+        self._freezes: list[Armed] = []
+        """The faults that keep it frozen."""
 
     async def restart(self, moment: Moment) -> None:
         """Stop the broker cleanly and start it again."""
-        await self._outage(moment, "restart", self._broker.stop_app, self._broker.start_app)
+        async with self._alone:
+            await self._wake(moment.fault)
+            await self._outage(moment, "restart", self._broker.stop_app, self._broker.start_app)
 
     async def crash(self, moment: Moment) -> None:
         """Kill the broker and start it again."""
         # By hand too the moment is the one asked for: the stream does not flow on while queues come of age.
         go_on = self._targets.stand_still(moment.armed, moment.link)
         try:
-            await self._thread.blocking(self._come_of_age, moment.fault)
-            await self._outage(moment, "crash", self._broker.crash, self._broker.start_again)
+            async with self._alone:
+                await self._wake(moment.fault)
+                await self._thread.blocking(self._come_of_age, moment.fault)
+                await self._outage(moment, "crash", self._broker.crash, self._broker.start_again)
         finally:
             go_on()
+
+    async def _wake(self, fault: Fault) -> None:
+        """End the freezes in force: a broker that stands still says no goodbye, and does not tell its queues' age."""
+        for armed in list(self._freezes):
+            text = f"{fault}: the broker stood still ({armed.fault}), and goes on first"
+            self._history.append(facts.Noted(at=now(), text=text))
+            await self._go_on(armed)
 
     async def _outage(
         self,
@@ -104,20 +120,32 @@ class Outages:
         self._course.healed(moment.armed)
 
     async def freeze(self, moment: Moment) -> None:
-        """Let the broker stand still, until it is healed."""
+        """Let the broker stand still, until the last freeze on it is healed."""
         moment.let_x_go = True
-        await self._course.settle_x(moment)
-        self._course.fired(moment, ["broker"], changed=True, actor="broker")
-        self._history.append(facts.BrokerStopped(at=now(), how="freeze"))
-        await self._thread.blocking(self._broker.freeze)
-        self._course.lasts(moment.armed, lambda: self._thaw(moment.armed))
+        async with self._alone:
+            if not self._freezes:
+                # Of a broker that stands already nobody can learn whether X arrived: then it goes on with the rest.
+                await self._course.settle_x(moment)
+            self._course.fired(moment, ["broker"], changed=True, actor="broker")
+            if not self._freezes:
+                self._history.append(facts.BrokerStopped(at=now(), how="freeze"))
+                await self._thread.blocking(self._broker.freeze)
+            self._freezes.append(moment.armed)
+            self._course.lasts(moment.armed, lambda: self._thaw(moment.armed))
         if moment.fault.duration is not None:
             self._thread.spawn(self._course.heal_later(moment.armed, moment.fault.duration))
 
     async def _thaw(self, armed: Armed) -> None:
-        await self._thread.blocking(self._broker.thaw)
-        await self._reachable(armed.fault)
-        self._history.append(facts.BrokerStarted(at=now(), how="freeze"))
+        async with self._alone:
+            if armed in self._freezes:
+                await self._go_on(armed)
+
+    async def _go_on(self, armed: Armed) -> None:
+        self._freezes.remove(armed)
+        if not self._freezes:
+            await self._thread.blocking(self._broker.thaw)
+            await self._reachable(armed.fault)
+            self._history.append(facts.BrokerStarted(at=now(), how="freeze"))
         self._course.healed(armed)
 
     def _come_of_age(self, fault: Fault) -> None:

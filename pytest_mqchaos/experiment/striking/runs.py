@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.schedule import Schedule
 from pytest_mqchaos.experiment.striking.armed import Armed
+from pytest_mqchaos.experiment.striking.repeats import Repeats
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.tap import Strike
-from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Runs"]
 
@@ -26,6 +29,7 @@ class Runs:
     def __init__(self, history: History, thread: LoopThread, waiting: Waiting) -> None:
         self.striker: Striker = Nobody()
         self.schedule = Schedule(thread.loop)
+        self.repeats = Repeats(waiting, self.schedule, self.launch)
         self._history = history
         self._thread = thread
         self._waiting = waiting
@@ -45,7 +49,7 @@ class Runs:
 
         return run
 
-    def at_effect(self, armed: Armed, words: str, link: str | None) -> None:
+    def at_effect(self, armed: Armed, words: str, link: str | None) -> asyncio.Task[Any]:
         """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
         go_on = self.striker.stand_still(armed, link)
         relays = list(self.striker.relays_of(link))
@@ -60,7 +64,7 @@ class Runs:
                     relay.release()
                 go_on()
 
-        self._thread.spawn(run())
+        return self._thread.spawn(run())
 
     def delayed(self, armed: Armed, link: str | None, words: str) -> bool:
         """Let a fault strike later, if its trigger says so; return whether it does."""
@@ -73,11 +77,15 @@ class Runs:
     def launch(self, armed: Armed, link: str | None, words: str) -> None:
         """Let a fault strike now, at no frame; one that has struck, or may not any more, does not."""
         self._waiting.remove(armed)
-        if not (armed.fired or armed.striking or armed.withdrawn or self._waiting.over):
+        if armed.pending and not (armed.striking or armed.withdrawn or self._waiting.over):
             armed.striking, armed.words = True, words
             self._thread.spawn(self._run(armed, None, link, words))
 
     async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
+        armed.heal, armed.over = None, partial(self.repeats, armed)
+        armed.healed.clear()
+        armed.since = armed.since or now()
+        at_moment = armed.swallow is None
         try:
             async with asyncio.timeout(_STRIKE_TIMEOUT):
                 await self.striker(armed, held, link, words)
@@ -89,11 +97,17 @@ class Runs:
             armed.error = ChaosError(f"{armed.fault} failed: {type(error).__name__}: {error}")
         finally:
             armed.striking = False
-            if armed.swallow is not None and not armed.fired and not self._waiting.over:
-                self._waiting.add(armed)
+            if at_moment and armed.swallow is not None and not self._waiting.over:
+                self._waiting.add(armed)  # for the frame that it takes
+                if armed.fired:  # at an earlier moment: that is over, and nothing is in force
+                    armed.healed.set()
             else:
+                armed.pending = False
+                armed.struck += 1
                 armed.done.set()
                 if armed.heal is None:
                     armed.healed.set()
+                if armed.healed.is_set():
+                    self.repeats(armed)
             with self._history.changed:
                 self._history.changed.notify_all()

@@ -59,4 +59,5 @@ def _at_what_it_sends(armed: Armed) -> bool:
         and trigger is not None
         and trigger.kind in ("ack", "nack", "effect")
         and not trigger.delay
+        and not armed.before_effect
     )

@@ -49,7 +49,8 @@ class Waiting:
         with self._lock:
             if armed.striking:
                 return None
-            if armed.fired or armed.withdrawn:
+            if armed.withdrawn or not armed.pending:
+                armed.withdrawn = armed.withdrawn or armed.struck < armed.fault.times  # none follows
                 return False
             armed.withdrawn = True
             if armed in self._faults:

@@ -6,7 +6,7 @@ without parentheses is told apart from a fault.
 
 from __future__ import annotations
 
-from pytest_mqchaos.model.faults.broker import broker_restart
+from pytest_mqchaos.model.faults.broker import broker_crash, broker_freeze, broker_restart
 from pytest_mqchaos.model.faults.fault import Fault, Scenario, scenario
 from pytest_mqchaos.model.faults.making import allowed
 from pytest_mqchaos.model.faults.network import connection_drop, connection_reset, refuse
@@ -17,8 +17,8 @@ from pytest_mqchaos.model.faults.payload import (
     poison_message,
     repeated_publish,
 )
-from pytest_mqchaos.model.faults.process import consumer_crash, consumer_terminate
-from pytest_mqchaos.model.faults.protocol import lost_ack
+from pytest_mqchaos.model.faults.process import consumer_crash, consumer_freeze, consumer_terminate
+from pytest_mqchaos.model.faults.protocol import lost_ack, lost_confirm
 from pytest_mqchaos.model.faults.scenarios import baseline, combine
 
 __all__ = [
@@ -28,13 +28,17 @@ __all__ = [
     "Scenario",
     "allowed",
     "baseline",
+    "broker_crash",
+    "broker_freeze",
     "broker_restart",
     "combine",
     "connection_drop",
     "connection_reset",
     "consumer_crash",
+    "consumer_freeze",
     "consumer_terminate",
     "lost_ack",
+    "lost_confirm",
     "malformed_payload",
     "poison_message",
     "refuse",

@@ -27,6 +27,10 @@ class Fault:
     trigger: Trigger | None = None
     consumer: str | None = None
     duration: float | None = None
+    times: int = 1
+    """How often it strikes."""
+    every: float | None = None
+    """Events (seconds after `seconds(t)`) from one moment to the next; None for each, or for seeded ones."""
     options: tuple[tuple[str, object], ...] = ()
     """Arguments of this kind by name: `process`, `grace`, `share`, `kinds`, `body`, `count`."""
     shown: tuple[tuple[str, object], ...] = ()

@@ -7,6 +7,7 @@ from typing import Literal, NoReturn
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.faults.fault import Family, Fault
+from pytest_mqchaos.model.faults.repeats import repeats
 from pytest_mqchaos.model.faults.words import NAME_CHARACTERS
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
@@ -71,11 +72,6 @@ def _moment(
         usage(kind, f"{position}={value!r}: a trigger such as delivery(3), ack(5) or seconds(0.5)")
     if position == "before" and value.kind == "seconds":
         usage(kind, f"before={value}: nothing can be held before a time; write after={value}")
-    if position == "before" and value.kind == "effect":
-        usage(
-            kind,
-            f"before={value}: an effect is seen once it is there; write after={value} or before=ack(...)",
-        )
     return position, value
 
 
@@ -100,6 +96,8 @@ def make(
     duration: object = None,
     default_duration: float | None = None,
     options: Mapping[str, tuple[object, object]] | None = None,
+    times: object = 1,
+    every: object = None,
     name: object = None,
     guarantee: object = None,
     allow: object = (),
@@ -120,6 +118,8 @@ def make(
     for option, (value, default) in (options or {}).items():
         if value != default:
             shown.append((option, value))
+    how_often, apart = repeats(kind, trigger, times, every)
+    shown += [("times", how_often)] * (how_often > 1) + [("every", every)] * (every is not None)
     return Fault(
         kind=kind,
         family=family,
@@ -127,6 +127,8 @@ def make(
         trigger=trigger,
         consumer=consumer,
         duration=seconds,
+        times=how_often,
+        every=apart,
         options=tuple((option, value) for option, (value, _) in (options or {}).items()),
         shown=tuple(shown),
         name=checked_name(kind, name),

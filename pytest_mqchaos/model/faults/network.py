@@ -14,6 +14,8 @@ def connection_drop(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -24,6 +26,10 @@ def connection_drop(
         before: strike when this was sent and has not been passed on; the fault takes it along.
         after: strike when this has reached its receiver and nothing later has.
         consumer: whose link; by default the one that the moment happened on.
+        times: how often it strikes, at most: fewer strikes are told, and none at all is *vacuous*.
+        every: events from one moment to the next (`after=delivery(5), times=3, every=10` is 5, 15 and 25), or
+            seconds after `seconds(t)`; without it each next event. Without a moment of its own, all are seeded. A
+            moment that comes while the strike before is in force is the next event after that.
         name: replaces the fault's id in the test's name.
         guarantee: what is promised under this fault, instead of the marker's.
         allow: findings that are reported and do not fail the test.
@@ -33,7 +39,7 @@ def connection_drop(
     """
     __tracebackhide__ = True
     return make("connection_drop", "network", positional, before=before, after=after, consumer=consumer,
-                 name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def connection_reset(
@@ -41,6 +47,8 @@ def connection_reset(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -48,7 +56,7 @@ def connection_reset(
     """Reset every connection of the link (RST), at once, also an idle one. Arguments as of `connection_drop`."""
     __tracebackhide__ = True
     return make("connection_reset", "network", positional, before=before, after=after, consumer=consumer,
-                 name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def refuse(
@@ -57,6 +65,8 @@ def refuse(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -64,4 +74,5 @@ def refuse(
     """Cut the link and refuse new connections for `duration` seconds. Other arguments as of `connection_drop`."""
     __tracebackhide__ = True
     return make("refuse", "network", positional, before=before, after=after, consumer=consumer,
-                 duration=duration, default_duration=1.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 duration=duration, default_duration=1.0,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip

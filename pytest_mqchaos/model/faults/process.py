@@ -8,7 +8,7 @@ from pytest_mqchaos.model.faults.fault import Fault
 from pytest_mqchaos.model.faults.making import make, number, usage
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["consumer_crash", "consumer_terminate"]
+__all__ = ["consumer_crash", "consumer_freeze", "consumer_terminate"]
 
 
 def consumer_crash(
@@ -17,6 +17,8 @@ def consumer_crash(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -29,7 +31,31 @@ def consumer_crash(
     if process not in ("group", "main", "child"):
         usage("consumer_crash", f"process={process!r}: 'group', 'main' or 'child'")
     return make("consumer_crash", "process", positional, before=before, after=after, consumer=consumer,
-                 options={"process": (process, "group")}, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 options={"process": (process, "group")},
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+
+
+def consumer_freeze(
+    *positional: object,
+    duration: float = 2.0,
+    before: Trigger | None = None,
+    after: Trigger | None = None,
+    consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
+    name: str | None = None,
+    guarantee: object = None,
+    allow: object = (),
+) -> Fault:
+    """Let the consumer's process group stand still (SIGSTOP) for `duration` seconds; then it goes on (SIGCONT).
+
+    Its connections stay open, and the broker counts it alive until a heartbeat is missed. Under *before X* the X
+    goes on once the group stands. Other arguments as of `connection_drop`.
+    """
+    __tracebackhide__ = True
+    return make("consumer_freeze", "process", positional, before=before, after=after, consumer=consumer,
+                 duration=duration, default_duration=2.0,
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def consumer_terminate(
@@ -38,6 +64,8 @@ def consumer_terminate(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    times: int = 1,
+    every: float | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -46,4 +74,5 @@ def consumer_terminate(
     __tracebackhide__ = True
     value = number("consumer_terminate", "grace", grace)
     return make("consumer_terminate", "process", positional, before=before, after=after, consumer=consumer,
-                 options={"grace": (value, 10.0)}, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
+                 options={"grace": (value, 10.0)},
+                 times=times, every=every, name=name, guarantee=guarantee, allow=allow)  # fmt: skip

@@ -215,3 +215,60 @@ def drains(url):
                 raise SystemExit(0)
 
     kit.again_and_again(session, url)
+
+
+def commits_each(url):
+    """Work, then ack, each in a transaction of its own. Promises at-least-once."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+        channel.tx_commit()
+
+    _in_transactions(url, handle)
+
+
+def _in_transactions(url, handle):
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.tx_select()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
+def transactional(url):
+    """As above, and every fifth order is rolled back and given back at first."""
+    rolled = set()
+
+    def handle(channel, method, properties, body):
+        n = kit.order(body)["n"]
+        if n % 5 == 0 and n not in rolled and not method.redelivered:
+            rolled.add(n)
+            channel.basic_ack(method.delivery_tag)
+            channel.tx_rollback()
+            channel.basic_nack(method.delivery_tag, requeue=True)
+        else:
+            kit.work(properties, body)
+            channel.basic_ack(method.delivery_tag)
+        channel.tx_commit()
+
+    _in_transactions(url, handle)
+
+
+def dedup_in_common(url):
+    """Never work twice for one message, whichever replica did: a row is taken before the work and kept with it."""
+    rows = sqlite3.connect(os.environ["DATABASE"], isolation_level=None, timeout=30)
+
+    def handle(channel, method, properties, body):
+        number = kit.order(body)["n"]
+        time.sleep(kit.setting("WORK", 0.02))
+        rows.execute("begin immediate")
+        if not rows.execute("select 1 from done where id = ?", (number,)).fetchone():
+            rows.execute("insert into done values (?)", (number,))
+            kit.effect(properties.message_id)
+        rows.execute("commit")
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)

@@ -38,7 +38,13 @@ def diary(*words):
 
 
 def effect(identity):
-    """Leave the mark of work done."""
+    """Leave the mark of work done, by the probe where the test says so."""
+    if setting("PROBE", 0):
+        from pytest_mqchaos import probe
+
+        probe.effect(identity)
+        diary("done", identity)
+        return
     append(os.environ["MQCHAOS_EFFECTS"], identity)
     diary("done", identity)
 
@@ -65,6 +71,8 @@ def work(properties, body):
 def connect(url):
     """Return a connection and a channel with the prefetch of the environment."""
     parameters = pika.URLParameters(url)
+    if heartbeat := setting("HEARTBEAT", 0):
+        parameters.heartbeat = heartbeat
     connection = pika.BlockingConnection(parameters)
     channel = connection.channel()
     channel.basic_qos(prefetch_count=setting("PREFETCH", 10))

@@ -193,3 +193,33 @@ def skips_some(url):
 def does_nothing(url):
     """Ack everything and do nothing."""
     kit.again_and_again(lambda url: kit.consume(url, lambda c, m, _p, _b: c.basic_ack(m.delivery_tag)), url)
+
+
+def stops_when_idle(url):
+    """Take half a second without a message for the end of all messages, and go."""
+    connection, channel = kit.connect(url)
+    for method, properties, body in channel.consume("orders", inactivity_timeout=0.5):
+        if method is None:
+            channel.cancel()
+            connection.close()
+            raise SystemExit(0)
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+
+def never_commits(url):
+    """Ack in a transaction, and forget the commit from the tenth order on."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+        if kit.order(body)["n"] < 10:
+            channel.tx_commit()
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.tx_select()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)

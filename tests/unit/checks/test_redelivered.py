@@ -6,7 +6,7 @@ import pytest
 from check_builders import Run, found, only
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.faults import connection_drop
+from pytest_mqchaos.model.faults import connection_drop, consumer_freeze
 from pytest_mqchaos.model.triggers import delivery
 
 EXPLAINED = {"(redelivered:explained)": [1]}
@@ -103,3 +103,19 @@ def test_the_fault_is_the_cause() -> None:
 def test_the_flag_is_evidence_not_a_record() -> None:
     """A first delivery with the redelivered flag (prefetched and never read before) is no redelivery."""
     assert found(Run(1).subscribe().publish().work(1, redelivered=True).settled()) == {}
+
+
+@pytest.mark.parametrize(
+    ("healed", "cause"),
+    [(True, "consumer_freeze(after=delivery(1), duration=60.0)"), (False, "worker lost its connection")],
+)
+def test_a_fault_that_lasts_is_the_cause_of_what_comes_while_it_does(healed: bool, cause: str) -> None:
+    """The broker gives up within the minute that a consumer stands still; long after a mere moment it is not that."""
+    run = Run(1).subscribe().publish().plan(consumer_freeze(after=delivery(1), duration=60))
+    run.deliver(1)
+    run.fire(0, at=1).wait(40_000).lose(by="broker").wait(20_000)
+    if healed:
+        run.add(e.FaultHealed, fault=0)
+    again = run.subscribe().deliver(1, redelivered=True)
+    run.effect(1).ack(again, effect_seen=True).settled()
+    assert only(run, "redelivered").cause == cause

@@ -8,6 +8,7 @@ from pytest_mqchaos.model.faults import (
     broker_restart,
     connection_drop,
     consumer_crash,
+    lost_confirm,
     malformed_payload,
     repeated_publish,
 )
@@ -89,3 +90,10 @@ def test_repetitions_that_were_not() -> None:
     (finding,) = [one for one in findings(run.work(1, 2).settled()) if one.kind == "vacuous"]
     assert finding.claim == "repeated_publish() published no message again"
     assert finding.cause == "2 messages were published, each once"
+
+
+def test_a_lost_confirm_of_a_message_that_is_done() -> None:
+    """A frame that was taken is what was tested, though all work was done by then."""
+    run = Run(1).subscribe().publish().plan(lost_confirm(after=ack(1))).work(1).census().census()
+    run.fire(0, "publisher", at=1).settled()
+    assert "vacuous" not in found(run)

@@ -16,6 +16,7 @@ class Hand:
 
     def __init__(self) -> None:
         self.log: list[str] = []
+        self.handles: list[SimpleNamespace] = []
         self.broker = BrokerHandle(
             SimpleNamespace(version="4.0.5", description="RabbitMQ 4.0.5"), self.inject
         )
@@ -23,7 +24,15 @@ class Hand:
     def inject(self, fault: Fault) -> SimpleNamespace:
         """Let a fault strike."""
         self.log.append(f"{fault} of {fault.family}")
-        return SimpleNamespace(heal=lambda: self.log.append(f"heal {fault}"))
+        handle = SimpleNamespace(healed=False)
+
+        def heal() -> None:
+            handle.healed = True
+            self.log.append(f"heal {fault}")
+
+        handle.heal = heal
+        self.handles.append(handle)
+        return handle
 
 
 def test_its_verbs_are_faults() -> None:
@@ -70,7 +79,7 @@ def test_a_thaw_that_fails_can_be_tried_again() -> None:
     """The broker is frozen until it was thawed."""
     hand = Hand()
     hand.broker.freeze()
-    failing = SimpleNamespace(heal=lambda: (_ for _ in ()).throw(UsageError("no")))
+    failing = SimpleNamespace(healed=False, heal=lambda: (_ for _ in ()).throw(UsageError("no")))
     own, hand.broker._frozen = hand.broker._frozen, failing
     with pytest.raises(UsageError):
         hand.broker.thaw()
@@ -78,3 +87,15 @@ def test_a_thaw_that_fails_can_be_tried_again() -> None:
     hand.broker._frozen = own
     hand.broker.thaw()
     assert not hand.broker.frozen
+
+
+def test_one_that_a_fault_has_let_go_on_may_be_frozen_again() -> None:
+    """A restart ends the freeze first, whoever began it."""
+    hand = Hand()
+    hand.broker.freeze()
+    assert hand.broker.frozen
+    hand.handles[0].healed = True
+    assert not hand.broker.frozen
+    hand.broker.restart()
+    hand.broker.freeze()
+    assert hand.log[1:] == ["broker_restart() of broker", "broker_freeze() of broker"]

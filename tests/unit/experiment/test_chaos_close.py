@@ -17,8 +17,12 @@ class FakeRun:
     def __init__(self, *troubles: BaseException) -> None:
         self.test = SimpleNamespace(scenario=baseline())
         self.broker = None
+        self.injector = SimpleNamespace(armed=[])
         self.troubles = list(troubles)
         self.closes = 0
+
+    def disarm(self) -> None:
+        """Nothing is armed."""
 
     def close(self) -> None:
         self.closes += 1

@@ -31,7 +31,8 @@ def one(family: str = "network", *, fired: bool = False, striking: bool = False,
     over = threading.Event()
     if healed:
         over.set()
-    return SimpleNamespace(fault=Fault(family), fired=fired, striking=striking, healed=over)
+    struck = int(fired and not striking)
+    return SimpleNamespace(fault=Fault(family), fired=fired, struck=struck, striking=striking, healed=over)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,8 @@ def one(family: str = "network", *, fired: bool = False, striking: bool = False,
         (injector(one(), due=True), "a fault is about to strike", 0),
         (injector(one(striking=True)), "refuse(duration=1) is striking", 0),
         (injector(one(fired=True, striking=True)), "refuse(duration=1) is striking", 1),
-        (injector(one(fired=True)), "refuse(duration=1) is in force", 1),
-        (injector(one(fired=True, healed=True)), "", 2),
+        (injector(one(fired=True)), "refuse(duration=1) is in force", 2),
+        (injector(one(fired=True, healed=True)), "", 3),
     ],
 )
 def test_what_disturbs(faults: Any, words: str, steps: int) -> None:

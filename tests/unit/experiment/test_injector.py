@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.disturbance import disturbed
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
+from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
@@ -22,6 +25,7 @@ from pytest_mqchaos.model.faults import (
     consumer_crash,
     consumer_terminate,
     lost_ack,
+    lost_confirm,
     malformed_payload,
     refuse,
 )
@@ -782,6 +786,38 @@ def test_a_lost_ack_waits_for_the_next_ack(bench: Bench) -> None:
     assert not bench.acked(2)
 
 
+def confirmed(bench: Bench, number: int, *, connection: int = 9) -> bool:
+    """Let a confirm come by on the publisher's link."""
+    found = facts.Confirmed(
+        at=now(), link="publisher", connection=connection, channel=1, message=message(number)
+    )
+    bench.relay("publisher", connection)
+    return bench.saw(found)
+
+
+def test_a_lost_confirm_waits_for_its_own(bench: Bench) -> None:
+    """No ack is taken for it, and a lost ack takes no confirm."""
+    bench.arm(lost_confirm(before=confirm(2)))
+    bench.arm(lost_ack(before=ack(2)))
+    for number in (1, 2):
+        bench.delivered(number)
+    bench.acked(1)
+    assert not confirmed(bench, 1)
+    assert confirmed(bench, 2)
+    bench.acked(2)
+    assert bench.struck == [(0, "publisher", "before", "held"), (1, "worker", "before", "held")]
+
+
+def test_a_lost_confirm_without_a_moment_takes_a_seeded_one_of_the_first_half(bench: Bench) -> None:
+    """As a lost ack does."""
+    armed = bench.arm(lost_confirm())
+    bench.injector.choose_moments(20)
+    assert armed.position == "before"
+    assert armed.trigger is not None
+    assert armed.trigger.kind == "confirm"
+    assert armed.trigger.n in range(1, 11)
+
+
 def test_a_lost_ack_takes_one_of_the_connection_that_x_was_on(bench: Bench) -> None:
     """Neither another connection's of the same link, nor another replica's: worker's link is called worker."""
     bench.relay("worker", 2)
@@ -996,3 +1032,250 @@ def test_the_end_waits_for_a_strike_under_way(bench: Bench) -> None:
     threading.Timer(0.05, bench.slow.set).start()
     bench.injector.disarm(TIMEOUT)
     assert len(bench.struck) == 1
+
+
+# --- more than once ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "numbers"),
+    [
+        (connection_drop(after=delivery(5), every=10, times=3), [5, 15, 25]),
+        (connection_drop(after=delivery(5), times=3), [5, 6, 7]),
+        (connection_drop(after=delivery(5), times=1), [5]),
+        (consumer_crash(before=delivery(2), every=20, times=9), [2, 22]),
+    ],
+    ids=str,
+)
+def test_a_fault_strikes_so_often_and_so_far_apart(bench: Bench, fault: Fault, numbers: list[int]) -> None:
+    """At its first moment, and so many events after each that was named: no more often, and no closer."""
+    armed = bench.arm(fault)
+    assert [n for n in range(1, 31) if bench.delivered(n)] == numbers
+    assert {position for _, _, position, _ in bench.struck} == {fault.position}
+    assert (armed.fired, armed.struck) == (True, len(numbers))
+    assert armed.healed.is_set()
+
+
+def test_a_message_is_struck_at_each_of_its_next_events(bench: Bench) -> None:
+    """As a message that kills whoever gets it."""
+    bench.plan(1, 2, 3)
+    bench.arm(consumer_crash(after=delivery(message=2), times=2))
+    assert [bench.delivered(n) for n in (1, 2, 1, 2, 2)] == [False, True, False, True, False]
+
+
+def test_seeded_moments_are_as_many(bench: Bench) -> None:
+    """All in the first half, none twice; with `every` only the first is seeded."""
+    scattered = bench.arm(connection_drop(times=4))
+    even = bench.arm(connection_drop(times=3, every=5))
+    few = bench.arm(connection_drop(times=50))
+    bench.injector.choose_moments(40)
+    assert scattered.trigger is not None
+    assert even.trigger is not None
+    assert few.trigger is not None
+    chosen = [scattered.trigger.n, *scattered.moments]
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == 4
+    assert set(chosen) <= set(range(1, 21))
+    assert even.moments == []
+    assert [few.trigger.n, *few.moments] == list(range(1, 21))
+    struck = [n for n in range(1, 41) if bench.delivered(n)]
+    assert set(struck) >= {*chosen, even.trigger.n - 10}
+
+
+def test_a_moment_that_comes_while_the_strike_before_is_in_force(bench: Bench) -> None:
+    """It is not skipped: it strikes at the next event after that, and the one behind it is where it was."""
+    lasting: list[Armed] = []
+
+    def last(armed: Armed, held: object) -> None:
+        async def heal() -> None: ...
+
+        armed.heal = heal
+        lasting.append(armed)
+
+    bench.during = last
+    armed = bench.arm(refuse(after=delivery(2), every=2, times=3))
+    course = Course(bench.history, bench.thread)
+    assert [n for n in range(1, 6) if bench.delivered(n)] == [2]
+
+    def heal() -> None:
+        course.healed(armed)
+
+    bench.thread.soon(heal)
+    bench.sync()
+    assert bench.delivered(6)  # in place of 4
+    bench.thread.soon(heal)
+    bench.sync()
+    assert bench.delivered(7)  # in place of 6
+    assert len(lasting) == 3
+
+
+def test_a_fault_by_time_strikes_again_in_time(bench: Bench) -> None:
+    """The distance is one of seconds, from when it struck first."""
+    armed = bench.arm(connection_drop(after=seconds(0.01), every=0.05, times=3), by_hand=True)
+    bench.await_struck(3)
+    fired = armed.struck
+    assert fired == 3
+    assert now() - armed.since >= 0.1e9
+
+
+def test_a_lost_ack_waits_for_an_ack_each_time(bench: Bench) -> None:
+    """Behind each of its moments the first ack is taken."""
+    bench.arm(lost_ack(after=delivery(1), every=2, times=2))
+    for number in range(1, 6):
+        bench.delivered(number)
+        bench.acked(number)
+    assert len(bench.struck) == 2
+    assert [position for _, _, position, _ in bench.struck] == ["after", "after"]
+
+
+def test_a_lost_ack_that_waits_again_disturbs_nobody(bench: Bench) -> None:
+    """What it took before is over: a run does not wait for an ack that may never come."""
+    armed = bench.arm(lost_ack(after=delivery(1), every=1, times=2))
+    bench.delivered(1)
+    bench.acked(1)
+    assert len(bench.struck) == 1
+    bench.delivered(2)
+    assert armed.swallow is not None
+    assert disturbed(bench.injector) == ""
+
+
+def test_a_block_that_is_left_between_two_strikes(bench: Bench) -> None:
+    """What is to come of it strikes no more, and the history says how far it was."""
+    armed = bench.arm(connection_drop(after=delivery(1), times=3), by_hand=True)
+    bench.delivered(1)
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        assert handle.fired
+    assert not bench.delivered(2)
+    (noted,) = [event.text for event in bench.history if isinstance(event, facts.Noted)]
+    assert noted.endswith("disarmed at the end of its block, after 1 of 3 strikes")
+
+
+def test_a_strike_that_failed_is_the_last(bench: Bench) -> None:
+    """Its error is the run's."""
+
+    def fail(armed: Armed, held: object) -> None:
+        raise ChaosError("no")
+
+    bench.during = fail
+    armed = bench.arm(connection_drop(after=delivery(1), times=3))
+    assert [bench.delivered(n) for n in (1, 2, 3)] == [True, False, False]
+    assert str(armed.error) == "no"
+
+
+def test_nothing_strikes_again_when_all_is_over(bench: Bench) -> None:
+    """Not while consumers end."""
+    bench.arm(connection_drop(after=delivery(1), times=3))
+    bench.delivered(1)
+    bench.injector.disarm(TIMEOUT)
+    assert not bench.delivered(2)
+
+
+# --- before an effect ---
+
+
+class Asked:
+    """Asks the injector of a bench as a probe does."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench = bench
+        self.folder = folder
+        self.probed = True
+
+        def bind() -> None:
+            bench.injector.asking.bind(
+                folder, lambda name, entry: (name.partition(".")[0], entry), lambda link: self.probed
+            )
+
+        bench.thread.soon(bind)
+        bench.sync()
+
+    def ask(self, number: int, *, link: str = "worker", written: bool = True) -> bool:
+        """Ask about an effect, and write it unless it was killed; return whether something struck."""
+        before = len(self.bench.struck)
+        asking = self.bench.injector.asking
+        about = f"{link}.effects", message(number)
+        self.bench.thread.call(asking._asked(*about), timeout=TIMEOUT, what="an answer")
+        if written:
+            self.bench.injector.saw_effect(self.bench.effect(number, consumer=link))
+        self.bench.thread.soon(asking._ended, *about)
+        self.bench.sync()
+        return len(self.bench.struck) > before
+
+    @property
+    def is_open(self) -> bool:
+        """Whether probes would ask."""
+        return (self.folder / "gate").exists()
+
+
+@pytest.fixture
+def asked(bench: Bench, tmp_path: Path) -> Iterator[Asked]:
+    """A probe, in whose place the test asks."""
+    yield Asked(bench, tmp_path)
+    bench.injector.disarm(TIMEOUT)
+
+
+def test_a_strike_before_an_effect(bench: Bench, asked: Asked) -> None:
+    """Its process is stopped first; nobody asks before a fault waits for that, nor afterwards."""
+    assert not asked.is_open
+    armed = bench.arm(consumer_crash(before=effect(3)))
+    assert asked.is_open
+    assert [asked.ask(n, written=n != 3) for n in (1, 2, 3)] == [False, False, True]
+    assert not asked.is_open
+    assert bench.stopped == [(0, "worker")]
+    assert bench.struck == [(0, "worker", "before", "free")]
+    assert (armed.message, armed.words) == (message(3), f"effect(3) ({message(3)})")
+
+
+def test_an_effect_that_never_came_does_not_count(bench: Bench, asked: Asked) -> None:
+    """Its process was killed before it: the next one to come has its number."""
+    bench.arm(consumer_crash(before=effect(2), times=2, every=2))
+    assert [asked.ask(n, written=w) for n, w in ((1, True), (2, False), (2, True), (3, True), (4, False))] == [
+        False, True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_effects_before_another_consumer_named(bench: Bench, asked: Asked) -> None:
+    """Only those of the consumer that the fault names are counted, over all its replicas."""
+    bench.arm(consumer_crash(before=effect(2), consumer="worker#2"))
+    assert not asked.ask(1, link="audit")
+    assert not asked.ask(2, link="audit")
+    assert not asked.ask(3, link="worker#2")
+    assert asked.ask(4)
+
+
+def test_a_message_before_its_effect(bench: Bench, asked: Asked) -> None:
+    """By its place in the order of publishing."""
+    bench.plan(5, 6, 7)
+    bench.arm(connection_drop(before=effect(message=2)))
+    assert [asked.ask(n) for n in (5, 7, 6)] == [False, False, True]
+
+
+def test_what_was_there_before_anybody_asked_counts(bench: Bench, asked: Asked) -> None:
+    """A fault by hand in the middle of work."""
+    bench.plan(1, 2, 3, 4)
+    for number in (1, 2):
+        bench.injector.saw_effect(bench.effect(number, consumer="worker"))
+    bench.arm(connection_drop(before=effect(4)), by_hand=True)
+    assert [asked.ask(n) for n in (3, 4)] == [False, True]
+
+
+def test_an_effect_without_asking_is_an_error(bench: Bench, asked: Asked) -> None:
+    """Of a consumer without the probe; one that has it may have looked before the gate was opened."""
+    armed = bench.arm(connection_drop(before=effect(4), consumer="worker"))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    assert armed.error is None
+    asked.probed = False
+    bench.injector.saw_effect(bench.effect(2, consumer="audit"))
+    assert armed.error is None
+    bench.injector.saw_effect(bench.effect(3, consumer="worker"))
+    assert str(armed.error) == (
+        "connection_drop(before=effect(4), consumer='worker'): an effect of worker came without asking: only "
+        "probe.effect(id) in a Python consumer can be held before it; use after=effect(n), or before=ack(n)"
+    )
+
+
+def test_the_end_shuts_the_gate(bench: Bench, asked: Asked) -> None:
+    """Consumers that end are not kept waiting."""
+    bench.arm(connection_drop(before=effect(4)))
+    bench.injector.disarm(TIMEOUT)
+    assert not asked.is_open

@@ -25,12 +25,16 @@ from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
     Fault,
+    broker_crash,
+    broker_freeze,
     broker_restart,
     connection_drop,
     connection_reset,
     consumer_crash,
+    consumer_freeze,
     consumer_terminate,
     lost_ack,
+    lost_confirm,
     refuse,
 )
 from pytest_mqchaos.model.history import History, now
@@ -115,17 +119,34 @@ class FakeLink:
         self.log.append(f"up {self.name}")
 
 
+class FakeProcess:
+    """A process group that can be told to stop."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.alive = True
+        self.stop: Callable[[], object] = lambda: log.append(f"stop {name}")
+
+
 class FakeReplica:
     """A process."""
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
         self.alive = True
-        self.process = SimpleNamespace(stop=lambda: log.append(f"stop {name}"))
+        self.held = False
+        self.process = FakeProcess(log, name)
         self.ending: Callable[[float], None] = lambda grace: None
 
-    def stop_and_wait(self, timeout: float) -> None:
+    def stop_and_wait(self, timeout: float = 2.0) -> None:
         self.log.append(f"stopped {self.name}")
+
+    def freeze(self) -> None:
+        self.held = True
+        self.log.append(f"freeze {self.name}")
+
+    def thaw(self) -> None:
+        self.held = False
+        self.log.append(f"thaw {self.name}")
 
     def cont(self) -> None:
         self.log.append(f"cont {self.name}")
@@ -597,7 +618,7 @@ def test_a_restart_that_fails_lets_clients_in_again(ground: Ground) -> None:
 
 # --- a broker that is killed or frozen ---
 
-CRASH, FREEZE = Fault(kind="broker_crash", family="broker"), Fault(kind="broker_freeze", family="broker")
+CRASH, FREEZE = broker_crash(), Fault(kind="broker_freeze", family="broker")
 
 
 def test_a_crash_of_the_broker(ground: Ground) -> None:
@@ -683,10 +704,111 @@ def test_a_freeze_and_its_thaw(ground: Ground) -> None:
 
 def test_a_freeze_for_a_while(ground: Ground) -> None:
     """With a duration it thaws by itself, and X goes on when it is in force."""
-    armed = ground.strike(replace(FREEZE, position="before", trigger=ack(3), duration=0.05))
+    armed = ground.strike(broker_freeze(before=ack(3), duration=0.05))
     assert armed.healed.wait(TIMEOUT)
     assert "X taken" not in ground.log
     assert "broker goes on" in ground.log
+
+
+def test_overlapping_freezes_of_the_broker(ground: Ground) -> None:
+    """It stands from the first to the end of the last, and that is one stop."""
+    first, second = (ground.strike(broker_freeze(duration=60), fact=None) for _ in range(2))
+    second.number = 1
+    ground.handle(first).heal()
+    assert ground.log == ["broker stands"]
+    ground.handle(second).heal()
+    assert ground.log[1] == "broker goes on"
+    stops = [type(e) for e in ground.history if isinstance(e, facts.BrokerStopped | facts.BrokerStarted)]
+    assert stops == [facts.BrokerStopped, facts.BrokerStarted]
+
+
+@pytest.mark.parametrize(("fault", "ends"), [(CRASH, "broker dies"), (broker_restart(), "broker stops")])
+def test_a_frozen_broker_goes_on_before_it_is_stopped(ground: Ground, fault: Fault, ends: str) -> None:
+    """The freeze is over then, and its own end finds nothing to do."""
+    freeze = ground.strike(broker_freeze(duration=0.3), fact=None)
+    ground.strike(fault, fact=None)
+    assert freeze.healed.is_set()
+    order = [
+        line for line in ground.log if line in ("broker stands", "broker goes on", ends, "broker starts")
+    ]
+    assert order == ["broker stands", "broker goes on", ends, "broker starts"]
+    (noted,) = [event.text for event in ground.history if isinstance(event, facts.Noted)]
+    assert noted == f"{fault}: the broker stood still (broker_freeze(duration=0.3)), and goes on first"
+    ground.handle(freeze).heal()
+    assert ground.log.count("broker goes on") == 1
+
+
+def test_two_outages_at_once_follow_each_other(ground: Ground) -> None:
+    """The second waits until the broker is back: it is never stopped while it is down."""
+    go = threading.Event()
+    start = ground.hand.start_app
+    ground.hand.start_app = lambda: (go.wait(TIMEOUT), start())
+    done = threading.Event()
+
+    async def both() -> None:
+        async def strike(fault: Fault, then: Callable[[], object]) -> None:
+            await ground.strikes(ground.armed(fault), None, None, "by hand")
+            then()
+
+        ground.thread.spawn(strike(broker_restart(), lambda: None))
+        ground.thread.spawn(strike(CRASH, done.set))
+
+    ground.thread.call(both(), timeout=TIMEOUT, what="two outages")
+    assert not done.wait(0.1)
+    assert "broker dies" not in ground.log
+    go.set()
+    assert done.wait(TIMEOUT)
+    order = [line for line in ground.log if line in ("broker stops", "broker starts", "broker dies")]
+    assert order == ["broker stops", "broker starts", "broker dies", "broker starts"]
+
+
+# --- a consumer that stands still ---
+
+
+@pytest.mark.parametrize(("fault", "x"), [(consumer_freeze(after=ack(3), duration=0.05), ["X passed"]),
+                                          (consumer_freeze(before=ack(3), duration=0.05), [])], ids=str)  # fmt: skip
+def test_a_freeze_of_a_consumer(ground: Ground, fault: Fault, x: list[str]) -> None:
+    """It stands before X arrives; before X, X goes on once it stands; it goes on by itself."""
+    armed = ground.strike(fault)
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.log == ["stopped worker", *x, "freeze worker", "thaw worker"]
+    assert (ground.fired.changed, ground.fired.actor, ground.fired.target) == (True, "signal", "worker")
+
+
+def test_overlapping_freezes_of_a_consumer(ground: Ground) -> None:
+    """It goes on when the last of them is over."""
+    first, second = (ground.strike(consumer_freeze(duration=60), fact=None) for _ in range(2))
+    ground.handle(first).heal()
+    assert "thaw worker" not in ground.log
+    ground.handle(second).heal()
+    assert ground.log[-1] == "thaw worker"
+
+
+def test_a_consumer_that_the_test_has_frozen(ground: Ground) -> None:
+    """It stands already, and the end of the fault does not let it go on."""
+    ground.all[0].held = True
+    armed = ground.strike(consumer_freeze(duration=0.01), fact=None)
+    assert not ground.fired.changed
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.all[0].held
+
+
+def test_a_consumer_that_ended_while_it_stood_still(ground: Ground) -> None:
+    """The process in its place was never frozen."""
+    armed = ground.strike(consumer_freeze(duration=60), fact=None)
+    ground.all[0].process = FakeProcess(ground.log, "worker")
+    ground.handle(armed).heal()
+    assert "thaw worker" not in ground.log
+    assert armed.healed.is_set()
+
+
+def test_a_freeze_of_a_consumer_that_is_gone(ground: Ground) -> None:
+    """It changes nothing, and is over at its time all the same."""
+    ground.all[0].alive = False
+    armed = ground.strike(consumer_freeze(duration=0.01), fact=None)
+    assert not ground.fired.changed
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.log == []
 
 
 # --- lost acks ---
@@ -734,6 +856,34 @@ def test_whose_ack_is_lost(ground: Ground, consumer: str | None, link: str | Non
     """That of the connection X was on, unless X is the publisher's, which acknowledges nothing, or another is named."""
     armed = ground.strike(lost_ack(after=confirm(3), consumer=consumer), link=link, fact=facts.Confirmed)
     assert armed.swallow == swallow
+
+
+def test_a_lost_confirm(ground: Ground) -> None:
+    """The publisher's frame is swallowed, and its connection reset."""
+    ground.strike(lost_confirm(before=confirm(3)), link="publisher", fact=facts.Confirmed)
+    assert ground.log == ["X taken", "reset publisher (fault)"]
+    assert (ground.fired.target, ground.fired.actor, ground.fired.message) == ("publisher", "wire", ID)
+
+
+@pytest.mark.parametrize(
+    ("fault", "link", "fact", "connection"),
+    [
+        (lost_confirm(after=confirm(3)), "publisher", facts.Confirmed, 7),
+        (lost_confirm(before=publish(3)), "publisher", facts.Published, 7),
+        (lost_confirm(after=ack(3)), "worker", facts.Acked, None),
+        (lost_confirm(after=effect(3)), "worker", facts.Acked, None),
+        (lost_confirm(), None, None, None),
+    ],
+    ids=str,
+)
+def test_a_lost_confirm_at_another_moment(
+    ground: Ground, fault: Fault, link: str | None, fact: type | None, connection: int | None
+) -> None:
+    """The first confirm after it: on X's own connection where X is the publisher's, else on any."""
+    armed = ground.strike(fault, link=link, fact=fact)
+    assert armed.swallow == Swallow(kind="confirm", link="publisher", connection=connection)
+    assert ground.log == (["X passed"] if fault.position == "after" and fact else [])
+    assert not armed.fired
 
 
 def test_the_nth_of_a_frame_is_named(ground: Ground) -> None:

@@ -1,0 +1,99 @@
+"""The gate: while a fault waits for an effect that is about to be, the probe asks here before it writes.
+
+```
+ probe.effect(id) ── is there a file `gate` beside $MQCHAOS_EFFECTS? ── no ──► write
+                        │ yes: its port and token
+                        └──► token, effects file, id ──► Gate ──► asked() ... ──► one byte back ──► write
+                                                           └──► ended() ◄── the connection's end ◄────┘
+```
+Whoever asks is let go when `asked` returns, and when the gate's connection ends for any other reason. It keeps its
+connection until it has written: when that ends, the effect is there, or will never be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["Gate"]
+
+_LINE = 1 << 16
+
+
+class Gate:
+    """Answers the probes of one run; on the link's thread only.
+
+    Args:
+        directory: where the effects files are.
+        asked: called with the name of the effects file and what is to be written to it.
+        ended: called with the same when it has been written, or its process has ended.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        asked: Callable[[str, str], Awaitable[None]],
+        ended: Callable[[str, str], None],
+    ) -> None:
+        self._file = directory / "gate"
+        self._asked = asked
+        self._ended = ended
+        self._token = secrets.token_hex(8)
+        self._server: asyncio.Task[asyncio.Server] | None = None
+        self._port = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether probes ask."""
+        return self._file.exists()
+
+    def open(self) -> None:
+        """Let probes ask from now on."""
+        if self._server is None:
+            own = socket.create_server(("127.0.0.1", 0))
+            self._port = own.getsockname()[1]
+            serving = asyncio.start_server(self._answer, sock=own, limit=_LINE)
+            self._server = asyncio.get_running_loop().create_task(serving)
+        draft = self._file.with_suffix(".new")
+        draft.write_text(f"{self._port} {self._token}")
+        draft.replace(self._file)
+
+    def shut(self) -> None:
+        """Let probes write without asking; those that have asked are answered."""
+        self._file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Shut it for good, and let go of its port."""
+        self.shut()
+        if self._server is not None:
+            self._server.add_done_callback(_end)
+            self._server = None
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            token, name, entry = [(await reader.readline())[:-1] for _ in range(3)]
+            if token.decode("ascii", "replace") != self._token:
+                return
+            about = os.fsdecode(name), entry.decode("utf-8", "backslashreplace")
+            try:
+                await self._asked(*about)
+                writer.write(b"\n")
+                with suppress(OSError):
+                    await writer.drain()
+                    await reader.read(1)
+            finally:
+                self._ended(*about)
+        except (OSError, ValueError):
+            return  # it ended meanwhile, or said more than a line
+        finally:
+            writer.close()
+
+
+def _end(starting: asyncio.Task[asyncio.Server]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().close()
