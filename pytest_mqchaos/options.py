@@ -57,9 +57,11 @@ class Option:
         help: str,
         metavar: str | None = None,
         ini: Any = "string",
+        secret: bool = False,
     ) -> None:
         self.name, self.read, self.default = name, read, default
         self.help, self.metavar, self.ini = help, metavar, ini
+        self.secret = secret
 
     @property
     def flag(self) -> str:
@@ -75,6 +77,14 @@ class Option:
     def variable(self) -> str:
         """The option in the environment."""
         return f"PYTEST_MQCHAOS_{self.name.upper()}"
+
+    def shown(self, value: object) -> str:
+        """The value as it may be seen: an address without its password."""
+        if not self.secret:
+            return str(value)
+        from pytest_mqchaos.brokers.rabbitmq.address import masked
+
+        return masked(str(value))
 
 
 class Setting:
@@ -96,6 +106,13 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("a name")
+    return text
+
+
+def _amqp_url(text: str) -> str:
+    from pytest_mqchaos.brokers.rabbitmq.address import BrokerAddress
+
+    BrokerAddress.parse(text)
     return text
 
 
@@ -129,9 +146,25 @@ _FALSE = {"0", "false", "no", "off"}
 _SEED_TYPE: Any = int | str if pytest.version_tuple >= (9, 2) else "string"
 
 OPTIONS = (
-    Option("servers", read=_one_of("auto", "docker", "process"), default="auto", metavar="KIND",
-           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), "
-                "or auto: docker where the engine has or gets the images, else process (default: auto)"),
+    Option("servers", read=_one_of("auto", "docker", "process", "external"), default="auto", metavar="KIND",
+           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), external (see "
+                "--mqchaos-url), or auto: docker where the engine has or gets the images, else process "
+                "(default: auto)"),
+    Option("url", read=_amqp_url, default="", metavar="URL", secret=True,
+           help="a RabbitMQ that runs already, amqp://user:password@host:5672/ or amqps://...?cacertfile=FILE; "
+                "means --mqchaos-servers=external. It is never stopped, and only what a run made is deleted"),
+    Option("isolation", read=_one_of("auto", "vhost", "prefix", "none"), default="auto", metavar="KIND",
+           help="how runs are kept apart on an external RabbitMQ: vhost (each its own, by the management API), prefix "
+                "(the consumer puts $MQCHAOS_PREFIX before each name), none (one session at a time, on queues that "
+                "nobody else uses), or auto: vhost where the user may, else prefix (default: auto)"),
+    Option("management_url", read=_text, default="", metavar="URL", secret=True,
+           help="the management API of an external RabbitMQ (default: port 15672 of its host)"),
+    Option("container", read=_text, default="", metavar="ID",
+           help="a docker container with the external RabbitMQ, which tests may stop, kill and freeze"),
+    Option("allow_remote", read=_flag, default=False, ini="bool",
+           help="the external RabbitMQ may be on another host"),
+    Option("require", read=_one_of("broker"), default="", metavar="WHAT",
+           help="broker: what cannot run for want of a RabbitMQ (that may be disturbed) fails, and is not skipped"),
     Option("network", read=_one_of("auto", "toxiproxy", "wire"), default="auto", metavar="KIND",
            help="who does the network's faults: toxiproxy, wire (our own), "
                 "or auto: Toxiproxy where it can be had (default: auto)"),
@@ -157,7 +190,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Add the group *mqchaos* to the command line and its keys to the configuration file."""
     group = parser.getgroup("mqchaos", "mqchaos: chaos tests of message-queue consumers")
     for option in OPTIONS:
-        if option.name == "strict":
+        if option.ini == "bool":
             group.addoption(
                 option.flag, action=argparse.BooleanOptionalAction, default=None, help=option.help
             )
@@ -195,7 +228,7 @@ def _read(option: Option, value: object, where: str) -> object:
     try:
         return option.read(str(value))
     except ValueError as error:
-        raise UsageError(f"{where}: {str(value)!r} is not {error}") from None
+        raise UsageError(f"{where}: {option.shown(value)!r} is not {error}") from None
 
 
 def _ini_place(config: pytest.Config, option: Option) -> str:
@@ -223,6 +256,23 @@ def on_ci() -> bool:
     return os.environ.get("CI", "").strip().lower() not in _FALSE | {""}
 
 
+def _kind(servers: Setting, url: Setting) -> str:
+    """The kind of servers: an address means an external one, unless a nearer place says another kind.
+
+    Raises:
+        UsageError: if one place says both.
+    """
+    if not url.value or servers.value in ("auto", "external"):
+        return "external" if url.value else str(servers.value)
+    ranks: tuple[Origin, ...] = ("command line", "environment", "ini", "default")
+    if ranks.index(servers.origin) == ranks.index(url.origin):
+        raise UsageError(
+            f"--mqchaos-servers={servers.value} and --mqchaos-url: the address of a RabbitMQ that runs already "
+            "means --mqchaos-servers=external"
+        )
+    return str(servers.value) if ranks.index(servers.origin) < ranks.index(url.origin) else "external"
+
+
 def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
     """Return what holds for the whole session.
 
@@ -231,10 +281,17 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
     """
     from pytest_mqchaos.experiment.settings import SessionSettings
 
-    value = {option.name: setting(config, option.name).value for option in OPTIONS}
+    found = {option.name: setting(config, option.name) for option in OPTIONS}
+    value = {name: one.value for name, one in found.items()}
     strict = value["strict"]
     return SessionSettings(
-        servers=value["servers"],
+        servers=_kind(found["servers"], found["url"]),
+        url=value["url"],
+        isolation=value["isolation"],
+        management_url=value["management_url"],
+        container=value["container"],
+        allow_remote=value["allow_remote"],
+        require=value["require"],
         network=value["network"],
         rabbitmq_image=value["rabbitmq_image"],
         toxiproxy_image=value["toxiproxy_image"],

@@ -40,6 +40,8 @@ def _missing(case: Case, one: Expected) -> Reason | None:
     unread = [queue for queue in one.targets if isinstance(one.where.room(queue), str)]
     if unread:
         return Reason(detail="dropped", claim=f"is missing, and {one.where.room(unread[0])}", unknown=True)
+    if not record.accepted and (unasked := one.where.unasked(record)):
+        return Reason(detail="dropped", claim=f"is missing, and {unasked}", unknown=True)
     return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
 
 

@@ -64,7 +64,7 @@ class Whereabouts:
         if state is None:
             return False
         if not state.exact:
-            return f"`{queue}` could not be counted exactly"
+            return f"`{queue}` could not be counted exactly{state.doubt and f': {state.doubt}'}"
         if queue not in self.roles.terminal:
             return state.ready + state.transit + max(0, state.unacknowledged - self._known[queue]) > 0
         if state.transit:
@@ -103,6 +103,26 @@ class Whereabouts:
             found |= {queue} | self.roles.reach(queue)
         return found
 
+    def unasked(self, record: Record) -> str:
+        """Why a message that no consumer took may be where nobody looked; empty if it cannot.
+
+        A broker that cannot be asked for policies and bindings may have put it into a queue that is not known.
+        """
+        for one in (*record.publications, *record.republications):
+            if (
+                one.passed
+                and not self.roles.topology.complete
+                and not self.roles.leads_to(one.exchange, one.routing_key)
+            ):
+                return f"which queues exchange {one.exchange!r} leads to could not be asked for"
+        for queue in sorted({copy.queue for copy in record.copies} | self.unseen(record)):
+            state = self.roles.queues.get(queue)
+            if state is not None and not state.settings_known:
+                return (
+                    f"the policies of `{queue}` could not be asked for, and one may have moved or dropped it"
+                )
+        return ""
+
     def unseen(self, record: Record) -> set[str]:
         """Queues that publications led to and where fewer copies were seen."""
         wanted: Counter[str] = Counter()
@@ -139,6 +159,8 @@ def fates(case: Case) -> list[Fate]:
         unsure = next((room for room in rooms if isinstance(room, str)), "")
         if where.census is None:
             unsure = "no census was taken"
+        elif not unsure and not record.accepted:
+            unsure = where.unasked(record)
         found.append(Fate(record, unsure, _stop(case, where, record)))
     return found
 

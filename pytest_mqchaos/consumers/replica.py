@@ -111,7 +111,7 @@ class Replica:
 
     def describe_failure(self) -> str:
         """How the last process ended, and the tail of its output, credentials masked."""
-        return failure.describe(self.process, self.output_path, self._output_start)
+        return self.link.mask(failure.describe(self.process, self.output_path, self._output_start))
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""

@@ -116,6 +116,8 @@ class Chaos:
         for replica in consumer.replicas:
             run.board.add_file(replica.effects, name="$MQCHAOS_EFFECTS", consumer=replica.name, named=False)
         self._work.resolve_effects()
+        for queue in wanted:
+            run.vetting.admit(queue)
         before = len(run.history)
         consumer.start()
         await_ready(run, consumer, since=before, timeout=float(ready_timeout))
@@ -146,6 +148,10 @@ class Chaos:
             ChaosError: if the broker refuses, with its reason.
         """
         __tracebackhide__ = True
+        for one in (name, dead_letter):
+            if isinstance(one, str):
+                self._run.vetting.admit(one)
+        self._run.refuse_shared(f"queue({name!r}, exchange={exchange!r})", exchange or "")
         self._run.declarer.declare_queue(
             name,
             durable=durable,
@@ -184,6 +190,7 @@ class Chaos:
         __tracebackhide__ = True
         if not isinstance(queue, str) or not queue:
             raise UsageError(f"dead_letters({queue!r}): the name of a queue")
+        self._run.vetting.admit(queue)
         self._run.dead_letters.add(queue)
 
     # --- the workload and its effects ------------------------------------------------------------------------
@@ -373,6 +380,11 @@ class Chaos:
         return self._run.url
 
     @property
+    def prefix(self) -> str:
+        """What each name begins with on the broker; empty where the run has a namespace of its own."""
+        return self._run.names.prefix
+
+    @property
     def broker(self) -> BrokerHandle:
         """The broker: `restart()`, `version`."""
         return self._work.broker_handle
@@ -423,5 +435,6 @@ class Chaos:
             port=link.wire.port,
             user=broker.user,
             password=broker.password,
-            vhost=self._run.namespace,
+            vhost=broker.vhost(self._run.namespace),
+            prefix=self._run.names.prefix,
         )

@@ -32,6 +32,7 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
     reading = _Reading(since)
     while True:
         reading.update(run)
+        run.vetting.check()
         missing = [r for r in consumer.replicas if not reading.ready(r.name, consumer.queues)]
         if not missing:
             return

@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
 from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
-from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.settings import TestSettings
 from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.experiment.vetting import Vetting
+from pytest_mqchaos.experiment.witness import RunWitness
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network
+from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.case import ConsumerFacts
+from pytest_mqchaos.model.declared import Declared
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import digest, new_run
@@ -54,6 +58,9 @@ class Run:
         self.thread = thread
         self.token = new_run()
         self.namespace = f"mqchaos-{self.token}"
+        broker.create_namespace(self.namespace)
+        self.names = broker.names(self.namespace)
+        """How names of the test become names on the broker."""
         self.directory = directory / self.token
         self.directory.mkdir(parents=True)
         self.rng = random.Random(test.seed)
@@ -65,6 +72,15 @@ class Run:
             self.history, thread, self._poll_files, random.Random(f"{test.seed} moments")
         )
         self.board = Board(self.history, self.injector.saw_effect)
+        self.dead_letters: set[str] = set()
+        self.declared = Declared()
+        self.vetting = Vetting(
+            self.injector,
+            thread=thread,
+            declared=self.declared,
+            holds=partial(broker.ready_in, self.namespace) if broker.shared else None,
+            begun=lambda: self.injector.counts["publish", "*", "*"] > 0,
+        )
         self.links = Links(
             run=self.token,
             network=network,
@@ -72,11 +88,22 @@ class Run:
             history=self.history,
             identity=self.identity,
             look=self.board.look,
-            tap=self.injector,
+            tap=self.vetting if broker.shared or self.names.prefix else self.injector,
+            survey=Survey(self.declared, self.names) if broker.kind == "external" else None,
+            tls=broker.tls,
         )
+        self.witness = RunWitness(
+            history=self.history,
+            ledger=self.ledger,
+            links=self.links,
+            thread=thread,
+            identity=self.identity,
+            declared=self.declared,
+            named=lambda: self.dead_letters | self.expected_queues(),
+        )
+        broker.attend(self.namespace, self.witness)
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
-        self.dead_letters: set[str] = set()
         strikes = Strikes(
             history=self.history,
             thread=thread,
@@ -95,7 +122,8 @@ class Run:
         self._silent = 0.0
         """Since when all is settled and no effect has shown."""
         self._log_mark = broker.log_tail(1)
-        broker.create_namespace(self.namespace)
+        if note := broker.note(self.namespace):
+            self.history.append(facts.Noted(at=now(), text=note))
         thread.soon(self._watch_effects)
 
     # --- what parts ask for ---
@@ -114,12 +142,25 @@ class Run:
     def declarer(self) -> Declarer:
         """Declares queues and exchanges, on a connection of its own past every link."""
         if self._declarer is None:
-            self._declarer = Declarer(self.url)
+            told = self.declared if self.broker.kind == "external" else None
+            self._declarer = Declarer(self.url, self.names, told)
         return self._declarer
 
     def replicas(self) -> Sequence[Replica]:
         """All replicas of all consumers, in the order started."""
         return [replica for consumer in self.consumers for replica in consumer.replicas]
+
+    def refuse_shared(self, call: str, exchange: str) -> None:
+        """Raise if an exchange is everybody's, and the run shares its namespace.
+
+        Raises:
+            UsageError: it is.
+        """
+        __tracebackhide__ = True
+        if self.names.prefix and exchange.startswith("amq."):
+            raise UsageError(
+                f"{call}: {exchange!r} is everybody's where runs are kept apart by prefix: declare one"
+            )
 
     # --- what settling asks for ---
 
@@ -128,6 +169,7 @@ class Run:
         if not self.broker.alive():
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
+        self.vetting.check()
         self.links.check()
         self.board.check()
         for armed in self.injector.armed:
@@ -270,11 +312,15 @@ class Run:
             state = held.get(name)
             if state is None or state.ready == 0:
                 continue
-            found, trouble = drain(self.url, name, state.ready)
+            own = self._is_ours if self.broker.shared else None
+            found, trouble = drain(self.url, self.names.full(name), state.ready, ours=own)
             for resting in found:
                 self._rested(name, resting)
             if trouble:
                 self.history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
+
+    def _is_ours(self, resting: RestingMessage) -> bool:
+        return self.witness.ours(resting.message_id, resting.mqchaos_id, resting.body)
 
     def _rested(self, queue: str, resting: RestingMessage) -> None:
         body_digest = digest(resting.body)
@@ -286,7 +332,7 @@ class Run:
                 queue=queue,
                 digest=body_digest,
                 death_reason=resting.death_reason,
-                death_queue=resting.death_queue,
+                death_queue=None if resting.death_queue is None else self.names.plain(resting.death_queue),
                 headers=resting.headers,
                 body=resting.body[:1024],
             )

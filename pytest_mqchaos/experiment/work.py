@@ -93,6 +93,9 @@ class Work:
         )
         self._next_number = made.next_number
         self._keys |= {m.key for m in made.messages if m.key is not None}
+        run.refuse_shared(f"publish(exchange={made.exchange!r})", made.exchange)
+        if made.queue:
+            run.vetting.admit(made.queue)
         for message in made.messages:
             run.history.plan(message)
             run.identity.learn(message)
@@ -114,6 +117,7 @@ class Work:
             run.history,
             target_ready=lambda: self._target_exists(made),
             patience=run.test.settle_timeout,
+            names=run.names,
         )
         publication = Publication(made, publisher)
         run.publications.append(publication)
@@ -340,7 +344,7 @@ class Work:
         run = self._run
         found: list[tuple[str, str]] = []
         for consumer in run.consumers:
-            output = consumer.output.rstrip()
+            output = consumer.link.mask(consumer.output.rstrip())
             if output:
                 found.append((f"output of {consumer.name}", _last(output, _TAIL)))
         struck = [e for e in run.history.snapshot() if isinstance(e, facts.FaultFired)]

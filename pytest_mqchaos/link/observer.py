@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.history import now
@@ -29,10 +30,18 @@ class Observer:
         identity: tells whose message a body is.
         look: asked for each settlement, before it is passed on.
         publisher: whether this is the link of our own publisher.
+        survey: told what is declared; with it, names that have the run's prefix become plain.
     """
 
     def __init__(
-        self, link: str, connection: int, identity: Identity, look: Look, *, publisher: bool = False
+        self,
+        link: str,
+        connection: int,
+        identity: Identity,
+        look: Look,
+        *,
+        publisher: bool = False,
+        survey: Survey | None = None,
     ) -> None:
         self.link = link
         self.connection = connection
@@ -41,6 +50,7 @@ class Observer:
         self._identity = identity
         self._look = look
         self._publisher = publisher
+        self._survey = survey
         self._heartbeat = 0
         self._deliveries: dict[tuple[int, int], str | None] = {}
         self._publishes: dict[tuple[int, int], str] = {}
@@ -71,7 +81,10 @@ class Observer:
     def describe(self, event: wire.WireEvent) -> list[LinkEvent]:
         """Return what the event means for the run: mostly one fact, one a delivery under `multiple`, or none."""
         handler = self._handlers.get(type(event))
-        return [] if handler is None else handler(event)
+        if self._survey is None:
+            return [] if handler is None else handler(event)
+        self._survey.saw(self.link, event)
+        return [] if handler is None else [self._survey.names.plainly(fact) for fact in handler(event)]
 
     # --- connection and channels ---
 
@@ -315,6 +328,8 @@ class Observer:
         if message is None:
             return []
         if not self._publisher:
+            if self._survey is not None:
+                self._survey.publishes(self.link, event.exchange, event.routing_key)
             return [
                 facts.Republished(
                     at=now(),

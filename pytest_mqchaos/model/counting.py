@@ -89,6 +89,8 @@ class Counting:
             held = [states[name] for name in self.leads.to(exchange, key) if name in states]
             if any(state.messages or not state.exact for state in held):
                 continue
+            if not held and not event.topology.complete:
+                continue  # it may be in a queue that is bound there, and not known to be
             for name in list(ids):
                 record = self._table.records[name]
                 if record.confirmed_at is not None and record.confirmed_at <= since:
@@ -119,7 +121,9 @@ class Counting:
             if words:
                 held.append(f"`{state.name}` holds {', '.join(words)}")
             elif not state.exact:
-                held.append(f"`{state.name}` could not be counted exactly")
+                held.append(
+                    f"`{state.name}` could not be counted exactly{state.doubt and f': {state.doubt}'}"
+                )
         if held:
             return False, "; ".join(held)
         if self._connections.in_hand:

@@ -130,6 +130,15 @@ class Ledger:
         """Open connections by number, and whose they are."""
         return dict(self._connections.links)
 
+    def open_channels(self) -> dict[tuple[int, int], str]:
+        """Open channels by connection and number, and whose they are, but for the publisher's."""
+        return self._connections.open_channels()
+
+    def queues_seen(self) -> frozenset[str]:
+        """Queues that messages of ours were published to by name, handed on to, or delivered from."""
+        routes = self._publications.routes | self._publications.onward
+        return frozenset(key for exchange, key in routes if not exchange) | frozenset(self._table.standing)
+
     def queues(self) -> tuple[QueueState, ...]:
         """The queues of the last census."""
         return () if self._counting.last is None else self._counting.last.queues

@@ -14,7 +14,8 @@ from pytest_mqchaos.brokers._protocol import Broker, Launcher
 from pytest_mqchaos.errors import ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.engine import Engine
-from pytest_mqchaos.servers.settings import NETWORKS, SERVERS, ServerSettings
+from pytest_mqchaos.servers.external import opened, toxiproxy_beside
+from pytest_mqchaos.servers.settings import ISOLATIONS, NETWORKS, SERVERS, ServerSettings
 from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
 __all__ = ["Servers", "start"]
@@ -45,14 +46,18 @@ def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
     Raises:
         ServerUnavailable: none could be had; one line says what was tried and how to get each.
         UsageError: a setting has a value that there is not.
+        ChaosError: a broker that runs already refuses us.
 
     """
     for name, value, allowed in (
         ("servers", settings.servers, SERVERS),
         ("network", settings.network, NETWORKS),
+        ("isolation", settings.isolation, ISOLATIONS),
     ):
         if value not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
+    if settings.servers == "external":
+        return _started("external", settings, run, directory)
     kinds = ("docker", "process") if settings.servers == "auto" else (settings.servers,)
     tried = []
     for kind in kinds:
@@ -69,6 +74,13 @@ def _started(kind: str, settings: ServerSettings, run: str, directory: Path) -> 
         rabbitmq = launcher("rabbitmq")
         if kind == "docker":
             broker, toxiproxy = _in_docker(settings, run, rabbitmq, folder, ending)
+        elif kind == "external":
+            broker = opened(settings, run, rabbitmq, ending)
+            ways = [
+                lambda: _toxiproxy_process(settings, broker, folder),
+                lambda: toxiproxy_beside(settings, run, broker, ending),
+            ]
+            toxiproxy = _first(settings, ways, ending)
         else:
             broker = rabbitmq.start_process(run=run, directory=folder)
             ending.callback(broker.stop)
@@ -98,8 +110,9 @@ def _in_docker(
 
 
 def _toxiproxy_process(settings: ServerSettings, broker: Broker, folder: Path) -> ToxiproxyServer:
+    host = f"[{broker.host}]" if ":" in broker.host else broker.host
     return toxiproxies.start_process(
-        upstream=f"{broker.host}:{broker.port}", directory=folder, tool_folder=settings.tool_folder
+        upstream=f"{host}:{broker.port}", directory=folder, tool_folder=settings.tool_folder
     )
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["NETWORKS", "SERVERS", "ServerSettings"]
+__all__ = ["ISOLATIONS", "NETWORKS", "SERVERS", "ServerSettings"]
 
-SERVERS = ("auto", "docker", "process")
+SERVERS = ("auto", "docker", "process", "external")
+ISOLATIONS = ("auto", "vhost", "prefix", "none")
 NETWORKS = ("auto", "toxiproxy", "wire")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Which servers to start, and from what.
+    """Which servers to start, and from what; or which broker to use that runs already.
 
-    `servers` is one of `SERVERS`, `network` one of `NETWORKS`; `tool_folder` is where `toxiproxy-server`
-    may lie besides PATH.
+    `servers` is one of `SERVERS`, `network` one of `NETWORKS`, `isolation` one of `ISOLATIONS`; `tool_folder` is
+    where `toxiproxy-server` may lie besides PATH. `url` and what follows it is for `external` servers: `container`
+    names what may be disturbed, `worker` is the id of an xdist worker.
     """
 
     servers: str = "auto"
@@ -24,3 +26,9 @@ class ServerSettings:
     rabbitmq_image: str = "rabbitmq:4"
     toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
     tool_folder: Path | None = None
+    url: str = field(default="", repr=False)
+    isolation: str = "auto"
+    management_url: str = field(default="", repr=False)
+    allow_remote: bool = False
+    container: str = ""
+    worker: str = ""

@@ -1,0 +1,247 @@
+"""One namespace on a broker that somebody else runs: a vhost of its own, a prefix, or the names as they are.
+
+Whatever is deleted there goes through `Place.delete`, which knows what is the run's own and refuses everything else.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_mqchaos.brokers._witness import Witness
+from pytest_mqchaos.brokers.rabbitmq.counter import Counter
+from pytest_mqchaos.brokers.rabbitmq.joined import Settings
+from pytest_mqchaos.brokers.rabbitmq.management import Management
+from pytest_mqchaos.brokers.rabbitmq.policies import in_force
+from pytest_mqchaos.brokers.rabbitmq.resting import drain
+from pytest_mqchaos.errors import ChaosError, NotPossible
+from pytest_mqchaos.model.declared import BUILT_IN, Declared
+from pytest_mqchaos.model.names import Names
+from pytest_mqchaos.model.topology import Binding, Topology
+
+__all__ = ["Config", "Place", "is_leftover", "own_name"]
+
+_OWN = re.compile(r"mqchaos-[a-z2-9]{4}-(?P<hour>[0-9a-f]{5})[0-9a-f]{4}(?=\.|$)")
+_HOUR, _OLD = 3600, 24
+_LET_GO = 2.0
+"""Seconds that the broker has to notice that the run's consumers are gone."""
+
+
+def own_name(namespace: str) -> str:
+    """Return a name that no other run has, with the hour in it: `mqchaos-k3f9-77a1f4c1d`."""
+    return f"{namespace}-{int(time.time()) // _HOUR & 0xFFFFF:05x}{secrets.token_hex(2)}"
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a vhost or queue was made by a run of ours more than a day ago: that run is dead."""
+    found = _OWN.match(name)
+    return found is not None and (int(time.time()) // _HOUR) - int(found["hour"], 16) > _OLD
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What of a namespace is configuration: settings by queue, and the topology. Names are plain ones."""
+
+    queues: Mapping[str, Settings] = field(default_factory=dict)
+    topology: Topology = field(default_factory=Topology)
+
+
+class Place:
+    """One namespace of one run.
+
+    Args:
+        vhost: where it is.
+        names: with the run's prefix, if there is one.
+        whole: whether the vhost is the run's own.
+        url: of the vhost.
+        management: the API, if there is one that we may use.
+    """
+
+    def __init__(
+        self, vhost: str, names: Names, *, whole: bool, url: str, management: Management | None
+    ) -> None:
+        self.vhost = vhost
+        self.names = names
+        self.whole = whole
+        self.counter = Counter(url)
+        self.lock = threading.Lock()
+        self.witness: Witness | None = None
+        self.picture: object = None
+        """What a census last saw that was not yet decided, and since when it stands."""
+        self.since = 0.0
+        self.patience = 0.0
+        """How long it has to stand to be decided."""
+        self._url = url
+        self._management = management
+
+    @property
+    def declared(self) -> Declared:
+        """What was declared in the run."""
+        return Declared() if self.witness is None else self.witness.declared
+
+    # --- what there is ---
+
+    def config(self) -> Config:
+        """What the management API says, or else what was seen on the wire."""
+        if self._management is None:
+            return self._seen()
+        listed = {one["name"]: one for one in self._management.queues(self.vhost)}
+        policies = self._management.policies(self.vhost)
+        default = self._management.default_queue_type(self.vhost) if self.whole else ""
+        found = {}
+        for full, one in listed.items():
+            name = self.names.plain(full)
+            if self.whole or self._ours(full) or name in self._used():
+                kind = str(one.get("type") or _type(one.get("arguments", {})) or default or "classic")
+                found[name] = Settings(
+                    type=kind.removeprefix("rabbit_").removesuffix("_queue"),
+                    durable=bool(one.get("durable", True)),
+                    exclusive=bool(one.get("exclusive", False)),
+                    auto_delete=bool(one.get("auto_delete", False)),
+                    arguments=self._plain(one.get("arguments", {})),
+                    policy=None if policies is None else in_force(full, kind, *policies),
+                )
+        seen = self._seen().queues
+        return Config({**{n: s for n, s in seen.items() if n in self._used()}, **found}, self._topology())
+
+    def _seen(self) -> Config:
+        declared = self.declared
+        found = {name: Settings() for name in self._used()}
+        for name, one in declared.queues.items():
+            found[name] = Settings(
+                type=_type(one.arguments),
+                durable=one.durable,
+                exclusive=one.exclusive,
+                auto_delete=one.auto_delete,
+                arguments=dict(one.arguments) if one.known else None,
+            )
+        return Config(found, declared.topology())
+
+    def _topology(self) -> Topology:
+        assert self._management is not None
+        plain = self.names.plain
+        return Topology(
+            exchanges={
+                **BUILT_IN,
+                **{plain(one["name"]): one["type"] for one in self._management.exchanges(self.vhost)},
+            },
+            bindings=tuple(
+                Binding(
+                    exchange=plain(one["source"]),
+                    destination=plain(one["destination"]),
+                    kind=one["destination_type"],
+                    routing_key=plain(one["routing_key"]),
+                    arguments=one.get("arguments", {}),
+                )
+                for one in self._management.bindings(self.vhost)
+                if self.whole or not self.names.prefix or self._ours(one["destination"])
+            ),
+        )
+
+    def _used(self) -> frozenset[str]:
+        """Plain names of the queues that the run has to do with, whoever made them."""
+        if self.witness is None:
+            return frozenset()
+        return self.witness.used() | frozenset(self.witness.declared.queues)
+
+    def _ours(self, full: str) -> bool:
+        return bool(self.names.prefix) and full.startswith(self.names.prefix)
+
+    def _plain(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        letters = ("x-dead-letter-exchange", "x-dead-letter-routing-key")
+        return {
+            key: self.names.plain(value) if key in letters and isinstance(value, str) else value
+            for key, value in dict(arguments or {}).items()
+        }
+
+    # --- its end ---
+
+    def clear(self) -> None:
+        """Remove what the run made here.
+
+        Raises:
+            ChaosError: something of it is left, and why.
+        """
+        trouble: list[ChaosError] = []
+        try:
+            if self.names.prefix:
+                self._clear_prefix(trouble)
+            elif not self.whole:
+                self._clear_shared(trouble)
+        finally:
+            self.counter.close()
+        if trouble:
+            raise trouble[0]
+
+    def delete(self, kind: str, full: str) -> None:
+        """Delete one queue or exchange, if it is the run's.
+
+        Raises:
+            NotPossible: it is not.
+            ChaosError: the broker refuses.
+        """
+        made = (kind, full) in self.declared.made
+        if not (self._ours(full) or (made and not full.startswith("amq."))):
+            raise NotPossible(f"deleting the {kind} {full!r}: it is not of this run")
+        self.counter.delete(kind, full)
+
+    def _clear_prefix(self, trouble: list[ChaosError]) -> None:
+        names = [(kind, self.names.full(name)) for kind, name in self.declared.ever]
+        if self._management is not None:
+            with suppress(ChaosError):
+                names += [("queue", str(one["name"])) for one in self._management.queues(self.vhost)]
+                names += [("exchange", str(one["name"])) for one in self._management.exchanges(self.vhost)]
+        for kind, full in dict.fromkeys(names):
+            if self._ours(full):
+                try:
+                    self.delete(kind, full)
+                except ChaosError as error:
+                    trouble.append(error)
+
+    def _clear_shared(self, trouble: list[ChaosError]) -> None:
+        """Take our messages out of the queues that were used, and delete those that we made."""
+        made = set(self.declared.made)
+        for queue in sorted(self._used()):
+            try:
+                if ("queue", queue) not in made:
+                    self._take_ours(queue)
+            except ChaosError as error:
+                trouble.append(error)
+        for kind, name in reversed(self.declared.made):
+            try:
+                self.delete(kind, name)
+            except ChaosError as error:
+                trouble.append(error)
+
+    def _take_ours(self, queue: str) -> None:
+        witness = self.witness
+        if witness is None:
+            return
+        deadline = time.monotonic() + _LET_GO
+        while True:
+            answer = self.counter.count([queue]).get(queue)
+            if answer is None or answer.locked:
+                return
+            if not answer.consumers or time.monotonic() > deadline:
+                break
+            time.sleep(0.02)  # between two questions: nothing tells when the broker has noticed
+        if answer.ready:
+            _, why = drain(
+                self._url,
+                queue,
+                answer.ready,
+                ours=lambda one: witness.ours(one.message_id, one.mqchaos_id, one.body),
+            )
+            if why:
+                raise ChaosError(f"taking our messages out of {queue!r}: {why}")
+
+
+def _type(arguments: Mapping[str, object]) -> str:
+    said = (arguments or {}).get("x-queue-type", "")
+    return said if isinstance(said, str) else ""

@@ -1,0 +1,148 @@
+"""A broker that runs already: what has to hold before it is used, and a Toxiproxy in front of it.
+
+Nothing is started here but the Toxiproxy. Where names are shared as they are, one session at a time uses the place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from pytest_mqchaos.brokers._protocol import Borrowed, Broker, External, Launcher
+from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
+from pytest_mqchaos.servers import toxiproxy as toxiproxies
+from pytest_mqchaos.servers.borrowed import borrow
+from pytest_mqchaos.servers.engine import Engine
+from pytest_mqchaos.servers.settings import ServerSettings
+from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
+
+__all__ = ["opened", "toxiproxy_beside"]
+
+_PROBE = "mqchaos-probe"
+
+
+def opened(settings: ServerSettings, run: str, launcher: Launcher, ending: ExitStack) -> Broker:
+    """Use the broker that the settings name; what is taken for it is given back by `ending`.
+
+    Raises:
+        UsageError: the settings contradict each other, or themselves.
+        ServerUnavailable: nobody serves there.
+        ChaosError: it refuses us, or another session has the place.
+    """
+    if not settings.url:
+        raise UsageError(
+            "--mqchaos-servers=external: which one? --mqchaos-url=amqp://user:password@host:5672/ says it"
+        )
+    if settings.isolation == "none" and settings.worker:
+        raise UsageError(
+            "--mqchaos-isolation=none: not with pytest-xdist (-n), whose tests would meet in the same queues"
+        )
+    host, port, place = launcher.external_place(settings.url)
+    container: Borrowed | None = None
+    if settings.container:
+        try:
+            engine = Engine.connect(run)
+        except ServerUnavailable as error:
+            raise UsageError(f"--mqchaos-container={settings.container}: {error}") from None
+        ending.callback(engine.close)
+        container = own = borrow(engine, settings.container, host, port)
+        ending.callback(own.restore)
+    if settings.isolation == "none":
+        _lock(place, ending)
+    broker = launcher.open_external(
+        External(
+            url=settings.url,
+            isolation=settings.isolation,
+            management_url=settings.management_url,
+            allow_remote=settings.allow_remote,
+            container=container,
+        )
+    )
+    ending.callback(broker.stop)
+    return broker
+
+
+def _lock(place: str, ending: ExitStack) -> None:
+    """Have a place for this session alone, as far as this host goes."""
+    from filelock import FileLock, Timeout
+
+    mark = hashlib.sha256(place.encode()).hexdigest()[:12]
+    path = Path(tempfile.gettempdir()) / f"mqchaos-{os.getuid()}-{mark}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ChaosError(
+            f"--mqchaos-isolation=none: another session uses {place} just now; "
+            "--mqchaos-isolation=prefix or vhost lets several do so"
+        ) from None
+    except OSError as error:
+        raise ChaosError(f"--mqchaos-isolation=none: no lock at {path}: {error.strerror or error}") from None
+
+    def release() -> None:
+        with suppress(OSError):
+            path.unlink()  # while it is still ours
+        lock.release()
+
+    ending.callback(release)
+
+
+def toxiproxy_beside(
+    settings: ServerSettings, run: str, broker: Broker, ending: ExitStack
+) -> ToxiproxyServer:
+    """Start Toxiproxy in a container, if the broker can be reached from there.
+
+    Raises:
+        ServerUnavailable: it cannot be had, or does not reach the broker.
+    """
+    if broker.host in ("localhost", "::1") or broker.host.startswith("127."):
+        raise ServerUnavailable(f"a container does not reach {broker.host}")
+    engine = Engine.connect(run)
+    with ExitStack() as own:
+        own.callback(engine.close)
+        host = f"[{broker.host}]" if ":" in broker.host else broker.host
+        started = toxiproxies.start_container(
+            engine, image=settings.toxiproxy_image, upstream=f"{host}:{broker.port}"
+        )
+        own.callback(started.stop)
+        _reaches(started, broker)
+        ending.push(own.pop_all())
+    return started
+
+
+def _reaches(toxiproxy: ToxiproxyServer, broker: Broker) -> None:
+    """Raise `ServerUnavailable` if a connection through a proxy does not come to the broker."""
+    listen, address = toxiproxy.listen_address()
+    try:
+        _api(
+            toxiproxy, "POST", "/proxies", {"name": _PROBE, "listen": listen, "upstream": toxiproxy.upstream}
+        )
+        try:
+            lacks = broker.lacks_at(*address)
+        finally:
+            _api(toxiproxy, "DELETE", f"/proxies/{_PROBE}", None)
+    except (OSError, http.client.HTTPException) as error:
+        lacks = str(error) or type(error).__name__
+    finally:
+        toxiproxy.release(listen)
+    if lacks:
+        raise ServerUnavailable(
+            f"Toxiproxy in a container does not reach {broker.host}:{broker.port} ({lacks})"
+        )
+
+
+def _api(toxiproxy: ToxiproxyServer, method: str, path: str, body: dict[str, str] | None) -> None:
+    connection = http.client.HTTPConnection(*toxiproxy.api, timeout=5.0)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status >= 300:
+            raise OSError(f"its API answers {answer.status} to {method} {path}")
+    finally:
+        connection.close()
