@@ -14,7 +14,10 @@ from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.surroundings import Outage
 from pytest_mqchaos.model.topology import QueueState
 
-__all__ = ["Fate", "Whereabouts", "declared_transient", "done", "fates", "queue_facts"]
+__all__ = ["ASK", "Fate", "Whereabouts", "declared_transient", "done", "fates", "queue_facts"]
+
+
+ASK = "let the broker be asked for its policies and bindings: --mqchaos-management-url=http://host:15672"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Fate:
     """Why it cannot be told, empty if it can."""
     stop: Outage | None
     """The broker's stop that it did not outlive, None if that is not what ended it."""
+    mend: str = ""
+    """What would make it tell."""
 
     @property
     def accepted(self) -> list[Copy]:
@@ -157,11 +162,12 @@ def fates(case: Case) -> list[Fate]:
         if any(room is True for room in rooms):
             continue
         unsure = next((room for room in rooms if isinstance(room, str)), "")
+        mend = ""
         if where.census is None:
             unsure = "no census was taken"
-        elif not unsure and not record.accepted:
-            unsure = where.unasked(record)
-        found.append(Fate(record, unsure, _stop(case, where, record)))
+        elif not unsure and not record.accepted and (unsure := where.unasked(record)):
+            mend = ASK
+        found.append(Fate(record, unsure, _stop(case, where, record), mend))
     return found
 
 

@@ -70,6 +70,43 @@ def work(mqchaos, tmp_path):
 """
 
 
+LOSES = """
+@pytest.mark.chaos(consumer_crash(after=ack(7)))
+def test_loss(mqchaos, work):
+    mqchaos.queue("orders")
+    work("acks_first")
+"""
+REJECTS = """
+@pytest.mark.chaos(baseline(), settle_timeout=8)
+def test_rejects(mqchaos, work):
+    mqchaos.queue("orders")
+    work("rejects")
+"""
+
+
+def promises(*more, kinds=("classic", "quorum")):
+    """Return the tests of a consumer that keeps at-least-once under every fault that needs no broker of ours."""
+    return f"""
+@pytest.mark.parametrize("kind", {kinds!r})
+@pytest.mark.chaos(
+    baseline(), connection_drop(after=delivery(3)), connection_reset(after=delivery(5)), refuse(duration=0.3),
+    consumer_crash(after=ack(7)), lost_ack(before=ack(5)), malformed_payload(share=0.1), {", ".join(more)}
+)
+def test_orders(mqchaos, work, kind):
+    mqchaos.queue("orders", arguments={{"x-queue-type": kind}}, dead_letter="orders.dead")
+    work()
+"""
+
+
+def one_line(ran, said):
+    """Assert that every error and failure of a run is one line that says so."""
+    lines = [line for line in ran.text.splitlines() if line.startswith(("ERROR ", "FAILED "))]
+    assert lines, ran.text
+    for line in lines:
+        assert said in line, ran.text
+    assert "Traceback" not in ran.text
+
+
 class Project:
     """A user's project in a directory of its own, and what a run of pytest on it said."""
 
@@ -80,7 +117,7 @@ class Project:
             if name.startswith(("PYTEST_MQCHAOS_", "PYTEST_XDIST_")) or name in ("CI", "PYTEST_ADDOPTS"):
                 monkeypatch.delenv(name)
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
-        monkeypatch.setenv("COLUMNS", "400")
+        monkeypatch.setenv("COLUMNS", "240")
         (self.path / "worker.py").write_text(WORKER)
 
     def run(self, tests, *options, wait=240):

@@ -1,42 +1,25 @@
 """A broker that somebody else runs: runs are kept apart on it, verdicts are as sure as on our own, nothing is left."""
 
+import asyncio
 import contextlib
+import os
 import shutil
 import ssl
 import subprocess
 import threading
 
 import pytest
-from external_kit import Beside, Project
+from external_kit import LOSES, REJECTS, Beside, Project, one_line, promises
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers import ServerSettings, start
 
 pytest_plugins = ["pytester"]
 
-PROMISES = """
-@pytest.mark.parametrize("kind", ["classic", "quorum"])
-@pytest.mark.chaos(
-    baseline(), connection_drop(after=delivery(3)), connection_reset(after=delivery(5)), refuse(duration=0.3),
-    consumer_crash(after=ack(7)), lost_ack(before=ack(5)), malformed_payload(share=0.1), broker_restart(),
-)
-def test_orders(mqchaos, work, kind):
-    mqchaos.queue("orders", arguments={"x-queue-type": kind}, dead_letter="orders.dead")
-    work()
-"""
-LOSES = """
-@pytest.mark.chaos(consumer_crash(after=ack(7)))
-def test_loss(mqchaos, work):
-    mqchaos.queue("orders")
-    work("acks_first")
-"""
-
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
     """A RabbitMQ of our own that plays somebody else's."""
-    import os
-
     kind = os.environ.get("PYTEST_MQCHAOS_SERVERS", "process")
     try:
         servers = start(
@@ -76,15 +59,6 @@ def project(pytester, monkeypatch):
     return Project(pytester, monkeypatch)
 
 
-def one_line(ran, said):
-    """Assert that every error and failure of a run is one line that says so."""
-    lines = [line for line in ran.text.splitlines() if line.startswith(("ERROR ", "FAILED "))]
-    assert lines, ran.text
-    for line in lines:
-        assert said in line, ran.text
-    assert "Traceback" not in ran.text
-
-
 # --- by prefix ---------------------------------------------------------------------------------------------
 
 
@@ -92,7 +66,7 @@ def one_line(ran, said):
 def test_no_false_alarm_by_prefix(project, url, beside, network):
     """A correct consumer passes under every fault, in the midst of others, and the broker is never disturbed."""
     beside.put("orders", b"not", b"yours")
-    ran = project.run(PROMISES, f"--mqchaos-url={url}", f"--mqchaos-network={network}")
+    ran = project.run(promises("broker_restart()"), f"--mqchaos-url={url}", f"--mqchaos-network={network}")
     ran.outcomes(passed=14, skipped=2)
     assert set(ran.verdicts.values()) == {"pass"}
     assert "broker_restart(): the broker at 127.0.0.1" in ran.text
@@ -116,15 +90,14 @@ def test_loss_by_prefix(project, url):
 
 def test_what_a_policy_may_have_done_is_unknown(project, url):
     """Without the management API a rejected message may lie where a policy put it: neither lost nor well."""
-    source = """
-@pytest.mark.chaos(baseline(), settle_timeout=8)
-def test_rejects(mqchaos, work):
-    mqchaos.queue("orders")
-    work("rejects")
-"""
-    ran = project.run(source, f"--mqchaos-url={url}")
+    ran = project.run(REJECTS, f"--mqchaos-url={url}")
     assert ran.verdicts == {"baseline": "unknown"}
-    assert "the policies of `orders` could not be asked for" in ran.text
+    (finding,) = ran.findings()
+    assert finding["unknown"]
+    assert "the policies of `orders` could not be asked for" in finding["claim"]
+    assert (
+        "mend: let the broker be asked for its policies and bindings: --mqchaos-management-url=" in ran.text
+    )
 
 
 def test_require_broker(project, url):
@@ -209,9 +182,9 @@ def test_it(mqchaos, work):
 def test_none(project, url, beside):
     """On the names as they are verdicts are the same; what was there stays, what the run made goes."""
     beside.channel.queue_declare("elsewhere", durable=True)
-    source = PROMISES.replace("broker_restart(),", "") + LOSES
+    source = promises(kinds=("classic",)) + LOSES
     ran = project.run(source, f"--mqchaos-url={url}", "--mqchaos-isolation=none")
-    ran.outcomes(passed=14, failed=1)
+    ran.outcomes(passed=7, failed=1)
     assert [finding["kind"] for finding in ran.findings("test_loss")] == ["lost"]
     assert beside.take("elsewhere") == []
 
@@ -343,11 +316,10 @@ class TlsFront:
         self.certificate = folder / "cert.pem"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost", "-keyout", str(folder / "key.pem"), "-out", str(self.certificate)],
+             "-addext", "subjectAltName=DNS:localhost", "-keyout",
+             str(folder / "key.pem"), "-out", str(self.certificate)],
             check=True, capture_output=True,
         )  # fmt: skip
-        import asyncio
-
         self.loop = asyncio.new_event_loop()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, folder / "key.pem")
@@ -377,6 +349,17 @@ class TlsFront:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
 
+        async def end():
+            self.server.close()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.1)
+
+        self.loop.run_until_complete(end())
+        self.loop.close()
+
 
 @pytest.fixture
 def front(tmp_path, broker):
@@ -393,11 +376,11 @@ def test_tls(project, url, front, network):
     """The wire speaks TLS to the broker and plain text to the consumer; faults and verdicts are the same."""
     secure = f"amqps://guest:guest@localhost:{front.port}/?cacertfile={front.certificate}"
     ran = project.run(
-        PROMISES.replace("broker_restart(),", "") + LOSES,
+        promises(kinds=("classic",)) + LOSES,
         f"--mqchaos-url={secure}",
         f"--mqchaos-network={network}",
     )
-    ran.outcomes(passed=14, failed=1)
+    ran.outcomes(passed=7, failed=1)
     assert [finding["kind"] for finding in ran.findings()] == ["lost"]
     assert "by TLS, isolation: prefix" in ran.text
 

@@ -88,8 +88,8 @@ class ExternalRabbitMQ:
     @property
     def description(self) -> str:
         """One line: product, version, where, how runs are kept apart."""
-        tls = " by TLS" if self.tls else ""
-        return f"RabbitMQ {self.version} (external, {self.user}@{self._address.place}{tls}, isolation: {self.isolation})"
+        place = f"{self.user}@{self._address.place}{' by TLS' if self.tls else ''}"
+        return f"RabbitMQ {self.version} (external, {place}, isolation: {self.isolation})"
 
     @property
     def untouchable(self) -> str:

@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pytest_mqchaos.errors import ChaosError
 
@@ -44,7 +44,7 @@ class Management:
         self._path = parts.path.rstrip("/")
         self._context = context
         if parts.username:
-            user, password = parts.username, parts.password or ""
+            user, password = unquote(parts.username), unquote(parts.password or "")
         self.user = user
         self._headers = {
             "Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii"),

@@ -46,6 +46,8 @@ def open_external(external: External) -> ExternalRabbitMQ:
     if tls is not None:
         speak_tls(address.host, address.port, tls)
     if (lacks := amqp_lacks(address.host, address.port, timeout=_TIMEOUT, tls=tls)) is not None:
+        if "certificate" in lacks:
+            raise ChaosError(f"--mqchaos-url={address}: {lacks}; ?cacertfile=FILE names who vouches for it")
         raise ServerUnavailable(f"no broker at --mqchaos-url={address}: {lacks}")
     management, why = _management(address, external, tls)
     isolation, lacks = _isolation(external.isolation, management, why)

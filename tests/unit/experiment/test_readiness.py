@@ -39,6 +39,7 @@ class Ground:
         self.history = History("k3f9")
         self.consumer = SimpleNamespace(replicas=[FakeReplica(name) for name in names], queues=queues)
         self.wires = {name: SimpleNamespace(upstream_error="") for name in names}
+        self.vetting = SimpleNamespace(check=lambda: None)
         self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
 
     def ready(self, *, timeout: float = 0.02, since: int = 0) -> None:
