@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
 
 from pytest_mqchaos.model.declared import Declared
@@ -22,7 +21,10 @@ class Witness(Protocol):
     def used(self) -> frozenset[str]:
         """Queues that the run publishes to, reads, was told of, or holds messages of."""
 
-    def sight(self, topology: Topology, private: Collection[str]) -> Sight:
+    def routes(self) -> frozenset[tuple[str, str]]:
+        """Exchanges and routing keys that messages of the run were published to."""
+
+    def sight(self, topology: Topology) -> Sight:
         """What stands where, as far as the wire can tell."""
 
     def adrift(self, queues: tuple[QueueState, ...], topology: Topology) -> dict[str, int]:
@@ -33,6 +35,9 @@ class Witness(Protocol):
 
         Returns the queues of which that is not certain within `timeout` seconds.
         """
+
+    def meanwhile(self) -> None:
+        """Called now and then while a census takes its time."""
 
     def ours(self, message_id: str | None, mqchaos_id: str | None, body: bytes) -> bool:
         """Whether a message is one of the run."""

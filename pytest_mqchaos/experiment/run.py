@@ -100,6 +100,7 @@ class Run:
             identity=self.identity,
             declared=self.declared,
             named=lambda: self.dead_letters | self.expected_queues(),
+            poll=self.poll_effects,
         )
         broker.attend(self.namespace, self.witness)
         self.consumers: list[Consumer] = []

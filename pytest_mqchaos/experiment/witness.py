@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class RunWitness:
         identity: tells whose message a body is.
         declared: what was declared in the run.
         named: queues that the test named.
+        poll: reads the effects; called in the thread that made this, which is the test's.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class RunWitness:
         identity: Identity,
         declared: Declared,
         named: Callable[[], Collection[str]],
+        poll: Callable[[], None],
     ) -> None:
         self.declared = declared
         self._history = history
@@ -61,6 +64,8 @@ class RunWitness:
         self._thread = thread
         self._identity = identity
         self._named = named
+        self._poll = poll
+        self._own_thread = threading.get_ident()
 
     def used(self) -> frozenset[str]:
         """Queues that the run publishes to, reads, was told of, or holds messages of."""
@@ -72,10 +77,15 @@ class RunWitness:
                 | frozenset(message.queue for message in self._history.messages.values() if message.queue)
             )
 
-    def sight(self, topology: Topology, private: Collection[str]) -> Sight:
+    def routes(self) -> frozenset[tuple[str, str]]:
+        """Exchanges and routing keys that messages of the run were published to."""
+        with self._history.changed:
+            return self._ledger.routes()
+
+    def sight(self, topology: Topology) -> Sight:
         """What stands where, as far as the wire can tell."""
         with self._history.changed:
-            return sight(self._ledger, topology, private)
+            return sight(self._ledger, topology, self.declared.private)
 
     def adrift(self, queues: tuple[QueueState, ...], topology: Topology) -> dict[str, int]:
         """Dead letters that are nowhere yet, by the queue that gave them up."""
@@ -119,6 +129,11 @@ class RunWitness:
         if relay.held or relay.from_client.waiting or relay.upstream is None:
             return False  # a strike holds it: what is asked now would stand before what waits
         return await relay.barrier(channel, None, timeout) or relay.closed
+
+    def meanwhile(self) -> None:
+        """Read the effects, where a fault may wait for one: a census must not hold that up."""
+        if threading.get_ident() == self._own_thread:
+            self._poll()
 
     def ours(self, message_id: str | None, mqchaos_id: str | None, body: bytes) -> bool:
         """Whether a message is one of the run."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.topology import Binding, Topology
 
 __all__ = ["BUILT_IN", "Declaration", "Declared"]
@@ -51,6 +52,7 @@ class Declared:
         self._exchanges: dict[str, str] = {}
         self._bindings: dict[tuple[str, str, str, str], Binding] = {}
         self._ever: dict[tuple[str, str], None] = {}
+        self._since: dict[str, int] = {}
         self._lock = threading.Lock()
 
     # --- what is told ---
@@ -61,6 +63,8 @@ class Declared:
             self._ever["queue", one.name] = None
             if one.known or one.name not in self._queues:
                 self._queues[one.name] = one
+            if one.exclusive:
+                self._since[one.name] = now()
 
     def exchange(self, name: str, type: str) -> None:
         """An exchange was declared."""
@@ -72,6 +76,8 @@ class Declared:
         """A queue or exchange was bound."""
         with self._lock:
             self._bindings[_place(binding)] = binding
+            if binding.kind == "queue" and binding.destination in self._since:
+                self._since[binding.destination] = now()
 
     def unbind(self, binding: Binding) -> None:
         """A binding was taken away."""
@@ -94,6 +100,12 @@ class Declared:
         """The queues by name."""
         with self._lock:
             return dict(self._queues)
+
+    @property
+    def private(self) -> dict[str, int]:
+        """The exclusive queues, and since when what is published comes to them (at the latest)."""
+        with self._lock:
+            return {name: at for name, at in self._since.items() if name in self._queues}
 
     @property
     def ever(self) -> tuple[tuple[str, str], ...]:

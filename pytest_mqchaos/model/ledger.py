@@ -134,10 +134,14 @@ class Ledger:
         """Open channels by connection and number, and whose they are, but for the publisher's."""
         return self._connections.open_channels()
 
+    def routes(self) -> frozenset[tuple[str, str]]:
+        """Exchanges and routing keys that messages were published to, by the workload or the application."""
+        return frozenset(self._publications.routes | self._publications.onward)
+
     def queues_seen(self) -> frozenset[str]:
         """Queues that messages of ours were published to by name, handed on to, or delivered from."""
-        routes = self._publications.routes | self._publications.onward
-        return frozenset(key for exchange, key in routes if not exchange) | frozenset(self._table.standing)
+        by_name = frozenset(key for exchange, key in self.routes() if not exchange)
+        return by_name | frozenset(self._table.standing)
 
     def queues(self) -> tuple[QueueState, ...]:
         """The queues of the last census."""

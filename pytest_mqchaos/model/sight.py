@@ -7,7 +7,7 @@ the two agree nothing is on its way. Where they do not, something is, or is gone
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_mqchaos.model.events import CensusTaken
@@ -46,21 +46,22 @@ class Sight:
 _NOTHING = Held()
 
 
-def sight(ledger: Ledger, topology: Topology, private: Collection[str] = ()) -> Sight:
+def sight(ledger: Ledger, topology: Topology, private: Mapping[str, int] | None = None) -> Sight:
     """Return the wire's account now; the history must not change meanwhile.
 
     Args:
         ledger: of the run.
         topology: where publications lead.
-        private: queues that only their own connection may ask: of these every message is looked for.
+        private: queues that only their own connection may ask, and since when messages come to them: of these
+            every message is looked for.
     """
     table, connections = ledger._table, ledger._connections
     coming: Counter[str] = Counter()
     for (exchange, key), ids in table.undelivered.items():
         for queue in _lead(topology, exchange, key):
             coming[queue] += len(ids)
-    for queue in private:
-        coming[queue] = _unseen(ledger, topology, queue)
+    for queue, since in (private or {}).items():
+        coming[queue] = _unseen(ledger, topology, queue, since)
     consumers = Counter(one.queue for one in connections.subscriptions())
     found = {}
     for queue in {*coming, *consumers, *table.standing}:
@@ -79,13 +80,13 @@ def _lead(topology: Topology, exchange: str, key: str) -> Iterable[str]:
     return (key,) if exchange == "" else topology.leads_to(exchange, key)
 
 
-def _unseen(ledger: Ledger, topology: Topology, queue: str) -> int:
-    """How many publications lead to a queue and were not seen there."""
+def _unseen(ledger: Ledger, topology: Topology, queue: str, since: int) -> int:
+    """How many publications lead to a queue since a moment and were not seen there."""
     missing = 0
     for record in ledger.records.values():
         if record.ok:
             wanted = sum(
-                one.passed and queue in _lead(topology, one.exchange, one.routing_key)
+                one.passed and one.at > since and queue in _lead(topology, one.exchange, one.routing_key)
                 for one in (*record.publications, *record.republications)
             )
             missing += max(0, wanted - sum(copy.queue == queue for copy in record.copies))

@@ -44,6 +44,11 @@ while True:
             channel.exchange_declare(PREFIX + "events", "topic", durable=True)
             channel.queue_declare(PREFIX + "orders", durable=True)
             channel.queue_bind(PREFIX + "orders", PREFIX + "events", "orders.#")
+        if "listens" in sys.argv:
+            channel.exchange_declare(PREFIX + "events", "fanout", durable=True)
+            own = channel.queue_declare("", exclusive=True).method.queue
+            channel.queue_bind(own, PREFIX + "events")
+            channel.basic_consume(own, on_order)
         channel.basic_qos(prefetch_count=10)
         channel.basic_consume(PREFIX + "orders", on_order)
         channel.start_consuming()

@@ -134,6 +134,35 @@ def test_it(mqchaos, work):
     ran.outcomes(passed=2)
 
 
+def test_queues_that_nobody_else_may_ask(project, url):
+    """An exclusive queue of each consumer behind a fan-out is counted by the wire alone."""
+    source = """
+@pytest.mark.chaos(baseline(), guarantee="exactly-once")
+def test_it(mqchaos, work):
+    mqchaos.queue("orders")
+    work("listens", replicas=2)
+    mqchaos.publish(exchange="events", count=20, expect=2, key="order")
+"""
+    ran = project.run(source, f"--mqchaos-url={url}")
+    ran.outcomes(passed=1)
+    assert ran.verdicts == {"baseline": "pass"}
+
+
+@pytest.mark.parametrize("isolation", ["prefix", "none"])
+def test_interrupted(project, url, isolation):
+    """Ctrl-C in the middle of a test leaves nothing."""
+    source = """
+@pytest.mark.chaos(baseline())
+def test_it(mqchaos, work):
+    mqchaos.queue("orders", dead_letter="orders.dead")
+    mqchaos.exchange("events")
+    work(env={"WORK": "0.5"})
+    raise KeyboardInterrupt
+"""
+    ran = project.run(source, f"--mqchaos-url={url}", f"--mqchaos-isolation={isolation}")
+    assert ran.result.ret == pytest.ExitCode.INTERRUPTED
+
+
 def test_a_consumer_that_ignores_the_prefix(project, url, beside):
     """It is kept from the messages of others, and told how names are to be made."""
     beside.put("orders", b"not yours")

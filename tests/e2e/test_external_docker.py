@@ -223,7 +223,7 @@ def test_any_other_container_is_refused(project, whole, client):
 
 @pytest.mark.parametrize("where", ["the gateway", "the container"])
 def test_on_another_host(project, whole, monkeypatch, where):
-    """Toxiproxy runs in a container if it reaches the broker from there; else the wire breaks the network, as is said."""
+    """Toxiproxy runs in a container if it reaches the broker from there; else the wire does its work, and says so."""
     if not whole.others:
         pytest.skip("no address of this host that containers reach")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")

@@ -19,7 +19,7 @@ from pytest_mqchaos.errors import ChaosError
 
 __all__ = ["Answer", "Counter"]
 
-_NOT_FOUND, _LOCKED = 404, 405
+_NOT_FOUND, _LOCKED, _INTERNAL = 404, 405, 500
 _SILENT = 0.24
 """Seconds after which the answer of a quorum queue without a leader is made up (0 messages, 0 consumers)."""
 
@@ -57,6 +57,27 @@ class Counter:
         """
         answers = {queue: self._one(queue) for queue in queues}
         return {queue: answer for queue, answer in answers.items() if answer is not None}
+
+    def leads(self, queue: str) -> bool:
+        """Whether a queue answers for itself, when it has just been started and nobody reads it yet.
+
+        A quorum queue without a leader says that it is empty. To get a message from one that is empty takes its
+        leader, and changes nothing; one that is not empty has said so.
+        """
+
+        def question(channel: Any) -> None:
+            method, _, _ = channel.basic_get(queue)
+            if method is not None:
+                channel.basic_nack(method.delivery_tag)
+
+        try:
+            answer = self._one(queue)
+            if answer is None or answer.locked or answer.ready or answer.consumers:
+                return True
+            code = self._asked(f"asking the queue {queue!r}", question)
+        except ChaosError:
+            return False
+        return code is None or code < _INTERNAL
 
     def delete(self, kind: str, name: str) -> None:
         """Delete a queue or an exchange; one that is gone, or exclusive to a connection that ends, is no error.

@@ -183,7 +183,7 @@ class ExternalRabbitMQ:
 
     def topology(self, namespace: str) -> Topology:
         """The exchanges and bindings."""
-        return self._place(namespace).config().topology
+        return self._place(namespace).topology()
 
     def bindings(self, namespace: str, exchange: str) -> tuple[Binding, ...]:
         """The ways out of one exchange."""
@@ -265,6 +265,8 @@ class ExternalRabbitMQ:
             return None
 
         wait_for(f"RabbitMQ to serve AMQP at {self._address.place}", lacking, timeout=_BOOT)
+        for place in list(self._places.values()):
+            wait_for(f"the queues of {place.vhost!r} to be served", place.leaderless, timeout=_BOOT)
 
     # --- its life, as far as it is our concern ---
 
@@ -344,6 +346,8 @@ class _Census:
                 return joined.queues
             if time.monotonic() >= deadline:
                 return _not_exact(joined, "it did not come to rest")
+            if place.witness is not None:
+                place.witness.meanwhile()
             time.sleep(_PAUSE)  # between two readings: nothing tells when a broker has done what it was told
 
     def _join(self, answers: Mapping[str, Answer], sight: Sight, loose: frozenset[str]) -> Joined:
@@ -359,10 +363,7 @@ class _Census:
 
     def _sight(self) -> Sight:
         witness = self._place.witness
-        if witness is None:
-            return Sight()
-        private = [name for name, settings in self._config.queues.items() if settings.exclusive]
-        return witness.sight(self._config.topology, private)
+        return Sight() if witness is None else witness.sight(self._config.topology)
 
     def _count(self) -> dict[str, Answer]:
         names = self._place.names

@@ -18,7 +18,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["Management"]
+__all__ = ["Management", "Policies"]
+
+Policies = tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]
+"""The user policies and the operator policies of a vhost."""
 
 _TIMEOUT = 5.0
 _BARE = "?disable_stats=true&enable_queue_totals=false"
@@ -130,7 +133,7 @@ class Management:
         """Every binding: source, destination, destination_type, routing_key, arguments."""
         return self._list(f"/bindings/{_quoted(vhost)}", what=f"the bindings of {vhost!r}")
 
-    def policies(self, vhost: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] | None:
+    def policies(self, vhost: str) -> Policies | None:
         """The user policies and the operator policies of a vhost; None where the user may not know."""
         try:
             own = self._list(f"/policies/{_quoted(vhost)}", what=f"the policies of {vhost!r}")

@@ -5,6 +5,7 @@ Whatever is deleted there goes through `Place.delete`, which knows what is the r
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 from pytest_mqchaos.brokers._witness import Witness
 from pytest_mqchaos.brokers.rabbitmq.counter import Counter
 from pytest_mqchaos.brokers.rabbitmq.joined import Settings
-from pytest_mqchaos.brokers.rabbitmq.management import Management
+from pytest_mqchaos.brokers.rabbitmq.management import Management, Policies
 from pytest_mqchaos.brokers.rabbitmq.policies import in_force
 from pytest_mqchaos.brokers.rabbitmq.resting import drain
 from pytest_mqchaos.errors import ChaosError, NotPossible
@@ -29,6 +30,10 @@ __all__ = ["Config", "Place", "is_leftover", "own_name"]
 
 _OWN = re.compile(r"mqchaos-[a-z2-9]{4}-(?P<hour>[0-9a-f]{5})[0-9a-f]{4}(?=\.|$)")
 _HOUR, _OLD = 3600, 24
+_EXCHANGE, _KEY = "dead-letter-exchange", "dead-letter-routing-key"
+_REPLIES = "amq.rabbitmq.reply-to"
+"""No queue, but a way back to whoever asked."""
+_JUST_NOW, _LATELY = 0.1, 1.0
 _LET_GO = 2.0
 """Seconds that the broker has to notice that the run's consumers are gone."""
 
@@ -79,6 +84,10 @@ class Place:
         """How long it has to stand to be decided."""
         self._url = url
         self._management = management
+        self._taken = -math.inf, Config()
+        self._asked = -math.inf
+        self._policies: Policies | None = None
+        self._default: str | None = None
 
     @property
     def declared(self) -> Declared:
@@ -87,28 +96,80 @@ class Place:
 
     # --- what there is ---
 
+    def topology(self) -> Topology:
+        """The exchanges and bindings: those of a census that was taken just now, or anew."""
+        taken, config = self._taken
+        return config.topology if time.monotonic() - taken < _JUST_NOW else self.config().topology
+
     def config(self) -> Config:
         """What the management API says, or else what was seen on the wire."""
-        if self._management is None:
-            return self._seen()
-        listed = {one["name"]: one for one in self._management.queues(self.vhost)}
-        policies = self._management.policies(self.vhost)
-        default = self._management.default_queue_type(self.vhost) if self.whole else ""
-        found = {}
-        for full, one in listed.items():
-            name = self.names.plain(full)
-            if self.whole or self._ours(full) or name in self._used():
-                kind = str(one.get("type") or _type(one.get("arguments", {})) or default or "classic")
-                found[name] = Settings(
-                    type=kind.removeprefix("rabbit_").removesuffix("_queue"),
-                    durable=bool(one.get("durable", True)),
-                    exclusive=bool(one.get("exclusive", False)),
-                    auto_delete=bool(one.get("auto_delete", False)),
-                    arguments=self._plain(one.get("arguments", {})),
-                    policy=None if policies is None else in_force(full, kind, *policies),
-                )
+        config = self._seen() if self._management is None else self._told(self._management)
+        self._taken = time.monotonic(), config
+        return config
+
+    def leaderless(self) -> str | None:
+        """Which queues do not answer for themselves yet after a start; None if all do."""
+        try:
+            queues = self.config().queues
+        except ChaosError as error:
+            return str(error)
+        waiting = [
+            name
+            for name, settings in queues.items()
+            if settings.type not in ("classic", "stream") and not self.counter.leads(self.names.full(name))
+        ]
+        return f"no leader of {', '.join(sorted(waiting))}" if waiting else None
+
+    def _told(self, management: Management) -> Config:
+        listed = {one["name"]: one for one in management.queues(self.vhost)}
+        policies = self._policies_of(management)
+        if self.whole and self._default is None:
+            self._default = management.default_queue_type(self.vhost)
+        default = self._default or ""
+        topology = self._topology(management)
+        found = {
+            self.names.plain(full): self._settings(full, one, policies, default)
+            for full, one in listed.items()
+            if self._inside(full)
+        }
+        if not (self.whole or self.names.prefix):
+            reached = self._reached(found, topology)
+            found = {name: one for name, one in found.items() if name in reached}
         seen = self._seen().queues
-        return Config({**{n: s for n, s in seen.items() if n in self._used()}, **found}, self._topology())
+        return Config({**{n: s for n, s in seen.items() if n in self._used()}, **found}, topology)
+
+    def _settings(
+        self, full: str, listed: Mapping[str, Any], policies: Policies | None, default: str
+    ) -> Settings:
+        arguments = dict(listed.get("arguments") or {})
+        kind = str(listed.get("type") or _type(arguments) or default or "classic")
+        return Settings(
+            type=kind.removeprefix("rabbit_").removesuffix("_queue"),
+            durable=bool(listed.get("durable", True)),
+            exclusive=bool(listed.get("exclusive", False)),
+            auto_delete=bool(listed.get("auto_delete", False)),
+            arguments=self._plain(arguments),
+            policy=None if policies is None else self._plain(in_force(full, kind, *policies)),
+        )
+
+    def _reached(self, queues: Mapping[str, Settings], topology: Topology) -> set[str]:
+        """The queues that messages of the run may come to: those used, and where their dead letters may go."""
+        routes = frozenset() if self.witness is None else self.witness.routes()
+        waiting = {*self._used(), *(queue for route in routes for queue in topology.leads_to(*route))}
+        reached: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            reached.add(name)
+            if (known := queues.get(name)) is not None:
+                waiting |= _dead_letter_targets(known, topology) - reached
+        return reached
+
+    def _policies_of(self, management: Management) -> Policies | None:
+        """The policies, asked for once a second: nobody changes them in the middle of a test."""
+        if time.monotonic() - self._asked > _LATELY:
+            self._policies = management.policies(self.vhost)
+            self._asked = time.monotonic()
+        return self._policies
 
     def _seen(self) -> Config:
         declared = self.declared
@@ -123,13 +184,16 @@ class Place:
             )
         return Config(found, declared.topology())
 
-    def _topology(self) -> Topology:
-        assert self._management is not None
+    def _topology(self, management: Management) -> Topology:
         plain = self.names.plain
         return Topology(
             exchanges={
                 **BUILT_IN,
-                **{plain(one["name"]): one["type"] for one in self._management.exchanges(self.vhost)},
+                **{
+                    plain(one["name"]): one["type"]
+                    for one in management.exchanges(self.vhost)
+                    if self._inside(one["name"])
+                },
             },
             bindings=tuple(
                 Binding(
@@ -139,8 +203,8 @@ class Place:
                     routing_key=plain(one["routing_key"]),
                     arguments=one.get("arguments", {}),
                 )
-                for one in self._management.bindings(self.vhost)
-                if self.whole or not self.names.prefix or self._ours(one["destination"])
+                for one in management.bindings(self.vhost)
+                if self._inside(one["source"]) or self._inside(one["destination"])
             ),
         )
 
@@ -148,16 +212,24 @@ class Place:
         """Plain names of the queues that the run has to do with, whoever made them."""
         if self.witness is None:
             return frozenset()
-        return self.witness.used() | frozenset(self.witness.declared.queues)
+        names = self.witness.used() | frozenset(self.witness.declared.queues)
+        return frozenset(name for name in names if name and not name.startswith(_REPLIES))
+
+    def _inside(self, full: str) -> bool:
+        """Whether a name may be one of the run's: by prefix all that have it, and what the broker named for it."""
+        return (
+            not self.names.prefix or self._ours(full) or (full.startswith("amq.gen") and full in self._used())
+        )
 
     def _ours(self, full: str) -> bool:
         return bool(self.names.prefix) and full.startswith(self.names.prefix)
 
     def _plain(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        letters = ("x-dead-letter-exchange", "x-dead-letter-routing-key")
         return {
-            key: self.names.plain(value) if key in letters and isinstance(value, str) else value
-            for key, value in dict(arguments or {}).items()
+            key: self.names.plain(value)
+            if key.removeprefix("x-") in (_EXCHANGE, _KEY) and isinstance(value, str)
+            else value
+            for key, value in arguments.items()
         }
 
     # --- its end ---
@@ -207,7 +279,7 @@ class Place:
     def _clear_shared(self, trouble: list[ChaosError]) -> None:
         """Take our messages out of the queues that were used, and delete those that we made."""
         made = set(self.declared.made)
-        for queue in sorted(self._used()):
+        for queue in sorted(self._used() | self._taken[1].queues.keys()):
             try:
                 if ("queue", queue) not in made:
                     self._take_ours(queue)
@@ -245,3 +317,18 @@ class Place:
 def _type(arguments: Mapping[str, object]) -> str:
     said = (arguments or {}).get("x-queue-type", "")
     return said if isinstance(said, str) else ""
+
+
+def _dead_letter_targets(queue: Settings, topology: Topology) -> set[str]:
+    """The queues that its dead letters may go to, with whatever key they have."""
+    both = {
+        **(queue.policy or {}),
+        **{key.removeprefix("x-"): v for key, v in (queue.arguments or {}).items()},
+    }
+    exchange, key = both.get(_EXCHANGE), both.get(_KEY)
+    if not isinstance(exchange, str):
+        return set()
+    if isinstance(key, str):
+        return set(topology.leads_to(exchange, key)) if exchange else {key}
+    keys = {one.routing_key for one in topology.bindings if one.exchange == exchange}
+    return {target for each in keys for target in topology.leads_to(exchange, each)} if exchange else set()

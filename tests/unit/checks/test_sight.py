@@ -11,10 +11,10 @@ from pytest_mqchaos.model.topology import Topology
 DEAD = {"dead_letter_exchange": "", "dead_letter_routing_key": "orders.dead"}
 
 
-def held(run: Run, name: str = "orders", **options: tuple[str, ...]) -> Held:
+def held(run: Run, name: str = "orders", private: dict[str, int] | None = None) -> Held:
     """What the wire has of a queue."""
     topology = Topology(exchanges=dict(run.exchanges), bindings=tuple(run.bindings))
-    return sight(run.ledger(), topology, **options).of(name)
+    return sight(run.ledger(), topology, private).of(name)
 
 
 def test_published_and_not_seen() -> None:
@@ -55,7 +55,8 @@ def test_a_private_queue_is_looked_through() -> None:
     run.start().subscribe("a")
     run.ack(run.deliver(1, "a"))
     assert held(run, "b").coming == 1
-    assert held(run, "b", private=("b",)).coming == 2
+    assert held(run, "b", {"b": 0}).coming == 2
+    assert held(run, "b", {"b": run.events[-1].at}).coming == 0
 
 
 def test_dead_letters_between_two_queues() -> None:
