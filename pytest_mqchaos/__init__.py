@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         malformed_payload,
         poison_message,
         refuse,
+        repeated_publish,
     )
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
@@ -91,6 +92,7 @@ __all__ = [
     "probe",
     "publish",
     "refuse",
+    "repeated_publish",
     "seconds",
 ]
 
@@ -101,7 +103,7 @@ _HOMES = {
     "experiment.workload": "Publication",
     "model.account": "Account Delivery",
     "model.faults": "Fault Scenario baseline broker_restart combine connection_drop connection_reset consumer_crash "
-    "consumer_terminate lost_ack malformed_payload poison_message refuse",
+    "consumer_terminate lost_ack malformed_payload poison_message refuse repeated_publish",
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",

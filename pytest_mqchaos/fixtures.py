@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,7 +30,10 @@ __all__ = [
     "forget",
     "ground",
     "mqchaos",
+    "pause",
     "refuse",
+    "resume",
+    "shown",
     "trial",
 ]
 
@@ -46,6 +50,9 @@ class Ground:
         self.session: Session | None = None
         self.unavailable = ""
         """Why no server could be had; it is not tried again."""
+        self.chaos: Chaos | None = None
+        """What the present test holds, in this process: a consumer forked from it has none."""
+        self.pid = os.getpid()
         self.failed: dict[tuple[str, str, str], str] = {}
         """Batteries whose baseline failed, with its message."""
 
@@ -113,9 +120,33 @@ def close_ground(config: pytest.Config) -> None:
         here.session = None
 
 
+def pause(config: pytest.Config) -> None:
+    """Let no fault of the present test strike by its time."""
+    if (chaos := _present(config)) is not None:
+        chaos.pause_faults()
+
+
+def resume(config: pytest.Config) -> None:
+    """Let the time of its faults pass again."""
+    if (chaos := _present(config)) is not None:
+        chaos.resume_faults()
+
+
+def _present(config: pytest.Config) -> Chaos | None:
+    here = config.stash.get(_GROUND, None)
+    return here.chaos if here is not None and here.pid == os.getpid() else None
+
+
 def refuse(text: str) -> NoReturn:
     """Fail in one line, without frames."""
-    raise Refused(text, pytrace=False) from None
+    raise Refused(shown(text), pytrace=False) from None
+
+
+def shown(text: str) -> str:
+    """Return a text as it may be shown: whatever a URL in it has of user and password is not."""
+    from pytest_mqchaos.model.printable import masked
+
+    return masked(text)
 
 
 def _begin(item: pytest.Item) -> Chaos:
@@ -132,10 +163,11 @@ def _begin(item: pytest.Item) -> Chaos:
             refuse(f"{error} (--mqchaos-require={here.settings.require}: nothing is skipped for want of one)")
         if here.settings.ci and isinstance(error, ServerUnavailable):
             refuse(f"{error} (CI is set: no server is an error)")
-        raise pytest.skip.Exception(str(error), _use_item_location=True) from None
+        raise pytest.skip.Exception(shown(str(error)), _use_item_location=True) from None
     except ChaosError as error:
         refuse(str(error))
     item.stash[_TRIAL] = Trial(chaos, settings)
+    here.chaos = chaos
     item.ihook.pytest_mqchaos_run_started(item=item, settings=settings)
     return chaos
 
@@ -156,6 +188,7 @@ def _open(config: pytest.Config, here: Ground, settings: TestSettings) -> Chaos:
 def _end(item: pytest.Item) -> None:
     here = trial(item)
     if here is not None:
+        ground(item.config).chaos = None
         try:
             here.chaos.close()
         except ChaosError as error:

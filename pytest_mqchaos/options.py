@@ -80,10 +80,10 @@ class Option:
 
     def shown(self, value: object) -> str:
         """The value as it may be seen: an address without its password."""
-        if not self.secret:
-            return str(value)
-        from pytest_mqchaos.brokers.rabbitmq.address import masked
-
+        if self.secret:
+            from pytest_mqchaos.brokers.rabbitmq.address import masked
+        else:
+            from pytest_mqchaos.model.printable import masked
         return masked(str(value))
 
 
@@ -179,6 +179,12 @@ OPTIONS = (
     Option("report", read=_text, default="mqchaos-report", metavar="DIR",
            help="directory of report.json, relative to the root directory, written when a chaos test ran "
                 "(default: mqchaos-report)"),
+    Option("report_bodies", read=_one_of("none", "digest", "full"), default="digest", metavar="KIND",
+           help="what the report tells of the bodies of messages: none, their digest, or full: their first "
+                "256 bytes (default: digest)"),
+    Option("report_md", read=_text, default="", metavar="PATH",
+           help="file for the report as Markdown, relative to the root directory; with GITHUB_STEP_SUMMARY set it "
+                "is appended there in any case (default: none)"),
     Option("seed", read=_seed, default=0, metavar="N|random", ini=_SEED_TYPE,
            help="a test's random choices follow from its node id and this number; "
                 "random draws one, and what repeats a test names it (default: 0)"),

@@ -118,6 +118,16 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     return verdict.compare(op, left, right)
 
 
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Let no fault strike by its time while somebody sits at the prompt."""
+    fixtures.pause(config)
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    """Let the faults' time pass again."""
+    fixtures.resume(config)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_mqchaos_session(settings: SessionSettings) -> Session:
     """Open chaos on real servers, unless another plugin has its own."""

@@ -52,7 +52,7 @@ def again(config: pytest.Config, nodeid: str, number: int) -> str:
     for option in OPTIONS:
         if option.name == "seed":
             words.append(f"{option.flag}={number}")
-        elif option.name != "report":
+        elif not option.name.startswith("report"):
             words += _given(config, option)
     return shlex.join(words)
 

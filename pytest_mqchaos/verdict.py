@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.fixtures import Failed, Refused, Trial, forget, ground, refuse, trial
-from pytest_mqchaos.xdist import outcome
+from pytest_mqchaos.fixtures import Failed, Refused, Trial, forget, ground, refuse, shown, trial
 
 if TYPE_CHECKING:
     from pytest_mqchaos.model.account import Account
@@ -45,7 +44,7 @@ class DeliveryError(AssertionError, Failed):
     """
 
     def __init__(self, account: Account) -> None:
-        Failed.__init__(self, account.text(summary=True), pytrace=False)
+        Failed.__init__(self, shown(account.text(summary=True)), pytrace=False)
         self.account = account
 
 
@@ -92,9 +91,9 @@ def _after(item: pytest.Item, error: BaseException) -> None:
         try:
             here.account = here.chaos.snapshot()
         except Exception as trouble:  # the test's own failure stands, whatever becomes of the look
-            here.snapshot = f"no account: {trouble}"
+            here.snapshot = shown(f"no account: {trouble}")
             return
-        here.snapshot = here.account.text(summary=True) if here.account is not None else ""
+        here.snapshot = shown(here.account.text(summary=True)) if here.account is not None else ""
     if here.account is not None:
         item.ihook.pytest_mqchaos_run_finished(item=item, account=here.account)
 
@@ -124,7 +123,7 @@ def admit(item: pytest.Item) -> None:
     except ChaosError as error:
         refuse(str(error))
     if reason is not None:
-        raise pytest.skip.Exception(f"the baseline failed: {reason}", _use_item_location=True)
+        raise pytest.skip.Exception(shown(f"the baseline failed: {reason}"), _use_item_location=True)
 
 
 def _battery_reason(item: pytest.Item) -> str | None:
@@ -149,7 +148,9 @@ def around_report(
     here = trial(item)
     if call.excinfo is not None:
         _message_alone(item, call.excinfo.value, report)
-    if here is not None:
+    if here is None:
+        _pass_over(item, report)
+    else:
         _annotate(item, report, here)
         _note_baseline(item, report)
         if call.when == "teardown":
@@ -202,7 +203,18 @@ def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None
             report.sections.append((CROSSING, here.snapshot))
         report.sections.extend((title, _printable(text)) for title, text in _sections(here))
     if report.when == "call" or (report.when == "setup" and not report.passed):
-        setattr(report, CROSSING, _crossing(item, report, here))
+        from pytest_mqchaos.crossing import crossing
+
+        setattr(report, CROSSING, crossing(item, report, here))
+
+
+def _pass_over(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Tell of a chaos test that was skipped before its run began."""
+    if report.skipped and item.get_closest_marker("chaos") is not None:
+        from pytest_mqchaos.crossing import passed_over
+
+        if (told := passed_over(item, report)) is not None:
+            setattr(report, CROSSING, told)
 
 
 def _sections(here: Trial) -> list[tuple[str, str]]:
@@ -214,34 +226,8 @@ def _sections(here: Trial) -> list[tuple[str, str]]:
 
 def _printable(text: str) -> str:
     return "".join(
-        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text.replace("\r\n", "\n")
+        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in shown(text).replace("\r\n", "\n")
     )
-
-
-def _crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[str, object]:
-    """Return what crosses to where the report is written: plain values only."""
-    from pytest_mqchaos.report.document import run_record
-
-    account, settings, here_now = here.account, here.settings, ground(item.config)
-    run = run_record(
-        account,
-        nodeid=settings.nodeid,
-        attempt=settings.attempt,
-        outcome=outcome(report),
-        reproduce=settings.again,
-        scenario=settings.scenario.id,
-        error=None if not report.failed or (account and account.failed) else _first_line(report),
-        seed=settings.seed,
-    )
-    unknown = account is not None and any(each.allowed is None for each in account.undecided)
-    servers = here_now.session.facts() if here_now.session is not None else {}
-    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker}
-
-
-def _first_line(report: pytest.TestReport) -> str:
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(report.longrepr) if crash is None else str(crash.message)
-    return text.strip().partition("\n")[0]
 
 
 def _note_baseline(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -252,7 +238,9 @@ def _note_baseline(item: pytest.Item, report: pytest.TestReport) -> None:
         return
     failed, key = ground(item.config).failed, battery_key(item, scenario)
     if report.failed:
-        failed[key] = _first_line(report)
+        from pytest_mqchaos.crossing import first_line
+
+        failed[key] = first_line(report)
     elif report.when == "call":
         failed.pop(key, None)
 

@@ -2,7 +2,7 @@
 
 ```
 worker:      run ──► attribute of the test's report ──┐
-controller:                                           └──► runs ──► report.json, terminal summary
+controller:                                           └──► runs ──► reports, terminal summary
 ```
 Each worker has servers of its own. What a worker must know comes down in `workerinput`.
 """
@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.reports import Written
 
 __all__ = ["Runs", "hand_down", "outcome", "worker_id"]
 
@@ -53,13 +56,15 @@ class Runs:
         self._started = datetime.now().astimezone().isoformat(timespec="seconds")
         self._runs: dict[tuple[str, int], dict[str, Any]] = {}
         self._servers: dict[str, dict[str, Any]] = {}
-        self._path: Path | None = None
-        self._trouble = ""
+        self._skipped: dict[str, dict[str, Any]] = {}
+        self._written: Written | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a run from the report it came with; a failing teardown changes its outcome."""
         crossing = getattr(report, "mqchaos", None)
-        if crossing is not None:
+        if crossing is not None and "skipped" in crossing:
+            self._skipped[report.nodeid] = crossing["skipped"]
+        elif crossing is not None:
             run = crossing["run"]
             run["outcome"] = outcome(report)
             self._runs[run["nodeid"], run["attempt"]] = run
@@ -72,25 +77,20 @@ class Runs:
     def pytest_sessionfinish(self) -> None:
         """Write the report, if there is something to tell."""
         if self._runs:
-            self._write()
+            from pytest_mqchaos.reports import write_reports
+
+            self._written = write_reports(
+                self._config,
+                list(self._runs.values()),
+                list(self._skipped.values()),
+                self._facts(),
+                self._started,
+            )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section *mqchaos*, if a chaos test ran."""
         if self._runs:
             self._summarize(terminalreporter)
-
-    def _write(self) -> None:
-        from pytest_mqchaos import __version__
-        from pytest_mqchaos.errors import UsageError
-        from pytest_mqchaos.options import session_settings
-        from pytest_mqchaos.report.document import document, write
-
-        try:
-            directory = session_settings(self._config, "").report
-            whole = document(self._runs.values(), self._facts(), __version__, self._started)
-            self._path = write(directory, whole)
-        except (OSError, UsageError) as error:
-            self._trouble = str(error)
 
     def _facts(self) -> dict[str, Any]:
         """Return the servers; with several workers the first one's, and those of each under `workers`."""
@@ -98,6 +98,7 @@ class Runs:
         return dict(first) if len(self._servers) == 1 else {**first, "workers": dict(self._servers)}
 
     def _summarize(self, terminal: pytest.TerminalReporter) -> None:
+        from pytest_mqchaos.model.printable import printable
         from pytest_mqchaos.report.terminal import summary_lines
 
         terminal.write_sep("=", "mqchaos")
@@ -108,11 +109,10 @@ class Runs:
         width = self._config.get_terminal_writer().fullwidth
         for line, markup in summary_lines(list(self._runs.values()), self._shown_path(), width):
             terminal.write_line(line, **markup)
-        if self._trouble:
-            terminal.write_line(f"no report: {self._trouble}", red=True)
+        for trouble in () if self._written is None else self._written.troubles:
+            terminal.write_line(printable(trouble), red=True)
 
     def _shown_path(self) -> Path | None:
         here = self._config.invocation_params.dir
-        if self._path is not None and self._path.is_relative_to(here):
-            return self._path.relative_to(here)
-        return self._path
+        path = None if self._written is None else self._written.path
+        return path.relative_to(here) if path is not None and path.is_relative_to(here) else path

@@ -45,6 +45,7 @@ CLIENTS = {
     "requests": {"link", "servers"},  # what toxiproxy-python and docker raise
     "filelock": {"servers"},
     "jinja2": {"report"},
+    "markupsafe": {"report"},  # what Jinja2 escapes with
     "pytest": {"testing"},
     "_pytest": {"testing"},
 }

@@ -105,13 +105,13 @@ def test_reconnects_idle(play: Play) -> None:
     play("-m", "wrong.reconnects_idle")
 
 
-@pytest.mark.chaos(malformed_payload())
+@pytest.mark.chaos(malformed_payload(), poison="dead-letter")
 def test_acks_poison(play: Play) -> None:
     """It acks what it cannot read."""
     play("-m", "wrong.acks_poison")
 
 
-@pytest.mark.chaos(malformed_payload(), settle_timeout=2.0)
+@pytest.mark.chaos(malformed_payload(), poison="dead-letter", settle_timeout=2.0)
 def test_requeues_poison(play: Play) -> None:
     """It sends back what it cannot read."""
     play("-m", "wrong.requeues_poison")

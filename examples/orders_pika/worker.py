@@ -32,7 +32,10 @@ def book(order: str) -> None:
 
 def read(body: bytes) -> str:
     """Return the number of the order, or raise a `ValueError`."""
-    order = json.loads(body)
+    try:
+        order = json.loads(body)
+    except RecursionError:  # ten thousand brackets are JSON, and more than Python reads
+        raise ValueError("nested too deep") from None
     if not isinstance(order, dict) or not isinstance(order.get("order"), str):
         raise ValueError("no order")
     return order["order"]

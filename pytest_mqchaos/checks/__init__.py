@@ -21,6 +21,7 @@ from pytest_mqchaos.checks import (
     requeue_storm,
     stalled,
     stranded,
+    streams,
     unacknowledged,
     unexpected,
     vacuous,
@@ -41,6 +42,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("redelivered", redelivered.check),
     ("unacknowledged", unacknowledged.check),
     ("stalled", stalled.check),
+    ("stalled", streams.check),
     ("acked_before_effect", acked_before_effect.check),
     ("requeue_storm", requeue_storm.check),
     ("poison_stuck", poison_stuck.check),
@@ -92,7 +94,7 @@ def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
             findings += check(case)
         except Exception as error:
             findings.append(_failed(case, kind, error))
-    findings = [_judged(case, one) for one in findings]
+    findings = [_judged(case, one) for one in streams.judged(case, findings)]
     findings += _unsettled(case, findings)
     hazards: list[Hazard] = []
     for kind, hazard in HAZARDS:

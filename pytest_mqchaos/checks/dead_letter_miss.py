@@ -7,7 +7,7 @@ from pytest_mqchaos.checks.fates import ASK, Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy
+from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check"]
@@ -23,8 +23,7 @@ def check(case: Case) -> list[Finding]:
         for reason in reasons:
             if reason is not None:
                 groups.add(reason, one.record.id)
-    _in_transit(case, groups)
-    return groups.findings()
+    return groups.findings() + _in_transit(case, groups)
 
 
 def _missing(case: Case, one: Expected) -> Reason | None:
@@ -37,12 +36,22 @@ def _missing(case: Case, one: Expected) -> Reason | None:
         return Reason(detail="wrong_queue", claim=f"is at rest in {listed(set(resting))}, not in {into}")
     if one.held:
         return None  # stuck, stalled or in transit
+    if _perhaps_worked_on(case, record):
+        claim = "malformed in a way that may be processed, and acknowledged: whether it was worked on cannot be seen"
+        return Reason(detail="perhaps_accepted", claim=claim, information=True)
     unread = [queue for queue in one.targets if isinstance(one.where.room(queue), str)]
     if unread:
         return Reason(detail="dropped", claim=f"is missing, and {one.where.room(unread[0])}", unknown=True)
     if not record.accepted and (unasked := one.where.unasked(record)):
         return Reason(detail="dropped", claim=f"is missing, and {unasked}", mend=ASK, unknown=True)
     return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
+
+
+def _perhaps_worked_on(case: Case, record: Record) -> bool:
+    """Whether its ack may rightly follow work that does not show: none does, or its key can be read by nobody."""
+    if case.poison != "auto" or not record.message.debatable or not record.accepted:
+        return False
+    return case.evidence != "effects" or not record.message.key_legible
 
 
 def _dropped(one: Expected, into: str) -> str:
@@ -106,15 +115,21 @@ def _twice(one: Expected) -> Reason | None:
     return Reason(detail="twice", claim=claim, information=again)
 
 
-def _in_transit(case: Case, groups: Groups) -> None:
+def _in_transit(case: Case, groups: Groups) -> list[Finding]:
     """Dead letters, good or bad, that their queue still keeps because no queue takes them."""
     where = Whereabouts(case)
+    found = []
     for state in where.roles.queues.values():
-        if not state.transit:
-            continue
-        for record in case.ledger.records.values():
-            for copy in record.copies:
-                if copy.queue == state.name and copy.settlement == "dropped":
-                    claim = f"is in dead-letter transit: no queue takes the dead letters of `{state.name}`"
-                    mend = f"bind a queue to the dead-letter exchange {state.dead_letter_exchange!r}"
-                    groups.add(Reason(detail="no_target", claim=claim, mend=mend), record.id)
+        names = [
+            record.id
+            for record in (case.ledger.records.values() if state.transit else ())
+            for _ in range(where.passing(record, state.name))
+        ]
+        if names:
+            claim = f"is in dead-letter transit: no queue takes the dead letters of `{state.name}`"
+            mend = f"bind a queue to the dead-letter exchange {state.dead_letter_exchange!r}"
+            reason = Reason(detail="no_target", claim=claim, mend=mend)
+            # Of more than it keeps some have gone on, unseen.
+            named = names if len(names) <= state.transit else []
+            found.append(groups.finding(reason, named, count=min(state.transit, len(names))))
+    return found

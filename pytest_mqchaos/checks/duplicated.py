@@ -22,7 +22,27 @@ def check(case: Case) -> list[Finding]:
     for record in case.ledger.records.values():
         if record.good and record.effects > record.message.expect:
             groups.add(_reason(case, record, relaxed=relaxed), record.id)
+    for link in _at_work(case):
+        groups.add(_not_back(link))
     return groups.findings()
+
+
+def _at_work(case: Case) -> list[str]:
+    """Consumers that live and may still be at work for what went to somebody else; in the end all are ended."""
+    if case.final or case.evidence != "effects" or not case.guarantee.counts("duplicated"):
+        return []
+    living = {one.name for one in case.consumers if one.alive}
+    return sorted(case.ledger.absent() & living)
+
+
+def _not_back(link: str) -> Reason:
+    return Reason(
+        detail="not_back",
+        claim=f"{link} lost its connection with deliveries in hand and has not come back: it may still be at work, "
+        "and do again what others have done",
+        mend="connect again after a lost connection, and subscribe again",
+        unknown=True,
+    )
 
 
 def _may_be_lost(case: Case) -> bool:
@@ -34,8 +54,9 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     times = f"worked on {record.effects} times, expected {record.message.expect}"
     again = _again(record)
     if record.passed > 1 and record.effects <= record.message.expect * record.passed:
-        return Reason(detail="by_publisher", claim=f"{times}: it was published {record.passed} times",
-                      mend=_MEND, information=relaxed)  # fmt: skip
+        cause, fault = _repeats(case)
+        return Reason(detail="by_publisher", claim=f"{times}: it was published {record.passed} times", cause=cause,
+                      fault=fault, mend=_MEND, information=relaxed)  # fmt: skip
     crashed = again is not None and _forgotten(case, again)
     if again is not None:
         cause, fault = return_cause(case, again)
@@ -54,6 +75,12 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     if record.republications:
         return Reason(detail="by_copies", claim=f"{times}: the application published it again", mend=_MEND)
     return Reason(detail="by_consumer", claim=f"{times}, though delivered once", mend=_MEND)
+
+
+def _repeats(case: Case) -> tuple[str, int | None]:
+    """The fault that had messages published again, in words and by its number."""
+    faults = [number for number, fault in enumerate(case.faults) if fault.kind == "repeated_publish"]
+    return (str(case.faults[faults[0]]), faults[0]) if faults else ("", None)
 
 
 def _why(again: Delivery, *, crashed: bool) -> str:

@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.surroundings import Outage
 from pytest_mqchaos.model.topology import QueueState
 
-__all__ = ["ASK", "Fate", "Whereabouts", "declared_transient", "done", "fates", "queue_facts"]
-
+__all__ = [
+    "ASK",
+    "Fate",
+    "Whereabouts",
+    "declared_transient",
+    "done",
+    "fates",
+    "last_stop",
+    "missing",
+    "own_expiration",
+    "queue_facts",
+]
 
 ASK = "let the broker be asked for its policies and bindings: --mqchaos-management-url=http://host:15672"
 
@@ -56,6 +67,13 @@ class Whereabouts:
         self.open = {one.copy for one in self.end.open}
         self._known = Counter(one.queue for one in self.end.open) + Counter(self.end.foreign)
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """Streams that messages of the run were published to, or read from."""
+        return frozenset(
+            name for name in self.roles.work if (state := self.roles.queues.get(name)) and state.stream
+        )
+
     def unread(self, queue: str) -> int:
         """How many messages rest in a terminal queue that nobody could read."""
         state = self.roles.queues.get(queue)
@@ -68,6 +86,8 @@ class Whereabouts:
         state = self.roles.queues.get(queue)
         if state is None:
             return False
+        if state.stream:
+            return f"`{queue}` is a stream, and keeps what was read"
         if not state.exact:
             return f"`{queue}` could not be counted exactly{state.doubt and f': {state.doubt}'}"
         if queue not in self.roles.terminal:
@@ -87,26 +107,41 @@ class Whereabouts:
     def in_transit(self, copy: Copy) -> bool:
         """Whether a copy may be in dead-letter transit: given up, and its queue still keeps some that were."""
         state = self.roles.queues.get(copy.queue)
-        return state is not None and state.transit > 0 and copy.settlement == "dropped"
+        given_up = state is not None and state.transit > 0 and copy.settlement == "dropped"
+        return given_up and self.passing(copy.record, copy.queue) > 0
 
-    def possible(self, record: Record) -> set[str]:
-        """Queues where a copy of a message may stand that was not seen settled there."""
+    def passing(self, record: Record, queue: str) -> int:
+        """How many copies of a message were given up in a queue and not seen to arrive anywhere."""
+        here = sum(copy.queue == queue and copy.settlement == "dropped" for copy in record.copies)
+        return max(0, min(here, _passages(record)))
+
+    def possible(self, record: Record, *, doubts: bool = True) -> set[str]:
+        """Queues where a copy of a message may stand that was not seen settled there.
+
+        With `doubts` also where its settlement may have been eaten, or forgotten.
+        """
         found: set[str] = set()
-        passages = 0
         for copy in record.copies:
+            if doubts and (copy.doubtful or self._forgotten(copy)):
+                found.add(copy.queue)
             if copy in self.open or copy.state == "resting" or copy.settlement in ("acked", "auto"):
                 continue
             if copy.settlement != "dropped" and copy.state != "gone":
                 found |= {copy.queue} | self.roles.reach(copy.queue)
-            else:
-                passages += 1
-        arrivals = sum(copy.deaths is not None or copy.death_reason is not None for copy in record.copies)
-        if passages > arrivals:
+        if _passages(record) > 0:
             for copy in record.copies:
                 found |= self.roles.reach(copy.queue)
         for queue in self.unseen(record):
             found |= {queue} | self.roles.reach(queue)
         return found
+
+    def _forgotten(self, copy: Copy) -> bool:
+        """Whether a broker that was killed may have forgotten that it was settled."""
+        settled = None if copy.last is None else copy.last.settled_index
+        return settled is not None and any(
+            one.after(settled) and one.event.how in ("crash", "itself")
+            for one in self._case.ledger.surroundings.outages
+        )
 
     def unasked(self, record: Record) -> str:
         """Why a message that no consumer took may be where nobody looked; empty if it cannot.
@@ -130,12 +165,28 @@ class Whereabouts:
 
     def unseen(self, record: Record) -> set[str]:
         """Queues that publications led to and where fewer copies were seen."""
+        if record.straight:
+            return set()
         wanted: Counter[str] = Counter()
         for one in (*record.publications, *record.republications):
             if one.passed:
                 wanted.update(self.roles.leads_to(one.exchange, one.routing_key))
         seen = Counter(copy.queue for copy in record.copies)
         return {queue for queue, count in wanted.items() if count > seen[queue]}
+
+
+def _passages(record: Record) -> int:
+    """How many more of its copies were given up, or vanished, than were seen to arrive as dead letters.
+
+    A copy that the application published with the headers of a dead letter is no passage.
+    """
+    given_up = sum(
+        copy.settlement == "dropped" or (copy.state == "gone" and copy.settlement not in ("acked", "auto"))
+        for copy in record.copies
+    )
+    arrived = sum(copy.deaths is not None or copy.death_reason is not None for copy in record.copies)
+    published = sum(one.deaths is not None and one.passed for one in record.republications)
+    return given_up - (arrived - published)
 
 
 def done(case: Case, record: Record) -> int:
@@ -171,6 +222,23 @@ def fates(case: Case) -> list[Fate]:
     return found
 
 
+def missing(case: Case) -> list[tuple[str, int]]:
+    """Return queues that hold fewer messages in the end than they must, and how many fewer."""
+    return [(queue, one.short) for queue, one in case.ledger.end.reckoned.items() if one.short]
+
+
+def last_stop(case: Case) -> e.BrokerStopped | None:
+    """Return the last stop of the broker that can take messages away."""
+    stops = [one.event for one in case.ledger.surroundings.outages if one.event.how != "freeze"]
+    return stops[-1] if stops else None
+
+
+def own_expiration(record: Record) -> float | None:
+    """Return after how many seconds a message leaves any queue by itself, the longest of its publications."""
+    texts = [one.expiration for one in (*record.publications, *record.republications)]
+    return max((int(text) / 1000 for text in texts if text is not None and text.isdigit()), default=None)
+
+
 def _stop(case: Case, where: Whereabouts, record: Record) -> Outage | None:
     """Return the broker's stop after which a copy, held by the broker before it, was never seen again."""
     since: list[tuple[int, str]] = []
@@ -181,7 +249,8 @@ def _stop(case: Case, where: Whereabouts, record: Record) -> Outage | None:
         for outage in case.ledger.surroundings.outages:
             if outage.after(begin) and outage.event.how != "freeze":
                 state = queue_facts(case, queue)
-                if declared_transient(case, record) or state is None or not _limited(state):
+                limited = state is not None and _limited(state)
+                if declared_transient(case, record) or not (limited or own_expiration(record) is not None):
                     return outage
     return None
 

@@ -105,10 +105,15 @@ def late_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
         return []
     found: dict[str, list[str]] = {}
     for record in case.ledger.records.values():
-        settled = [one.settled_at for one in record.deliveries if one.settlement in ("acked", "auto")]
-        first = min((at for at in settled if at is not None), default=None)
-        if first is not None and record.effect_at is not None and record.effect_at - first > _LATE:
-            found.setdefault(_consumer(record.deliveries[0].link), []).append(record.id)
+        done = record.effect_at
+        had = [one for one in record.deliveries if done is not None and one.at <= done]
+        if done is None or not had:
+            continue
+        # An earlier copy may rightly be acked long before: it was published again for a delayed retry.
+        last = max(had, key=lambda one: one.at)
+        acked = last.settled_at if last.settlement in ("acked", "auto") else None
+        if acked is not None and done - acked > _LATE:
+            found.setdefault(_consumer(last.link), []).append(record.id)
     return _by_consumer(
         case, "late_effect", found, set(),
         claim="the work of {consumer} shows more than a second after its ack",

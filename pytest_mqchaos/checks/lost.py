@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.causes import end_of_holder, fault_text, listed, strike_near
-from pytest_mqchaos.checks.fates import Fate, Whereabouts, fates, queue_facts
+from pytest_mqchaos.checks.fates import (
+    Fate,
+    Whereabouts,
+    fates,
+    last_stop,
+    missing,
+    own_expiration,
+    queue_facts,
+)
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
@@ -41,7 +49,15 @@ def check(case: Case) -> list[Finding]:
             groups.add(_unsure(fate, _by_consumer(case, progress, _idle(by_consumer))), fate.record.id)
         elif fate.stop is None:
             groups.add(_unsure(fate, _otherwise(case, where, fate.record)), fate.record.id)
-    return groups.findings()
+    return groups.findings() + (
+        [] if last_stop(case) else [_by_count(groups, *each) for each in missing(case)]
+    )
+
+
+def _by_count(groups: Groups, queue: str, count: int) -> Finding:
+    """A queue holds fewer than it must, and nobody can say which are gone."""
+    claim = f"lost by the broker: `{queue}` holds {count} fewer than it must, and which ones cannot be told"
+    return groups.finding(Reason(detail="by_broker", claim=claim), [], count=count)
 
 
 def _unsure(fate: Fate, reason: Reason) -> Reason:
@@ -150,7 +166,7 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
     if removed is not None:
         return removed
     state = queue_facts(case, queue)
-    policy = _policy(state, record)
+    policy = _expired(case, state, record) or _policy(state, record)
     if policy is not None:
         return policy
     if record.copies:
@@ -159,10 +175,24 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
         claim = f"lost in transit: delivered{to}, never acknowledged, never delivered again"
         return Reason(detail="in_transit", claim=claim)
     place = f"`{queue}`" if queue else "the broker"
+    if (link := _careless(case, queue)) is not None:
+        return Reason(
+            detail="in_transit",
+            claim=f"lost in transit: never seen, and {link}, which read `{queue}` with automatic ack, lost "
+            "its connection",
+            mend="switch automatic ack off: the broker forgets such a message as soon as it is sent",
+        )
     return Reason(
         detail="by_broker",
         claim=f"lost by the broker: confirmed, never delivered, and {place} holds it no more",
     )
+
+
+def _careless(case: Case, queue: str) -> str | None:
+    """Return who read a queue with automatic ack and lost a connection: what was on its way then is gone, unseen."""
+    around = case.ledger.surroundings
+    readers = {event.connection for _, event in around.subscribed if event.auto_ack and event.queue == queue}
+    return next((event.link for _, event in around.lost_links if event.connection in readers), None)
 
 
 def _dropped(case: Case, where: Whereabouts, copy: Copy) -> Reason:
@@ -201,6 +231,23 @@ def _removed(case: Case, record: Record, queue: str) -> Reason | None:
                     detail="by_consumer", claim=claim, mend=f"do not have {event.link} empty `{queue}`"
                 )
     return None
+
+
+def _expired(case: Case, state: QueueState | None, record: Record) -> Reason | None:
+    """Its own time to live, where that was over before the end."""
+    own = own_expiration(record)
+    sent = [one.at for one in (*record.publications, *record.republications)]
+    if own is None or not sent or case.ledger.end.at - min(sent) < own * 1e9:
+        return None
+    nowhere = (
+        "" if state is None or state.dead_letter_exchange is not None else " and is dead-lettered nowhere"
+    )
+    where = "its queue" if state is None else f"`{state.name}`"
+    return Reason(
+        detail="by_policy",
+        claim=f"lost by policy: its own expiration of {own:g} s was over{nowhere}",
+        mend=f"give {where} a dead-letter queue, or publish it with a longer expiration",
+    )
 
 
 def _policy(state: QueueState | None, record: Record) -> Reason | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.causes import fault_text, listed, strike_near
-from pytest_mqchaos.checks.fates import Fate, declared_transient, fates
+from pytest_mqchaos.checks.fates import Fate, declared_transient, fates, last_stop, missing
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
@@ -18,7 +18,17 @@ def check(case: Case) -> list[Finding]:
     for fate in fates(case):
         if fate.stop is not None and not fate.accepted:
             groups.add(_reason(case, fate, fate.stop.event), fate.record.id)
-    return groups.findings()
+    stop = last_stop(case)
+    return groups.findings() + (
+        [_by_count(case, groups, stop, *each) for each in missing(case)] if stop else []
+    )
+
+
+def _by_count(case: Case, groups: Groups, stop: e.BrokerStopped, queue: str, count: int) -> Finding:
+    """A queue holds fewer than it must, and nobody can say which are gone."""
+    fault, cause = _cause(case, stop)
+    claim = f"lost when the broker stopped: `{queue}` holds {count} fewer than it must, and which ones cannot be told"
+    return groups.finding(Reason(detail="by_broker", claim=claim, cause=cause, fault=fault), [], count=count)
 
 
 def _reason(case: Case, fate: Fate, stop: e.BrokerStopped) -> Reason:

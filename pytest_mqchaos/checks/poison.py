@@ -26,10 +26,19 @@ class Expected:
 
     @property
     def held(self) -> bool:
-        """Whether a copy is still in hand, ready, waiting or in transit."""
+        """Whether a copy may still be in hand, ready, waiting or in transit."""
+        return self._held(doubts=True)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a copy is, as far as anybody saw."""
+        return self._held(doubts=False)
+
+    def _held(self, *, doubts: bool) -> bool:
         if any(copy in self.where.open or self.where.in_transit(copy) for copy in self.record.copies):
             return True
-        return any(self.where.room(queue) is True for queue in self.where.possible(self.record))
+        possible = self.where.possible(self.record, doubts=doubts)
+        return any(self.where.room(queue) is True for queue in possible)
 
     @property
     def deliveries(self) -> list[Delivery]:

@@ -12,14 +12,16 @@ __all__ = ["check"]
 def check(case: Case) -> list[Finding]:
     """Find poison with an effect. Under `auto` it is information: a consumer may treat bodies as opaque."""
     groups = Groups(case, "poison_effected")
-    accepted = case.poison == "auto"
-    for record in case.ledger.records.values():
-        if record.good or not record.effects:
-            continue
-        if accepted:
-            claim = "malformed and accepted: it had an effect"
-            groups.add(Reason(detail="accepted", claim=claim, information=True), record.id)
-        else:
-            claim = f"poison, and it had an effect, though the test expects {case.poison}"
-            groups.add(Reason(claim=claim, mend="check a message before its work"), record.id)
+    found = [one.message for one in case.ledger.records.values() if not one.good and one.effects]
+    kinds = ", ".join(sorted({message.kind for message in found if message.kind not in ("", "own")}))
+    if case.poison == "auto":
+        claim = f"malformed{kinds and f' ({kinds})'} and accepted: it had an effect"
+        reason = Reason(detail="accepted", claim=claim, information=True)
+    else:
+        claim = (
+            f"poison{kinds and f' ({kinds})'}, and it had an effect, though the test expects {case.poison}"
+        )
+        reason = Reason(claim=claim, mend="check a message before its work")
+    for message in found:
+        groups.add(reason, message.id)
     return groups.findings()

@@ -28,7 +28,7 @@ def check(case: Case) -> list[Finding]:
         if one.record.effects or not one.deliveries:
             continue
         in_transit = any(one.where.in_transit(copy) for copy in one.record.copies)
-        if one.held and not one.arrived and not in_transit:
+        if one.stuck and not one.arrived and not in_transit:
             groups.add(_stuck(case, one), one.record.id)
         elif (limit := _limited(case, one)) is not None:
             groups.add(limit, one.record.id)

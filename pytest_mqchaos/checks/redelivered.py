@@ -7,7 +7,7 @@ from itertools import pairwise
 from pytest_mqchaos.checks.causes import return_cause
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Conflict, Copy
+from pytest_mqchaos.model.copies import Conflict, Copy, Delivery
 from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check", "excused", "unlawful"]
@@ -30,7 +30,7 @@ def _reasons(case: Case, copy: Copy) -> list[Reason]:
     for before, after in pairwise(copy.deliveries):
         clash = clashes.get(id(after))
         if clash is None or excused(case, clash):
-            cause, fault = return_cause(case, before if clash is None else clash.before)
+            cause, fault = return_cause(case, _taken_back(before, clash))
             found.append(Reason(detail="explained", claim="delivered again", cause=cause, fault=fault))
         elif not unlawful(clash):
             had = f"{clash.before.link} (tag {clash.before.tag})"
@@ -42,12 +42,32 @@ def _reasons(case: Case, copy: Copy) -> list[Reason]:
 def excused(case: Case, clash: Conflict) -> bool:
     """Whether the delivery before ended after all: brokers notice the end of a connection before we do."""
     before = clash.before
+    if _seen_late(clash):
+        return True
     if before.processed and not before.returned:
         return False
     if before.voided or before.unsubscribed:
         return True
     end = case.ledger.end.index
     return bool(before.returned) and (before.returned_index or 0) <= end
+
+
+def _taken_back(before: Delivery, clash: Conflict | None) -> Delivery:
+    """The delivery whose end gave the copy back to the broker."""
+    if clash is None:
+        return before
+    return clash.after if _seen_late(clash) else clash.before
+
+
+def _seen_late(clash: Conflict) -> bool:
+    """Whether the delivery that we saw second was the broker's first, on a connection that was then lost.
+
+    Two connections are read one after the other, so the order of what they bring is not the broker's; the broker's own
+    mark of a redelivery is on the one that truly came second.
+    """
+    before, after = clash.before, clash.after
+    ended = not after.passed or after.returned == "link_lost"
+    return ended and before.redelivered and not after.redelivered and before.connection != after.connection
 
 
 def unlawful(clash: Conflict) -> bool:

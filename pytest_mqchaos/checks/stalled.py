@@ -11,6 +11,8 @@ from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.reckoning import Reckoned
+from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["check"]
 
@@ -29,11 +31,26 @@ def check(case: Case) -> list[Finding]:
     groups = Groups(case, "stalled")
     found = []
     for state in where.census.queues:
-        if state.name in where.roles.terminal or not state.ready or _moving(case, state.name):
+        if state.name in where.roles.terminal or state.stream or not state.ready or _moving(case, state.name):
             continue
-        reason = _reason(case, where, state.name, state.ready)
-        found.append(groups.finding(reason, _ready(case, where, state.name), count=state.ready))
+        named = list(where.end.reckoned.get(state.name, Reckoned()).certain)
+        reason = _reason(case, where, state.name, _ready(state, len(named)))
+        found.append(groups.finding(reason, named, count=state.ready))
     return found
+
+
+def _ready(state: QueueState, named: int) -> str:
+    """Say how many are ready, and how many of them nobody can name: the count is exact, the wire may not be."""
+    text = f"{state.ready} ready in `{state.name}`"
+    if named >= state.ready:
+        return text
+    if not state.exact:
+        return f"{text} (not counted exactly)"
+    return (
+        f"{text} ({state.ready - named} of them cannot be named)"
+        if named
+        else f"{text} (which ones cannot be told)"
+    )
 
 
 def _moving(case: Case, queue: str) -> bool:
@@ -47,20 +64,8 @@ def _moving(case: Case, queue: str) -> bool:
     return since >= _STUCK_IN_A_LOOP
 
 
-def _ready(case: Case, where: Whereabouts, queue: str) -> list[str]:
-    """Ids of the messages that are ready there, as far as the wire can tell."""
-    found = []
-    for record in case.ledger.records.values():
-        back = any(
-            copy.queue == queue and copy.state == "ready" and copy not in where.open for copy in record.copies
-        )
-        if back or (record.ok and not record.gone and queue in where.unseen(record)):
-            found.append(record.id)
-    return found
-
-
-def _reason(case: Case, where: Whereabouts, queue: str, ready: int) -> Reason:
-    claim = f"stalled: {ready} ready in `{queue}`"
+def _reason(case: Case, where: Whereabouts, queue: str, ready: str) -> Reason:
+    claim = f"stalled: {ready}"
     if queue in where.roles.waiting_rooms:
         wait = where.roles.wait_in(queue)
         how_long = "nothing drives its messages out" if wait is None else f"its messages wait {wait:g} s"

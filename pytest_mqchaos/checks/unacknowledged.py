@@ -38,6 +38,9 @@ def _reason(case: Case, delivery: Delivery, record: Record, waited: float) -> Re
     if _frozen(case, link):
         claim = f"unacknowledged: {link} stands still, and the broker counts it alive"
         return Reason(detail="zombie", claim=claim, cause=f"{link} is frozen")
+    if delivery.transactional and delivery.settlement:
+        claim = f"unacknowledged: {link} settled it in a transaction that was never committed"
+        return Reason(detail="leaked", claim=claim, mend="commit the transaction (tx.commit) after the work")
     if delivery.settlement:
         claim = f"unacknowledged: {link} settled it, and that never reached the broker"
         return Reason(

@@ -105,8 +105,7 @@ def _docker() -> Iterator[Found]:
     try:
         engine = Engine.connect("doctor", timeout=5.0)
     except ServerUnavailable as error:
-        mend = "for docker servers; `apt-get install docker.io` or Docker Desktop brings one"
-        yield Found("missing", "Docker engine", f"{error} ({mend})", "docker")
+        yield Found("missing", "Docker engine", f"{error} (for docker servers)", "docker")
         return
     settings = servers.ServerSettings()
     try:
@@ -126,7 +125,7 @@ def _image(engine: Any, image: str) -> Found:
         return Found("ok", what, "here", "docker")
     trouble = engine.pull_trouble(image)
     if trouble:
-        return Found("missing", what, f"{trouble} (for docker servers; `docker pull {image}`)", "docker")
+        return Found("missing", what, f"{trouble} (for docker servers)", "docker")
     return Found("ok", what, "not here yet; the first chaos test pulls it", "docker")
 
 

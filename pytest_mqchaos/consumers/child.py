@@ -12,24 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import faulthandler
 import gc
 import inspect
 import io
-import logging
 import os
 import signal
 import stat
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType
 from typing import Any, NoReturn, TextIO
+
+from pytest_mqchaos.consumers import fresh
 
 __all__ = ["Inheritance", "become"]
 
@@ -78,7 +77,7 @@ def _set_up(call: Callable[[], object], given: Inheritance) -> None:
         old = (sys.stdout, sys.stderr)
         _new_output(given.sink)
         _let_go(given.directory, keep={given.status})
-        _reset_python(old)
+        fresh.start(old)
         os.environ.clear()
         os.environ.update(given.env)
         os.chdir(given.cwd)
@@ -165,59 +164,6 @@ def _networked(descriptor: int) -> bool:
         return twin.family != socket.AF_UNIX
 
 
-def _reset_python(old: tuple[TextIO, TextIO]) -> None:
-    if faulthandler.is_enabled():
-        faulthandler.disable()  # its handlers went with all others
-        faulthandler.enable(2)
-    thread = threading.current_thread()
-    thread.name, thread._daemonic = "MainThread", False  # type: ignore[attr-defined]  # whose threads inherit it
-    sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
-    sys.breakpointhook, sys.displayhook = sys.__breakpointhook__, sys.__displayhook__
-    threading.excepthook = threading.__excepthook__
-    sys.settrace(None)
-    threading.settrace(None)
-    atexit._clear()
-    _reset_multiprocessing()
-    for logger in (logging.getLogger(), *logging.Logger.manager.loggerDict.values()):
-        if isinstance(logger, logging.Logger):
-            _reset_logger(logger, old)
-    warnings.resetwarnings()
-    for ignored in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
-        warnings.simplefilter("ignore", ignored)  # what an interpreter starts with
-    warnings.showwarning = _show_warning  # pytest's own collects them
-
-
-def _reset_logger(logger: logging.Logger, old: tuple[TextIO, TextIO]) -> None:
-    for handler in list(logger.handlers):
-        if type(handler).__module__.partition(".")[0] in ("_pytest", "pytest"):
-            logger.removeHandler(handler)
-        elif isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-            handler.stream = sys.stdout if handler.stream is old[0] else sys.stderr
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
-
-
-def _reset_multiprocessing() -> None:
-    """Forget the parent's children and finalisers, and wait for the consumer's own at the end."""
-    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
-    if util is None or process is None:
-        return
-    with suppress(AttributeError):
-        process._children = set()  # type: ignore[attr-defined]
-        util._finalizer_registry.clear()
-        util._run_after_forkers()
-        atexit.register(util._exit_function)
-
-
 def _announce_probe(call: object) -> None:
     """Say that the consumer has the probe, if its code names it: an import in the parent could not say so."""
     probe = sys.modules.get("pytest_mqchaos.probe")
@@ -291,10 +237,10 @@ def _exit_code(leave: SystemExit) -> int:
 
 
 def _print(error: BaseException) -> None:
-    """Print a traceback that begins with the consumer's own code."""
+    """Print a traceback that begins with the consumer's own code; none of it, where it was not reached."""
     frame = frames = error.__traceback__
     while frame is not None:
-        if frame.tb_frame.f_code.co_filename == __file__ and frame.tb_next is not None:
+        if frame.tb_frame.f_code.co_filename == __file__:
             frames = frame.tb_next
         frame = frame.tb_next
     traceback.print_exception(type(error), error, frames, file=sys.stderr)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from pytest_mqchaos.consumers import program
 from pytest_mqchaos.consumers.addresses import LinkAddress
 from pytest_mqchaos.errors import UsageError
 
@@ -22,12 +23,15 @@ _PYTHONS = {"python", "python3"}
 def words(target: object, args: Sequence[object]) -> list[str]:
     """Return a command and its arguments: a string is split as a shell would, a bare `python` is this one.
 
+    A path is a file's, also without a slash: it is not searched on PATH.
+
     Raises:
         UsageError: if it is nothing that can be run.
     """
     __tracebackhide__ = True
     if isinstance(target, os.PathLike):
         target = [target]
+    a_path = False
     if isinstance(target, str):
         try:
             found = shlex.split(target)
@@ -35,11 +39,14 @@ def words(target: object, args: Sequence[object]) -> list[str]:
             raise UsageError(f"consumer({target!r}): {error}") from None
     elif isinstance(target, Sequence) and not isinstance(target, bytes):
         found = [_word(target, word) for word in target]
+        a_path = bool(found) and isinstance(target[0], os.PathLike)
     else:
         raise UsageError(f"consumer({target!r}): a command (a list or a string), or a callable")
     if not found or not found[0]:
         raise UsageError(f"consumer({target!r}): the command is empty")
-    if found[0] in _PYTHONS:
+    if a_path:
+        found[0] = found[0] if "/" in found[0] else f"./{found[0]}"
+    elif found[0] in _PYTHONS:
         found[0] = sys.executable
     return [*found, *(_word(args, word) for word in args)]
 
@@ -63,38 +70,7 @@ def resolve(line: Sequence[str], address: LinkAddress, env: Mapping[str, str], c
     """
     __tracebackhide__ = True
     filled = [address.fill(word) for word in line]
-    return [_program(filled[0], env.get("PATH", os.defpath), cwd), *filled[1:]]
-
-
-def _program(name: str, search: str, cwd: Path) -> str:
-    __tracebackhide__ = True
-    if "/" not in name:
-        found = shutil.which(name, path=search)
-        if found is None:
-            raise UsageError(f"consumer(): the command {name!r} was not found on PATH")
-        return str(Path(found).absolute())
-    path = cwd / name
-    if not path.exists():
-        raise UsageError(f"consumer(): the command {name!r} was not found (in {cwd})")
-    if path.is_dir() or not os.access(path, os.X_OK):
-        raise UsageError(f"consumer(): the command {name!r} is not executable (in {cwd})")
-    interpreter = _interpreter(path)
-    if interpreter is not None and not interpreter.exists():
-        raise UsageError(
-            f"consumer(): the command {name!r} asks for {str(interpreter)!r}, which is not there"
-        )
-    return str(path)
-
-
-def _interpreter(path: Path) -> Path | None:
-    """Return the program that a script's first line names, None if it is no script."""
-    try:
-        with path.open("rb") as script:
-            first = script.readline(256)
-    except OSError:
-        return None
-    named = first[2:].split() if first.startswith(b"#!") else []
-    return Path(os.fsdecode(named[0])) if named else None
+    return [program.find(filled, env.get("PATH", os.defpath), cwd), *filled[1:]]
 
 
 def spawn(line: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Path) -> int:
@@ -128,16 +104,16 @@ def spawn(line: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Pat
 @cache
 def _tied() -> tuple[str, ...]:
     """Return what stands before a command so that it dies with us: a child hook would not be safe in threads."""
-    program = shutil.which("setpriv") if sys.platform == "linux" else None
-    if program is None:
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    if setpriv is None:
         return ()
     try:
         tried = subprocess.run(
-            [program, "--pdeathsig", "KILL", "--", program, "--version"],
+            [setpriv, "--pdeathsig", "KILL", "--", setpriv, "--version"],
             capture_output=True,
             timeout=10,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return ()
-    return (program, "--pdeathsig", "KILL", "--") if tried.returncode == 0 else ()
+    return (setpriv, "--pdeathsig", "KILL", "--") if tried.returncode == 0 else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -42,6 +43,7 @@ class Consumer:
         restart: str = "on-fault",
         restart_delay: float = 0.0,
         queues: Sequence[str] = (),
+        outage: Callable[[], bool] = lambda: False,
     ) -> None:
         __tracebackhide__ = True
         self.name = name
@@ -53,6 +55,7 @@ class Consumer:
         self._restart_delay = restart_delay
         self._history = history
         self._guard = fork_guard
+        self._outage = outage
         self._supervisor = Supervisor(f"mqchaos-starts-{name}")
         self._asked: float | None = None
         self._over = False
@@ -73,6 +76,7 @@ class Consumer:
             supervisor=self._supervisor,
             policy=Policy(self.restart_policy, self._restart_delay),
             history=self._history,
+            outage=self._outage,
         )
 
     def _launcher(
@@ -82,6 +86,7 @@ class Consumer:
         if not callable(target):
             line = commands.resolve(commands.words(target, self._args), link, env, self.cwd)
             return partial(commands.spawn, line, env=env, cwd=self.cwd, output=output)
+        _refuse_generator(target)
         call = partial(target, link.url, *(link.fill(a) if isinstance(a, str) else a for a in self._args))
         return lambda: fork(call, env=env, cwd=self.cwd, output=output, guard=self._guard())
 
@@ -111,6 +116,11 @@ class Consumer:
     def output(self) -> str:
         """All that the replicas wrote to standard output and error, one replica after the other."""
         return "".join(replica.output for replica in self.replicas)
+
+    @property
+    def tails(self) -> dict[str, str]:
+        """The last lines of each replica that wrote any, by its name: bounded, and fit to be shown."""
+        return {replica.name: tail for replica in self.replicas if (tail := replica.tail)}
 
     @property
     def exit_code(self) -> int | None:
@@ -253,6 +263,16 @@ def _arguments(args: object) -> tuple[object, ...]:
     return tuple(args)
 
 
+def _refuse_generator(target: Callable[..., object]) -> None:
+    __tracebackhide__ = True
+    function: object = target
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        name = getattr(function, "__name__", repr(function))
+        raise UsageError(f"consumer({name}): it has a yield, so nothing of it runs when it is called")
+
+
 def _directory(cwd: object) -> Path:
     __tracebackhide__ = True
     if cwd is None:
@@ -261,5 +281,6 @@ def _directory(cwd: object) -> Path:
         raise UsageError(f"consumer(): cwd={cwd!r}: a path")
     path = Path(cwd).absolute()
     if not path.is_dir():
-        raise UsageError(f"consumer(): cwd={str(cwd)!r}: there is no such directory")
+        shell = "; '~' is for shells: write the whole path" if str(cwd).startswith("~") else ""
+        raise UsageError(f"consumer(): cwd={str(cwd)!r}: there is no such directory{shell}")
     return path

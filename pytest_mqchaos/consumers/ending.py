@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pytest_mqchaos.consumers import proc
+from pytest_mqchaos.consumers import proc, traces
 from pytest_mqchaos.consumers.process import Process
 from pytest_mqchaos.consumers.replica import Replica
 from pytest_mqchaos.errors import ChaosError
@@ -94,11 +94,9 @@ def _kill(replica: Replica, history: History) -> None:
 
 
 def _kill_strays(replicas: Sequence[Replica], history: History) -> None:
-    markers = {f"MQCHAOS_EFFECTS={replica.effects}": replica.name for replica in replicas}
-    outputs = {str(replica.output_path.resolve()): replica.name for replica in replicas}
     deadline = time.monotonic() + _KILL_TIMEOUT
     noted: set[int] = set()
-    while strays := proc.holders(markers, outputs):
+    while strays := traces.strays(replicas):
         if time.monotonic() > deadline:
             raise ChaosError(f"processes {sorted(strays)} of {replicas[0].name} cannot be killed")
         for pid, owner in strays.items():

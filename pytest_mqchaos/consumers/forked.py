@@ -41,10 +41,8 @@ def fork(
 
     Args:
         call: called without arguments; what it returns is awaited by `asyncio.run` if it can be.
-        env: the whole environment of the child.
-        cwd: its working directory.
-        output: the file that its output is appended to; it lies in the run's directory, whose other files
-            the child closes.
+        env: the whole environment of the child, `cwd` its working directory.
+        output: what its output is appended to, in the run's directory, whose other files the child closes.
         guard: held around the fork, and no longer.
 
     Raises:
@@ -52,33 +50,45 @@ def fork(
     """
     reader, writer = os.pipe()
     sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    prctl = (
-        ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-    )  # looked up here: the child only calls it
-    inheritance = Inheritance(
-        env=dict(env),
-        cwd=str(cwd),
-        sink=sink,
-        status=writer,
-        parent=os.getpid(),
-        directory=str(output.parent.resolve()),
-        prctl=prctl,
-    )
     try:
-        with guard, _unwarned():
-            try:
-                pid = os.fork()
-            except DeprecationWarning:
-                pid = -1  # raised in the parent, after the fork: the child tells its pid
-            if pid == 0:
-                become(call, inheritance)
+        given = Inheritance(
+            env=dict(env),
+            cwd=str(cwd),
+            sink=sink,
+            status=writer,
+            parent=os.getpid(),
+            directory=str(output.parent.resolve()),
+            prctl=_prctl(),
+        )
+        pid = _fork(call, given, guard)
         os.close(writer)
         writer = -1
         return _await_setup(reader, pid)
     finally:
-        for descriptor in (reader, writer, sink):
-            if descriptor >= 0:
-                os.close(descriptor)
+        _close(reader, writer, sink)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _prctl() -> Callable[..., int] | None:
+    """Look up here what the child only calls."""
+    return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def _fork(call: Callable[[], object], given: Inheritance, guard: AbstractContextManager[None]) -> int:
+    """Fork, and return the child's pid; -1 where only the child can tell it."""
+    with guard, _unwarned():
+        try:
+            pid = os.fork()
+        except DeprecationWarning:
+            pid = -1  # raised in the parent, after the fork
+        if pid == 0:
+            become(call, given)
+    return pid
 
 
 @contextmanager

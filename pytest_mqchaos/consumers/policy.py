@@ -12,7 +12,7 @@ __all__ = ["Policy", "Restart"]
 Restart = Literal["on-fault", "always", "never"]
 
 _MOST_RESTARTS = 20
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
+_FIRST_PAUSE, _LONGEST_PAUSE, _DOUBLINGS = 0.02, 0.25, 10
 
 
 class Policy:
@@ -20,7 +20,7 @@ class Policy:
 
     Args:
         kind: `on-fault`: whenever a process fault ended it. `always`: also when it ends by itself, at most 20
-            times. `never`.
+            times, not counting where an outage of the test's own making is to blame. `never`.
         delay: seconds before a start.
 
     Raises:
@@ -36,20 +36,33 @@ class Policy:
         self.kind: Restart = kind  # type: ignore[assignment]
         self.delay = float(delay)
         self._used = 0
+        """How many of the restarts that it has."""
+        self._ends = 0
+        """How often it ended by itself."""
 
-    def again(self, ender: Ender) -> bool:
-        """Whether it is started again after an end by `ender`; to be asked once an end."""
+    def again(self, ender: Ender, *, outage: bool = False) -> bool:
+        """Whether it is started again after an end by `ender`; to be asked once an end.
+
+        Args:
+            ender: who ended it.
+            outage: whether a fault kept the broker out of its reach. How long that lasts is the test's choice,
+                and as many ends tell nothing of whether it can live.
+        """
         if ender == "plugin" or self.kind == "never":
             return False
         if ender == "fault":
             return True
-        if self.kind == "always" and self._used < _MOST_RESTARTS:
-            self._used += 1
+        if self.kind != "always":
+            return False
+        self._ends += 1
+        if outage:
             return True
-        return False
+        self._used += 1
+        return self._used <= _MOST_RESTARTS
 
     def pause(self, ender: Ender) -> float:
         """Seconds before a start: longer each time it ends by itself, as a supervisor backs off."""
         if ender == "fault":
             return self.delay
-        return max(self.delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * float(2 ** (self._used - 1))))
+        doubled = min(self._ends - 1, _DOUBLINGS)
+        return max(self.delay, min(_LONGEST_PAUSE, _FIRST_PAUSE * float(2**doubled)))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["Stat", "children", "connections", "holders", "kill", "members", "snapshot", "unstopped"]
+__all__ = ["Stat", "children", "connections", "holders", "kill", "members", "snapshot", "stands", "unstopped"]
 
 _CONNECTING = {"01", "02"}  # ESTABLISHED, SYN_SENT
 _LISTENING = "0A"
@@ -91,6 +91,12 @@ def members(group: int) -> list[int]:
 def children(pid: int) -> list[int]:
     """Return the living children of a process, in whatever group, oldest first as far as pids tell."""
     return sorted(stat.pid for stat in snapshot() if stat.parent == pid)
+
+
+def stands(pid: int) -> bool:
+    """Whether a process is stopped, by the word of its first thread; one that is gone is not."""
+    fields = _fields(f"/proc/{pid}/stat")
+    return fields is not None and fields[0] == "T"
 
 
 def unstopped(group: int) -> dict[int, str]:

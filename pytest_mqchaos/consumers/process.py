@@ -149,6 +149,28 @@ class Process:
                 raise ChaosError(f"process group {self.pid} did not stop within {timeout:g} s: {states}")
             self.ended.wait(_POLL)  # nothing tells when a group stands
 
+    @property
+    def group(self) -> int:
+        """The number of its group: that of its first process."""
+        return self.pid
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is stopped right now."""
+        return proc.stands(self.pid)
+
+    def halt(self) -> None:
+        """Stop the whole group for a moment that `go_on` ends; it does not count as frozen."""
+        self.signal_group(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let the group run (SIGCONT), unless it was frozen meanwhile."""
+        with self._lock:
+            if self.frozen or self._cleared:
+                return
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGCONT)
+
     def cont(self) -> None:
         """Let the group go on (SIGCONT)."""
         self.frozen = False
@@ -165,6 +187,34 @@ class Process:
                 time.sleep(pause)  # orphans: nothing tells when they end
             pause = min(2 * pause, 0.01)
         return True
+
+    def ask(self, number: signal.Signals | None, by: Ender) -> None:
+        """Signal the first process to end, for `by` (None: it was, before); one that is stopped goes on to hear it."""
+        self.expect_end(by)
+        if number is not None:
+            self.signal_main(number)
+        self.cont()
+
+    def finish(self, grace: float, *, killing: float) -> float:
+        """Wait for its end, which it was asked for, and kill its group after `grace` seconds.
+
+        Once the first process has ended, what is left of its group is asked (SIGTERM) too.
+
+        Args:
+            grace: seconds for its end and its group's.
+            killing: seconds for the kernel to kill what is left then, and for whoever watches to be told.
+
+        Returns:
+            The seconds it took.
+        """
+        started = time.monotonic()
+        if self.ended.wait(grace) and not self.clear_if_gone():
+            self.signal_group(signal.SIGTERM)
+        if not self.wait_gone(max(0.0, grace - (time.monotonic() - started))):
+            self.signal_group(signal.SIGKILL)
+            self.wait_gone(killing)
+        self.handled.wait(killing)
+        return time.monotonic() - started
 
     def clear_if_gone(self, living: Iterable[proc.Stat] | None = None) -> bool:
         """Give its number back if it ended and nothing of its group is left; return whether that is so."""

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_mqchaos.consumers import failure, proc
+from pytest_mqchaos.consumers import failure, traces
 from pytest_mqchaos.consumers.addresses import LinkAddress
+from pytest_mqchaos.consumers.killing import kill
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.process import Ender, Process
 from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.case import Output
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Replica"]
 
 _KILL_TIMEOUT = 10.0
-_CHILD_FAULT = 5.0
-"""Seconds within which an end of the first process is put down to the kill of its child."""
 
 
 class Replica:
@@ -35,6 +35,7 @@ class Replica:
         supervisor: the thread that starts it.
         policy: when it is started again.
         history: where its starts and ends go.
+        outage: whether a fault keeps the broker out of reach now.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Replica:
         supervisor: Supervisor,
         policy: Policy,
         history: History,
+        outage: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = link.name
         self.link = link
@@ -60,11 +62,14 @@ class Replica:
         self._supervisor = supervisor
         self._policy = policy
         self._history = history
+        self._outage = outage
         self._lock = threading.Lock()
         self._restarting = False
         self._decided: Process | None = None
+        self._asked: Process | None = None
         self._over = threading.Event()
         self._output_start = 0
+        self._output_starts: list[int] = []
 
     # --- state ---
 
@@ -81,13 +86,23 @@ class Replica:
     @property
     def restarting(self) -> bool:
         """Whether it is about to be started again, or has just ended and that is not decided yet."""
+        with self._lock:
+            return self._pending()
+
+    def _pending(self) -> bool:
         own = self.process
         return self._restarting or (own is not None and not own.alive and own is not self._decided)
 
     @property
     def over(self) -> bool:
         """Whether it was started, has ended, and is not started again."""
-        return self.process is not None and not self.alive and not self.restarting
+        with self._lock:  # one look: an end and what is decided of it must not come between two
+            return self.process is not None and not self.alive and not self._pending()
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds that it may be away between an end and the next start; 0 as long as it has not ended."""
+        return self._policy.delay if len(self.processes) > 1 or self.restarting else 0.0
 
     @property
     def frozen(self) -> bool:
@@ -109,21 +124,31 @@ class Replica:
         """All that its processes wrote, undecodable bytes escaped."""
         return failure.decoded(self.output_path)
 
+    @property
+    def tail(self) -> str:
+        """The last lines that its processes wrote: long ones cut, credentials masked, control characters escaped."""
+        return self.link.mask(failure.tail(self.output_path))
+
     def describe_failure(self) -> str:
         """How the last process ended, and the tail of its output, credentials masked."""
         return self.link.mask(failure.describe(self.process, self.output_path, self._output_start))
+
+    def left_behind(self) -> list[int]:
+        """Processes of it that go on though its first one has ended: in its group, or in sessions of their own."""
+        if self.process is None or self.process.alive:
+            return []
+        return sorted({*traces.strays([self]), *self.process.members()})
+
+    def last_words(self) -> tuple[Output, ...]:
+        """Return the last lines that each of its last processes wrote, in the order started."""
+        found = failure.told(self.processes, self._output_starts, self.output_path)
+        return tuple(replace(one, lines=tuple(map(self.link.mask, one.lines))) for one in found)
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
         if self.process is None or not self.process.alive:
             return []
-        found = proc.connections(self.process.pid)
-        local = {self.link.host, "127.0.0.1", "::1"}
-        return sorted(
-            f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            for host, port in found
-            if not (port == self.link.port and host in local)
-        )
+        return traces.foreign_connections(self.process.pid, self.link)
 
     # --- start ---
 
@@ -142,6 +167,7 @@ class Replica:
             return
         self._output_start = self.output_path.stat().st_size
         process = Process(self._launch())
+        self._output_starts.append(self._output_start)
         with self._lock:
             self.processes.append(process)
             self._restarting = False
@@ -165,56 +191,27 @@ class Replica:
             ChaosError: if it is still there ten seconds later.
         """
         own = self.process
-        if own is None or not own.alive:
-            return False
-        if process == "child":
-            return self._crash_child(own, by)
-        own.expect_end(by, code=-signal.SIGKILL)
-        if process == "main":
-            own.signal_main(signal.SIGKILL)
-        else:
-            own.signal_group(signal.SIGKILL)
-        if not own.handled.wait(_KILL_TIMEOUT):
-            raise ChaosError(f"{self.name} (pid {own.pid}) is still there {_KILL_TIMEOUT:g} s after SIGKILL")
-        if process == "group" and not own.wait_gone(_KILL_TIMEOUT):
-            raise ChaosError(
-                f"{self.name}: {own.members()} are still there {_KILL_TIMEOUT:g} s after SIGKILL"
-            )
-        if process == "main":
-            own.cont()  # a fault stops the whole group first
-        return own.exit_code in (None, -signal.SIGKILL)
-
-    def _crash_child(self, own: Process, by: Ender) -> bool:
-        found = own.children()
-        if not found:
-            return False
-        own.expect_end(by, within=_CHILD_FAULT)
-        return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
+        return own is not None and own.alive and kill(own, process, by=by, name=self.name)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
-        """Ask its first process to end; a stopped one goes on to hear it. Does not wait."""
-        own = self.process
-        if own is not None and own.alive:
-            own.expect_end(by)
-            own.signal_main(number)
-            own.cont()
+        """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
 
-    def finish_end(self, grace: float) -> float:
-        """Wait until it has ended, and kill its group after `grace` seconds; return the seconds it took.
-
-        Once its first process has ended, what is left of its group is asked (SIGTERM) too.
+        Many a worker takes a second SIGTERM for "at once".
         """
         own = self.process
-        started = time.monotonic()
-        if own is None:
-            return 0.0
-        if own.ended.wait(grace) and not own.clear_if_gone():
-            own.signal_group(signal.SIGTERM)
-        if not own.wait_gone(max(0.0, grace - (time.monotonic() - started))):
-            own.signal_group(signal.SIGKILL)
-            own.wait_gone(_KILL_TIMEOUT)
-        own.handled.wait(_KILL_TIMEOUT)
-        return time.monotonic() - started
+        if own is not None and own.alive:
+            again, self._asked = self._asked is own, own
+            own.ask(None if again else number, by)
+
+    def finish_end(self, grace: float) -> float:
+        """Wait until the process that was asked has ended, and kill its group after `grace` seconds.
+
+        One that was started in its place meanwhile was not asked, and is left alone.
+
+        Returns:
+            The seconds it took.
+        """
+        return 0.0 if self._asked is None else self._asked.finish(grace, killing=_KILL_TIMEOUT)
 
     def stop_and_wait(self, timeout: float) -> None:
         """Stop its group, and return when all of it stands; a fault's own pause, not in the history.
@@ -255,8 +252,9 @@ class Replica:
 
     def _ended(self, process: Process) -> None:
         """Record an end, and have it started again where its policy says so. On the process's waiting thread."""
+        outage = self._outage()
         with self._lock:
-            again = not self._over.is_set() and self._policy.again(process.ender)
+            again = not self._over.is_set() and self._policy.again(process.ender, outage=outage)
             self._restarting = again
             self._decided = process
         self._history.append(
@@ -270,7 +268,8 @@ class Replica:
             )
         )
         if again and not self._supervisor.later(self._policy.pause(process.ender), self._start_again):
-            self._restarting = False
+            with self._lock:
+                self._restarting = False
 
     def _start_again(self) -> None:
         try:
@@ -281,6 +280,7 @@ class Replica:
             self.trouble = ChaosError(f"{self.name} could not be started again: {error}")
         finally:
             if self.trouble is not None or self._over.is_set():
-                self._restarting = False  # else the start did that, and the new process may have ended by now
+                with self._lock:  # else the start did that, and the new process may have ended by now
+                    self._restarting = False
             with self._history.changed:
                 self._history.changed.notify_all()

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_mqchaos.effects.callable import EffectsCall
 from pytest_mqchaos.effects.file import EffectsFile
 from pytest_mqchaos.effects.resolve import Resolver
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.model.events import Effected
+from pytest_mqchaos.model.events import Delivered, Effected
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Board"]
+
+_NOT_GIVEN = "that no consumer has been given yet"
 
 
 class Board:
@@ -38,6 +41,8 @@ class Board:
         self._files: list[tuple[EffectsFile, str, str | None, Callable[[object], object] | None]] = []
         self._calls: list[tuple[EffectsCall, str, Counter[str]]] = []
         self._lock = threading.RLock()
+        self._calling = threading.RLock()
+        """Held while the test's own code reads a source."""
 
     @property
     def shows(self) -> bool:
@@ -60,16 +65,41 @@ class Board:
         named: bool,
         key: Callable[[object], object] | None = None,
     ) -> None:
-        """Read effects from a file, one id or key a line; `key` makes the id or key out of a line."""
+        """Read effects from a file, one id or key a line; `key` makes the id or key out of a line.
+
+        Raises:
+            ChaosError: if it is named after the first publish and holds what cannot be work of this run.
+        """
         with self._lock:
-            self._files.append((EffectsFile(path), name, consumer, key))
+            source = EffectsFile(path)
+            self._files.append((source, name, consumer, key))
             self.named = self.named or named
+            if self._begun and named:
+                lines = self._lines(source, name, key)
+                early = self._early(lines)
+                refused = frozenset(early)
+                for line in lines:  # the rest is work, which what is shown of a test that fails here knows of
+                    if line not in refused:
+                        self._record(line, 1, name, consumer)
+                self.check()
+                self._refuse(name, early, _NOT_GIVEN)
 
     def add_call(self, function: Callable[[], object], *, name: str) -> None:
-        """Ask a callable of the test for its effects."""
+        """Ask a callable of the test for its effects.
+
+        Raises:
+            ChaosError: if it is named after the first publish and holds what cannot be work of this run.
+        """
         with self._lock:
-            self._calls.append((EffectsCall(function), name, Counter()))
+            call = EffectsCall(function)
+            counted: Counter[str] = Counter()
+            self._calls.append((call, name, counted))
             self.named = True
+            if self._begun:
+                found = call.read()
+                early = self._early(found)
+                counted.update({entry: found[entry] for entry in early})
+                self._refuse(name, early, _NOT_GIVEN)
 
     def refuse_leftovers(self) -> None:
         """Raise if a source already holds messages of this run, before the first publish.
@@ -125,13 +155,27 @@ class Board:
     def poll_calls(self) -> None:
         """Ask every callable; in the test's thread only."""
         for call, name, counted in list(self._calls):
-            found = call.read()
+            with self._calling:
+                found = call.read()
             with self._lock:
                 for entry, count in found.items():
                     more = count - counted[entry]
                     if more > 0:
                         counted[entry] = count
                         self._record(entry, more, name, None)
+
+    @contextmanager
+    def not_calling(self, timeout: float) -> Iterator[None]:
+        """Keep the test's own code from reading a source meanwhile; it is waited for at most `timeout` seconds.
+
+        A process that is forked while another thread is in, say, SQLite has that library's locks for ever.
+        """
+        held = self._calling.acquire(timeout=timeout)
+        try:
+            yield
+        finally:
+            if held:
+                self._calling.release()
 
     @property
     def has_calls(self) -> bool:
@@ -147,12 +191,28 @@ class Board:
     def _known(self, entry: str) -> bool:
         return bool(self._resolver.resolve(entry).candidates)
 
-    def _refuse(self, name: str, held: list[str]) -> None:
+    def _refuse(self, name: str, held: list[str], when: str = "before the first publish") -> None:
         if held:
             raise ChaosError(
-                f"the effects source {name} already holds {len(held)} messages of this run before the first "
-                f"publish ({held[0]}): give each test a source of its own, or empty it first"
+                f"the effects source {name} already holds {len(held)} messages of this run {when} "
+                f"({held[0]}): give each test a source of its own, or empty it first"
             )
+
+    def _early(self, entries: Iterable[str]) -> list[str]:
+        """Return which entries, read just now, are of messages that no consumer was given.
+
+        Every delivery is recorded before it is passed on, so nobody worked on them in this run. What was delivered
+        may be work already; and where a delivery could not be told apart, it may have been of any message.
+        """
+        given = {
+            event.message
+            for event in self._history.snapshot()
+            if isinstance(event, Delivered) and event.passed
+        }
+        if None in given:
+            return []
+        found = [(entry, self._resolver.resolve(entry).candidates) for entry in entries]
+        return [entry for entry, messages in found if messages and given.isdisjoint(messages)]
 
     def _record(self, entry: str, count: int, source: str, consumer: str | None) -> None:
         found = self._resolver.resolve(entry)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.injector import Armed, Injector
 from pytest_mqchaos.link.loop import LoopThread
 
 __all__ = ["Injection"]
@@ -15,11 +15,22 @@ _HEAL_TIMEOUT = 15.0
 
 
 class Injection:
-    """A fault under way: whether it struck, and how to end it."""
+    """A fault under way: whether it struck, and how to end it.
 
-    def __init__(self, armed: Armed, thread: LoopThread) -> None:
+    As a context manager it belongs to its block: at the end of that it is healed, and one that has not struck by
+    then is disarmed. A fault that never struck tested nothing, so the run is `unknown` (*vacuous*): wait for its
+    moment inside of the block, `mqchaos.wait(ack(5))`.
+
+    Args:
+        armed: the fault.
+        thread: the link's thread.
+        injector: which has armed it.
+    """
+
+    def __init__(self, armed: Armed, thread: LoopThread, injector: Injector) -> None:
         self._armed = armed
         self._thread = thread
+        self._injector = injector
 
     @property
     def fired(self) -> bool:
@@ -32,14 +43,13 @@ class Injection:
         return str(self._armed.fault)
 
     def heal(self) -> None:
-        """End it now, and return when all is whole again; one that is over, or has not struck, is left alone.
+        """End it now, and return when all is whole again; one that is over, or still waits for its moment, stays so.
 
         Raises:
             ChaosError: if that fails, or takes longer than 15 seconds.
         """
         __tracebackhide__ = True
-        if self._armed.striking and not self._armed.done.wait(_HEAL_TIMEOUT):
-            raise ChaosError(f"{self._armed.fault} still strikes after {_HEAL_TIMEOUT:g} s")
+        self._injector.await_strikes([self._armed], _HEAL_TIMEOUT)
         heal = self._armed.heal
         if heal is None or self._armed.healed.is_set():
             return
@@ -55,9 +65,15 @@ class Injection:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        __tracebackhide__ = True
+        self._injector.withdraw(self._armed, _HEAL_TIMEOUT)
         self.heal()
 
     def __repr__(self) -> str:
         """One line: the fault and how far it is."""
-        state = "healed" if self._armed.healed.is_set() else ("fired" if self.fired else "armed")
+        armed = self._armed
+        if armed.withdrawn:
+            state = "disarmed"
+        else:
+            state = "healed" if armed.healed.is_set() else ("fired" if self.fired else "armed")
         return f"<{self._armed.fault}: {state}>"

@@ -6,69 +6,32 @@ until its moment, then *fired*; one that disturbs for a while is later *healed*.
 
 from __future__ import annotations
 
-import asyncio
 import random
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.link.held import Held
+from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
+from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
+from pytest_mqchaos.experiment.striking.counts import Counts, counted
+from pytest_mqchaos.experiment.striking.effects import Effects
+from pytest_mqchaos.experiment.striking.matching import Matching
+from pytest_mqchaos.experiment.striking.runs import Runs
+from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
+from pytest_mqchaos.experiment.striking.tripwires import Tripwires
+from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.link.relay import Relay, Strike
+from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.tap import Strike
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["Armed", "Injector", "StrikeFunction", "base_name"]
-
-_KINDS: dict[type, str] = {
-    facts.Published: "publish",
-    facts.Confirmed: "confirm",
-    facts.Delivered: "delivery",
-    facts.Acked: "ack",
-    facts.Nacked: "nack",
-    facts.Rejected: "nack",
-    facts.Effected: "effect",
-}
-
-
-_STRIKE_TIMEOUT = 100.0
-"""Seconds for one strike; a broker may take 90 to come back."""
-
-
-def base_name(link: str) -> str:
-    """The consumer's name of a replica's link: `worker` of `worker#2`."""
-    return link.split("#")[0]
-
-
-@dataclass(slots=True)
-class Armed:
-    """A fault of this run and how far it is."""
-
-    number: int
-    fault: Fault
-    trigger: Trigger | None
-    position: str
-    by_hand: bool
-    fired: bool = False
-    striking: bool = False
-    swallow: str | None = None
-    """Set while a lost ack waits for the first ack after its moment: the link or consumer it waits on."""
-    done: threading.Event = field(default_factory=threading.Event)
-    healed: threading.Event = field(default_factory=threading.Event)
-    heal: Callable[[], Coroutine[Any, Any, None]] | None = None
-    """How to end it before its time; None if there is nothing to heal."""
-    error: ChaosError | None = None
-
-
-StrikeFunction = Callable[[Armed, Held | None, str | None, str], Coroutine[Any, Any, None]]
-"""Strikes: the armed fault, the frame held, the link X was seen on, and X in words."""
+__all__ = ["Armed", "Injector", "Swallow"]
 
 
 class Injector:
@@ -85,27 +48,25 @@ class Injector:
         self, history: History, thread: LoopThread, poll_effects: Callable[[], None], rng: random.Random
     ) -> None:
         self.armed: list[Armed] = []
-        self.counts: Counter[tuple[str, str, str]] = Counter()
-        self.strike: StrikeFunction | None = None
-        self.stop_first: Callable[[Armed, str], None] = lambda armed, link: None
-        """Called in the very moment that X is seen: stops the process that is to be struck."""
-        self.relays_of: Callable[[str | None], Sequence[Relay]] = lambda link: ()
-        """The open connections of a link; of every consumer for None."""
         self._history = history
         self._thread = thread
-        self._poll_effects = poll_effects
         self._rng = rng
-        self._waiting: list[Armed] = []
-        self._lock = threading.Lock()
-        """Held while `_waiting` is changed."""
-        self._due: deque[tuple[Armed, str, str | None]] = deque()
-        """Faults that an effect has made due: the fault, the effect in words, its link."""
-        self._handed: dict[str, str] = {}
-        """The link that each message was last delivered on."""
+        self._order = Order(history)
+        self._counts = Counts()
+        self._waiting = Waiting()
+        self._runs = Runs(history, thread, self._waiting)
+        self._tripwires = Tripwires(self._waiting, self._counts, self._order)
+        self._matching = Matching(self._waiting, self._counts, self._order)
+        self._effects = Effects(
+            thread, self._waiting, self._counts, self._matching, self._runs, read=poll_effects
+        )
+        self._striker: Striker = Nobody()
         self._first_publish: int | None = None
-        self._queues: dict[tuple[int, int, int], str] = {}
-        self._polling: asyncio.Task[Any] | None = None
-        self._over = False
+
+    def bind(self, striker: Striker) -> None:
+        """Say who strikes; before that nothing is struck."""
+        self._striker = self._runs.striker = self._tripwires.striker = striker
+        self._matching.striker = self._effects.striker = striker
 
     # --- arming (any thread) ---
 
@@ -144,7 +105,7 @@ class Injector:
 
     def fire_now(self, armed: Armed) -> None:
         """Strike at once, by hand."""
-        self._thread.soon(self._launch, armed, None, None, "by hand")
+        self._thread.soon(self._runs.launch, armed, None, "by hand")
 
     def choose_moments(self, count: int) -> None:
         """Fill in the numbers that the test left open, now that the workload's size is known.
@@ -158,17 +119,54 @@ class Injector:
                 continue
             if trigger.n is None and trigger.message is None:
                 most = max(1, count // 2) if armed.fault.trigger is None else max(1, count)
-                least = min(most, self.count(trigger, _counted(armed.fault)) + 1)
+                least = min(most, self.count(trigger, counted(armed.fault)) + 1)
                 armed.trigger = replace(trigger, n=self._rng.randint(least, most))
+        self._thread.soon(self._tripwires.adjust)
 
     @property
     def due(self) -> bool:
         """Whether the moment of a fault has come that has not begun to strike."""
-        return bool(self._due)
+        return self._effects.due
+
+    @property
+    def strikes_broker(self) -> bool:
+        """Whether a fault has the broker in its hands now."""
+        return any(armed.striking and armed.fault.family == "broker" for armed in self.armed)
 
     def count(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
-        return self.counts[trigger.kind, consumer, trigger.queue or "*"]
+        return self._counts.of(trigger, consumer)
+
+    @property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """How many events there were by kind, consumer and queue, `*` for all of them."""
+        return self._counts.all
+
+    def pause(self) -> None:
+        """Let no fault strike by its time until `resume`: what is to come at a moment of the stream still does."""
+        self._thread.soon(self._runs.schedule.pause)
+
+    def resume(self) -> None:
+        """Let time pass again, from where it stood."""
+        self._thread.soon(self._runs.schedule.resume)
+
+    def withdraw(self, armed: Armed, timeout: float) -> None:
+        """Let a fault that has not struck strike no more, and return; one that strikes now is waited for.
+
+        Raises:
+            ChaosError: if its strike takes longer than `timeout` seconds.
+        """
+
+        async def leave() -> bool:
+            withdrawn = self._waiting.withdraw(armed)
+            if withdrawn:
+                text = f"{armed.fault}: disarmed at the end of its block, before it struck"
+                self._history.append(facts.Noted(at=now(), text=text))
+                armed.done.set()
+            return withdrawn is not None
+
+        while not self._thread.call(leave(), timeout=10.0, what=f"disarming {armed.fault}"):
+            self.await_strikes([armed], timeout)
 
     def disarm(self, timeout: float) -> None:
         """Let nothing strike any more, and wait until what strikes is done.
@@ -178,16 +176,23 @@ class Injector:
         """
 
         async def end() -> None:
-            with self._lock:
-                self._over = True
-                self._waiting.clear()
-            for armed, _, _ in self._take_due():
+            self._waiting.end()
+            self._tripwires.adjust()
+            for armed, _, _ in self._effects.take_due():
                 armed.striking = False
 
         self._thread.call(end(), timeout=10.0, what="disarming the faults")
+        self.await_strikes(self.armed, timeout)
+
+    def await_strikes(self, faults: Sequence[Armed], timeout: float) -> None:
+        """Wait until none of some faults strikes.
+
+        Raises:
+            ChaosError: if one still does after `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         with self._history.changed:
-            while striking := [armed for armed in self.armed if armed.striking]:
+            while striking := [armed for armed in faults if armed.striking]:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise ChaosError(f"{striking[0].fault} still strikes after {timeout:g} s")
@@ -195,252 +200,72 @@ class Injector:
 
     def _refuse_past(self, fault: Fault) -> None:
         trigger = fault.trigger
-        if trigger is None or trigger.n is None:
+        if trigger is None:
             return
-        so_far = self.count(trigger, _counted(fault))
+        if trigger.message is not None and Sightings(self._history, trigger, fault).count(arrived=True):
+            raise UsageError(f"{fault}: {trigger} has already happened")
+        if trigger.n is None:
+            return
+        so_far = self.count(trigger, counted(fault))
         if so_far >= trigger.n:
             raise UsageError(f"{fault}: {trigger} has already happened ({so_far} so far)")
 
     # --- on the link's thread ---
 
     def _enlist(self, armed: Armed) -> None:
-        with self._lock:
-            self._waiting.append(armed)
+        self._waiting.add(armed)
+        self._tripwires.adjust()
         trigger = armed.trigger
         if trigger is not None and trigger.kind == "seconds" and (armed.by_hand or self._first_publish):
             started = now() if armed.by_hand else (self._first_publish or now())
             self._at_time(armed, started)
-        if trigger is not None and trigger.kind == "effect" and self._polling is None:
-            self._polling = self._thread.spawn(self._poll())
-
-    async def _poll(self) -> None:
-        """Read the effects while a fault waits for one, also where no settlement comes by."""
-        while any(_awaits_effect(armed) for armed in list(self._waiting)):
-            self._poll_effects()
-            await asyncio.sleep(0.005)  # the interval of a poll: files do not call back
-        self._polling = None
+        if trigger is not None and trigger.kind == "effect":
+            self._effects.poll()
 
     def _at_time(self, armed: Armed, started: int) -> None:
         assert armed.trigger is not None
         wait = armed.trigger.time + armed.trigger.delay - (now() - started) / 1e9
-        self._thread.loop.call_later(max(0.0, wait), self._launch, armed, None, None, str(armed.trigger))
+        self._runs.schedule.after(wait, self._runs.launch, armed, None, str(armed.trigger))
 
     def before_settlement(self, relay: Relay) -> Strike | None:
-        """Read the effects before a settlement is passed on; return the strikes that are due on this link by then.
-
-        The settlement is the first frame behind the effect: it plays the part of X under *before*.
-        """
-        self._poll_effects()
-        own = relay.observer.link
-        here: list[tuple[Armed, str]] = []
-        for armed, words, link in self._take_due():
-            if link in (None, own):
-                armed.position = "before"
-                here.append((armed, words))
-            else:
-                self._strike_link(armed, words, link)
-        return self._strikes(here, own) if here else None
+        """Read the effects before a settlement is passed on; return the strikes that are due on this link by then."""
+        return self._effects.before_settlement(relay)
 
     def look(self) -> None:
         """Read the effects; what is due by them strikes soon."""
-        self._poll_effects()
+        self._effects.read()
 
     def saw_effect(self, event: facts.Effected) -> None:
-        """Count an effect, and stop who is to be struck at it; called from whichever thread has read it.
-
-        The strike is the link thread's, before it passes on the next settlement.
-        """
-        if event.message is None:
-            return
-        link = event.consumer or self._handed.get(event.message)
-        for _ in range(event.count):
-            self._tick("effect", "" if link is None else base_name(link), None)
-            with self._lock:
-                reached = [one for one in self._waiting if self._reached_by_effect(one, link, event.message)]
-                for armed in reached:
-                    self._waiting.remove(armed)
-            for armed in reached:
-                self._due_by_effect(armed, link, event.message)
-
-    def _reached_by_effect(self, armed: Armed, link: str | None, message: str) -> bool:
-        trigger = armed.trigger
-        if trigger is None or not _awaits_effect(armed):
-            return False
-        return (link is None or _scoped(armed.fault, link)) and self._reached(armed, trigger, message)
-
-    def _due_by_effect(self, armed: Armed, link: str | None, message: str) -> None:
-        words = f"{armed.trigger} ({message})"
-        if armed.trigger is not None and armed.trigger.delay:
-            self._thread.soon(self._delayed, armed, link, words)
-            return
-        armed.striking = True
-        self.stop_first(armed, link or "")
-        self._due.append((armed, words, link))
-        self._thread.soon(self._strike_effects)
-
-    def _take_due(self) -> list[tuple[Armed, str, str | None]]:
-        taken: list[tuple[Armed, str, str | None]] = []
-        while self._due:
-            taken.append(self._due.popleft())
-        return taken
-
-    def _strike_effects(self) -> None:
-        for armed, words, link in self._take_due():
-            self._strike_link(armed, words, link)
-
-    def _strike_link(self, armed: Armed, words: str, link: str | None) -> None:
-        """Let a fault strike at an effect: nothing that the consumer says from now on is passed on before."""
-        relays = list(self.relays_of(link))
-        for relay in relays:
-            relay.hold()
-
-        async def run() -> None:
-            try:
-                await self._run(armed, None, link, words)
-            finally:
-                for relay in relays:
-                    relay.release()
-
-        self._thread.spawn(run())
+        """Count an effect, and stop who is to be struck at it; called from whichever thread has read it."""
+        self._effects.saw(event)
+        if self._tripwires.set:
+            self._thread.soon(self._tripwires.adjust)
 
     def match(self, relay: Relay, found: Sequence[LinkEvent]) -> Strike | None:
         """Count the facts of one frame and return what strikes at it."""
         due: list[tuple[Armed, str]] = []
         for fact in found:
-            kind = _KINDS.get(type(fact))
+            kind = KINDS.get(type(fact))
             message = getattr(fact, "message", None)
             if kind is None or message is None:
                 continue
-            if kind == "delivery":
-                self._handed[message] = fact.link
-            queue = self._queue_of(fact)
-            self._tick(kind, base_name(fact.link), queue)
+            queue = self._counts.saw(kind, fact, message)
             if kind == "publish" and self._first_publish is None:
                 self._started(fact.at)
             if self._waiting:
-                due += self._due_at(kind, fact.link, queue, message)
+                due += self._matching.due_at(kind, relay, queue, message)
         if not due:
+            self._tripwires.adjust()
             return None
         own = relay.observer.link
-        now_due = [(armed, words) for armed, words in due if not self._delayed(armed, own, words)]
+        now_due = [(armed, words) for armed, words in due if not self._runs.delayed(armed, own, words)]
         for armed, _ in now_due:
-            self.stop_first(armed, own)
-        return self._strikes(now_due, own) if now_due else None
-
-    def _queue_of(self, fact: LinkEvent) -> str | None:
-        if isinstance(fact, facts.Delivered):
-            self._queues[fact.connection, fact.channel, fact.tag] = fact.queue
-            return fact.queue
-        if isinstance(fact, facts.Acked | facts.Nacked | facts.Rejected):
-            return self._queues.pop((fact.connection, fact.channel, fact.tag), None)
-        return None
-
-    def _tick(self, kind: str, consumer: str, queue: str | None) -> None:
-        counts = self.counts
-        counts[kind, "*", "*"] += 1
-        counts[kind, consumer, "*"] += 1
-        if queue is not None:
-            counts[kind, "*", queue] += 1
-            counts[kind, consumer, queue] += 1
+            self._striker.stop_first(armed, own)
+        self._tripwires.adjust()
+        return self._runs.at_frame(now_due, own) if now_due else None
 
     def _started(self, at: int) -> None:
         self._first_publish = at
-        for armed in list(self._waiting):
+        for armed in self._waiting:
             if armed.trigger is not None and armed.trigger.kind == "seconds" and not armed.by_hand:
                 self._at_time(armed, at)
-
-    def _due_at(self, kind: str, link: str, queue: str | None, message: str) -> list[tuple[Armed, str]]:
-        due: list[tuple[Armed, str]] = []
-        for armed in list(self._waiting):
-            trigger = armed.trigger
-            if armed.swallow is not None:
-                hit = kind == "ack" and _within(armed.swallow, link)
-            else:
-                hit = (
-                    trigger is not None
-                    and trigger.kind == kind
-                    and (trigger.queue is None or trigger.queue == queue)
-                    and (kind in ("publish", "confirm") or _scoped(armed.fault, link))
-                    and self._reached(armed, trigger, message)
-                )
-            if hit:
-                with self._lock:
-                    self._waiting.remove(armed)
-                due.append((armed, f"{armed.trigger} ({message})"))
-        return due
-
-    def _reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
-        if trigger.message is not None:
-            return message.endswith(f"-{trigger.message:06d}")
-        consumer = _counted(armed.fault)
-        so_far = self.count(trigger, consumer)
-        if trigger.kind == "effect" and consumer != "*":
-            so_far += self.count(trigger, "")  # nobody knows whose: it may be theirs
-        return trigger.n is not None and so_far >= trigger.n
-
-    def _delayed(self, armed: Armed, link: str | None, words: str) -> bool:
-        trigger = armed.trigger
-        if trigger is None or not trigger.delay or armed.swallow is not None:
-            return False
-        self._thread.loop.call_later(trigger.delay, self._launch, armed, None, link, words)
-        return True
-
-    def _strikes(self, due: list[tuple[Armed, str]], link: str) -> Strike:
-        for armed, _ in due:
-            armed.striking = True
-
-        async def run(held: Held) -> None:
-            for armed, words in due:
-                await self._run(armed, held, link, words)
-
-        return run
-
-    def _launch(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
-        with self._lock:
-            if armed in self._waiting:
-                self._waiting.remove(armed)
-        if not armed.fired and not armed.striking and not self._over:
-            armed.striking = True
-            self._thread.spawn(self._run(armed, held, link, words))
-
-    async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
-        assert self.strike is not None
-        try:
-            async with asyncio.timeout(_STRIKE_TIMEOUT):
-                await self.strike(armed, held, link, words)
-        except ChaosError as error:
-            armed.error = error
-        except TimeoutError:
-            armed.error = ChaosError(f"{armed.fault} was still striking after {_STRIKE_TIMEOUT:g} s")
-        except Exception as error:
-            armed.error = ChaosError(f"{armed.fault} failed: {type(error).__name__}: {error}")
-        finally:
-            armed.striking = False
-            if armed.swallow is not None and not armed.fired and not self._over:
-                with self._lock:
-                    self._waiting.append(armed)
-            else:
-                armed.done.set()
-                if armed.heal is None:
-                    armed.healed.set()
-            with self._history.changed:
-                self._history.changed.notify_all()
-
-
-def _counted(fault: Fault) -> str:
-    """Over whose events a fault's trigger counts: those of the consumer it names, else all."""
-    if fault.consumer in (None, "*") or (fault.trigger and fault.trigger.kind in ("publish", "confirm")):
-        return "*"
-    return base_name(str(fault.consumer))
-
-
-def _scoped(fault: Fault, link: str) -> bool:
-    return fault.consumer in (None, "*") or base_name(str(fault.consumer)) == base_name(link)
-
-
-def _awaits_effect(armed: Armed) -> bool:
-    return armed.trigger is not None and armed.trigger.kind == "effect" and armed.swallow is None
-
-
-def _within(scope: str, link: str) -> bool:
-    return scope in ("*", link, base_name(link))

@@ -49,23 +49,7 @@ def account_of(
         guarantee: judged by this instead of the test's own.
         interrupted: whether the test failed by itself and nothing was waited for.
     """
-    events = judged_events(run.history.snapshot())
-    ends = [event for event in events if isinstance(event, facts.SettleEnded)]
-    case = Case(
-        events=events,
-        messages=run.history.messages,
-        ledger=Ledger.of(events, run.history.messages),
-        faults=tuple(armed.fault for armed in run.injector.armed),
-        guarantee=guarantee or run.test.guarantee,
-        evidence=run.evidence(),  # type: ignore[arg-type]
-        ordered_evidence=run.board.ordered,
-        poison=run.test.poison,  # type: ignore[arg-type]
-        dead_letters=frozenset(run.dead_letters),
-        consumers=run.standing,
-        settled=bool(ends) and ends[-1].settled,
-        final=final,
-        interrupted=interrupted,
-    )
+    case = _case_of(run, final=final, guarantee=guarantee or run.test.guarantee, interrupted=interrupted)
     findings, hazards = judge(case)
     return Account(
         case,
@@ -77,6 +61,27 @@ def account_of(
         timings=timings,
         again=run.test.again,
         scenario=run.test.scenario.id,
-        notes=tuple(event.text for event in events if isinstance(event, facts.Noted)),
+        notes=tuple(event.text for event in case.events if isinstance(event, facts.Noted)),
         evidence_view="broker" if case.evidence == "broker" else "effects",
+    )
+
+
+def _case_of(run: Run, *, final: bool, guarantee: Guarantee, interrupted: bool) -> Case:
+    """Everything that a check may know of a run."""
+    events = judged_events(run.history.snapshot())
+    ends = [event for event in events if isinstance(event, facts.SettleEnded)]
+    return Case(
+        events=events,
+        messages=run.history.messages,
+        ledger=Ledger.of(events, run.history.messages),
+        faults=tuple(armed.fault for armed in run.injector.armed),
+        guarantee=guarantee,
+        evidence=run.evidence(),  # type: ignore[arg-type]
+        ordered_evidence=run.board.ordered,
+        poison=run.test.poison,  # type: ignore[arg-type]
+        dead_letters=frozenset(run.dead_letters),
+        consumers=run.standing,
+        settled=bool(ends) and ends[-1].settled,
+        final=final,
+        interrupted=interrupted,
     )

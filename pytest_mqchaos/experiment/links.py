@@ -13,8 +13,8 @@ from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network, Route
 from pytest_mqchaos.link.observer import Look
-from pytest_mqchaos.link.relay import Tap
 from pytest_mqchaos.link.survey import Survey
+from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.link.wire import Wire
 from pytest_mqchaos.model.history import History
 
@@ -58,6 +58,8 @@ class Links:
         self._links: dict[str, Link] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self._refusals = 0
+        """How many outages of the broker let every link refuse."""
 
     @property
     def actor(self) -> str:
@@ -75,7 +77,7 @@ class Links:
                 return self._links[name]
             route = self._network.route(f"mqchaos-{self._run}-{len(self._links)}")
 
-            async def make() -> Wire:
+            async def make() -> Link:
                 wire = Wire(
                     name,
                     route=lambda: route.address,
@@ -89,17 +91,34 @@ class Links:
                     survey=self._survey,
                     tls=self._tls,
                 )
+                for _ in range(self._refusals):
+                    wire.refuse()
+                # Known before it listens: a refusal that comes in between is its own, too.
+                link = Link(name, wire, route)
+                self._links = {**self._links, name: link}
                 await wire.listen()
-                return wire
+                return link
 
-            wire = self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
-            link = Link(name, wire, route)
-            self._links = {**self._links, name: link}
-            return link
+            return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
 
     def named(self, name: str) -> Link | None:
         """The link of that name, if it is open."""
         return self._links.get(name)
+
+    def refuse(self) -> None:
+        """Let every link refuse new connections, also one that is opened meanwhile; on the links' thread.
+
+        Each call wants a `welcome`.
+        """
+        self._refusals += 1
+        for link in self:
+            link.wire.refuse()
+
+    async def welcome(self) -> None:
+        """Let every link accept connections again, as far as nothing else keeps it down."""
+        self._refusals -= 1
+        for link in self:
+            await link.wire.welcome()
 
     def check(self) -> None:
         """Raise if the network died behind our back.
@@ -109,7 +128,7 @@ class Links:
         """
         if not self._network.alive():
             raise ChaosError(
-                "Toxiproxy died during the test: every link went down with it, nothing can be judged"
+                "Toxiproxy died or hung during the test: every link depends on it, nothing can be judged"
             )
         for link in self:
             error = link.wire.trouble

@@ -32,15 +32,19 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
     reading = _Reading(since)
     while True:
         reading.update(run)
-        run.vetting.check()
+        run.sharing.check()
         missing = [r for r in consumer.replicas if not reading.ready(r.name, consumer.queues)]
-        if not missing:
-            return
         for replica in missing:
             if replica.trouble is not None:
                 raise replica.trouble
-            if not replica.alive and not replica.restarting:
-                raise ChaosError(f"{replica.name} ended before it consumed: {replica.describe_failure()}")
+            if replica.over:
+                away = _left_behind(replica)
+                raise ChaosError(
+                    f"{replica.name} ended before it consumed{away}: {replica.describe_failure()}"
+                )
+        if not missing:
+            _refuse_daemons(run, consumer)
+            return
         left = deadline - time.monotonic()
         if left <= 0:
             raise ChaosError(_not_ready(run, missing[0], reading, consumer.queues, timeout))
@@ -82,6 +86,28 @@ class _Reading:
         """Whether a link reads all queues wanted, or any that is not exclusive."""
         reads = self.reads(link)
         return set(wanted) <= reads if wanted else bool(reads - self._private)
+
+
+def _refuse_daemons(run: Run, consumer: Consumer) -> None:
+    """Raise if a consumer reads from the background: no process fault could strike it.
+
+    One that ended after its work is none, though a helper of it may linger: its link is not connected any more.
+    """
+    __tracebackhide__ = True
+    for replica in consumer.replicas:
+        link = run.links.named(replica.name)
+        if replica.over and link is not None and link.wire.connected() and (away := _left_behind(replica)):
+            raise ChaosError(f"the first process of {replica.name} ended{away}")
+
+
+def _left_behind(replica: Replica) -> str:
+    left = replica.left_behind() if replica.exit_code == 0 else []
+    if not left:
+        return ""
+    pids = ", ".join(map(str, left))
+    return (
+        f", and left {pids} in the background (let it run in the foreground, without an option for a daemon)"
+    )
 
 
 def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str, ...], timeout: float) -> str:

@@ -5,35 +5,36 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
-from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
-from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment import disturbance
+from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
+from pytest_mqchaos.experiment.sharing import Sharing
+from pytest_mqchaos.experiment.standing import standing
 from pytest_mqchaos.experiment.strikes import Strikes
-from pytest_mqchaos.experiment.vetting import Vetting
-from pytest_mqchaos.experiment.witness import RunWitness
+from pytest_mqchaos.experiment.watch import EffectsWatch
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network
-from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.case import ConsumerFacts
-from pytest_mqchaos.model.declared import Declared
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.ledger import Ledger
-from pytest_mqchaos.model.messages import digest, new_run
+from pytest_mqchaos.model.messages import new_run
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_CALLS_EVERY = 0.05
-_FILES_EVERY = 0.02
 _SILENCE = 0.5
 _STRIKE_TIMEOUT = 120.0
 
@@ -63,23 +62,15 @@ class Run:
         """How names of the test become names on the broker."""
         self.directory = directory / self.token
         self.directory.mkdir(parents=True)
-        self.rng = random.Random(test.seed)
         self.history = History(self.token, self.directory / "history.jsonl")
         self.ledger = Ledger(self.history.messages)
         self.history.subscribe(self.ledger.apply)
         self.identity = Identity(self.token)
-        self.injector = Injector(
-            self.history, thread, self._poll_files, random.Random(f"{test.seed} moments")
-        )
+        self.injector = Injector(self.history, thread, self._poll_files, Random(f"{test.seed} moments"))
         self.board = Board(self.history, self.injector.saw_effect)
-        self.dead_letters: set[str] = set()
-        self.declared = Declared()
-        self.vetting = Vetting(
-            self.injector,
-            thread=thread,
-            declared=self.declared,
-            holds=partial(broker.ready_in, self.namespace) if broker.shared else None,
-            begun=lambda: self.injector.counts["publish", "*", "*"] > 0,
+        self.watch = EffectsWatch(self.board, thread)
+        self.sharing = Sharing(
+            broker, self.namespace, self.names, identity=self.identity, injector=self.injector, thread=thread
         )
         self.links = Links(
             run=self.token,
@@ -88,44 +79,38 @@ class Run:
             history=self.history,
             identity=self.identity,
             look=self.board.look,
-            tap=self.vetting if broker.shared or self.names.prefix else self.injector,
-            survey=Survey(self.declared, self.names) if broker.kind == "external" else None,
+            tap=self.sharing.tap,
+            survey=self.sharing.survey,
             tls=broker.tls,
         )
-        self.witness = RunWitness(
-            history=self.history,
-            ledger=self.ledger,
-            links=self.links,
-            thread=thread,
-            identity=self.identity,
-            declared=self.declared,
-            named=lambda: self.dead_letters | self.expected_queues(),
-            poll=self.poll_effects,
-        )
-        broker.attend(self.namespace, self.witness)
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
-        strikes = Strikes(
-            history=self.history,
-            thread=thread,
-            links=self.links,
-            consumers=self,
-            broker=broker,
-            namespace=self.namespace,
-        )
-        self.injector.strike = strikes
-        self.injector.stop_first = strikes.stop_first
-        self.injector.relays_of = strikes.relays_of
+        self.dead_letters: set[str] = set()
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
-        self._called = 0.0
-        self._closed = False
         self._silent = 0.0
         """Since when all is settled and no effect has shown."""
         self._log_mark = broker.log_tail(1)
-        if note := broker.note(self.namespace):
-            self.history.append(facts.Noted(at=now(), text=note))
-        thread.soon(self._watch_effects)
+        self.ages = Ages(self.history)
+        self._let_strike()
+        self.sharing.begin(self)
+        self.watch.start()
+
+    def _let_strike(self) -> None:
+        """Give the injector what strikes when a moment has come."""
+        strikes = Strikes(
+            history=self.history,
+            thread=self.thread,
+            links=self.links,
+            consumers=self,
+            broker=self.broker,
+            namespace=self.namespace,
+            ages=self.ages,
+        )
+        self.injector.bind(strikes)
+
+    def _poll_files(self) -> None:
+        self.board.poll()
 
     # --- what parts ask for ---
 
@@ -143,7 +128,7 @@ class Run:
     def declarer(self) -> Declarer:
         """Declares queues and exchanges, on a connection of its own past every link."""
         if self._declarer is None:
-            told = self.declared if self.broker.kind == "external" else None
+            told = self.sharing.declared if self.broker.kind == "external" else None
             self._declarer = Declarer(self.url, self.names, told)
         return self._declarer
 
@@ -151,26 +136,14 @@ class Run:
         """All replicas of all consumers, in the order started."""
         return [replica for consumer in self.consumers for replica in consumer.replicas]
 
-    def refuse_shared(self, call: str, exchange: str) -> None:
-        """Raise if an exchange is everybody's, and the run shares its namespace.
-
-        Raises:
-            UsageError: it is.
-        """
-        __tracebackhide__ = True
-        if self.names.prefix and exchange.startswith("amq."):
-            raise UsageError(
-                f"{call}: {exchange!r} is everybody's where runs are kept apart by prefix: declare one"
-            )
-
     # --- what settling asks for ---
 
     def check(self) -> None:
         """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
-        if not self.broker.alive():
+        if not self.broker.alive() and not self.injector.strikes_broker:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
-        self.vetting.check()
+        self.sharing.check()
         self.links.check()
         self.board.check()
         for armed in self.injector.armed:
@@ -189,23 +162,11 @@ class Run:
 
     def disturbed(self) -> str:
         """What still disturbs, or an empty text."""
-        if self.injector.due:
-            return "a fault is about to strike"
-        for armed in self.injector.armed:
-            if armed.striking:
-                return f"{armed.fault} is striking"
-            if armed.fired and not armed.healed.is_set():
-                return f"{armed.fault} is in force"
-        return ""
+        return disturbance.disturbed(self.injector)
 
-    def _poll_files(self) -> None:
-        self.board.poll()
-
-    def _watch_effects(self) -> None:
-        """Read the effects files now and then, on the link's thread: each effect is seen soon after it is there."""
-        if not self._closed:
-            self.board.poll()
-            self.thread.loop.call_later(_FILES_EVERY, self._watch_effects)
+    def outage(self) -> bool:
+        """Whether a fault keeps the broker out of a consumer's reach now."""
+        return disturbance.outage(self.injector)
 
     def broker_log(self, lines: int) -> str:
         """The last lines that the broker logged since this run began."""
@@ -216,10 +177,7 @@ class Run:
 
     def poll_effects(self) -> None:
         """Read all sources of effects, in this thread."""
-        self.board.poll()
-        if self.board.has_calls and time.monotonic() - self._called >= _CALLS_EVERY:
-            self.board.poll_calls()
-            self._called = time.monotonic()
+        self.watch.poll()
 
     def census(self) -> None:
         """Ask the broker what it holds and write the answer into the history."""
@@ -271,15 +229,22 @@ class Run:
         self._silent = self._silent or time.monotonic()
         return time.monotonic() - self._silent < _SILENCE
 
-    def longest_wait(self) -> float:
-        """The longest time in seconds that a message may sit in a waiting room which is not empty."""
+    def absent(self) -> Sequence[str]:
+        """Living consumers that may still be at work for what the broker has taken back from them."""
         with self.history.changed:
-            return self.ledger.longest_wait()
+            away = self.ledger.absent()
+        return [replica.name for replica in self.replicas() if replica.alive and replica.name in away]
+
+    def longest_wait(self) -> float:
+        """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
+        away = max((replica.longest_pause for replica in self.replicas()), default=0.0)
+        with self.history.changed:
+            return max(away, self.ledger.longest_wait())
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""
-        struck = sum(armed.fired + armed.healed.is_set() for armed in self.injector.armed)
-        return struck + self.injector.counts["publish", "*", "*"] + self.injector.counts["confirm", "*", "*"]
+        sent = self.injector.counts["publish", "*", "*"] + self.injector.counts["confirm", "*", "*"]
+        return sent + disturbance.steps(self.injector)
 
     def evidence(self) -> str:
         """What counts as work here: `effects`, `broker` or `unknown`."""
@@ -291,53 +256,17 @@ class Run:
 
     def remember_consumers(self) -> None:
         """Keep how the consumers stand now: the verdict rests on that, not on how they ended afterwards."""
-        self.standing = tuple(
-            ConsumerFacts(
-                name=replica.name,
-                alive=replica.alive,
-                exit_code=replica.exit_code,
-                restart=consumer.restart_policy,
-                queues=consumer.queues,
-                frozen=replica.frozen,
-            )
-            for consumer in self.consumers
-            for replica in consumer.replicas
-        )
+        self.standing = standing(self.consumers)
 
     def read_resting(self) -> None:
         """Take what rests in terminal queues out of them, into the history."""
         with self.history.changed:
             queues = self.ledger.terminal_queues(self.dead_letters, self.expected_queues())
-            held = {state.name: state for state in self.ledger.queues()}
-        for name in sorted(queues):
-            state = held.get(name)
-            if state is None or state.ready == 0:
-                continue
-            own = self._is_ours if self.broker.shared else None
-            found, trouble = drain(self.url, self.names.full(name), state.ready, ours=own)
-            for resting in found:
-                self._rested(name, resting)
-            if trouble:
-                self.history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
-
-    def _is_ours(self, resting: RestingMessage) -> bool:
-        return self.witness.ours(resting.message_id, resting.mqchaos_id, resting.body)
-
-    def _rested(self, queue: str, resting: RestingMessage) -> None:
-        body_digest = digest(resting.body)
-        message, _ = self.identity.of(resting, resting.body, body_digest)
-        self.history.append(
-            facts.Rested(
-                at=now(),
-                message=message,
-                queue=queue,
-                digest=body_digest,
-                death_reason=resting.death_reason,
-                death_queue=None if resting.death_queue is None else self.names.plain(resting.death_queue),
-                headers=resting.headers,
-                body=resting.body[:1024],
-            )
-        )
+            ready = {state.name: state.ready for state in self.ledger.queues()}
+        counts = {name: ready.get(name, 0) for name in sorted(queues)}
+        read_resting(
+            counts, url=self.url, identity=self.identity, history=self.history, names=self.names,
+            shared=self.broker.shared)  # fmt: skip
 
     def disarm(self) -> None:
         """Let no fault strike any more: not while consumers end, and not in the next test.
@@ -356,7 +285,7 @@ class Run:
 
     def close(self, *, grace: float = 0.2) -> None:
         """End everything of this run and remove it; may be called again."""
-        self._closed = True
+        self.watch.end()
         trouble: list[Exception] = []
         for step in (
             self.disarm,

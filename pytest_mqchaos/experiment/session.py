@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos import servers
-from pytest_mqchaos.errors import ChaosError, NotPossible
+from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable
 from pytest_mqchaos.experiment.chaos import Chaos
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.model.messages import new_run
 
 if TYPE_CHECKING:
     from pytest_mqchaos.link.network import Network
@@ -93,8 +93,11 @@ class Session:
     def _start(self) -> None:
         if self._servers is not None:
             return
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="mqchaos-"))
+        run = servers.new_run()
+        try:
+            self._directory = Path(tempfile.gettempdir()).absolute() / f"mqchaos-{run}"
+        except OSError as error:
+            raise ServerUnavailable(f"no folder for temporary files: {error.strerror}") from None
         settings = servers.ServerSettings(
             servers=self._settings.servers,
             network=self._settings.network,
@@ -107,11 +110,11 @@ class Session:
             allow_remote=self._settings.allow_remote,
             container=self._settings.container,
             worker=self._settings.worker,
+            watched=(os.getppid(),) if self._settings.worker else (),
         )
         try:
-            self._servers = servers.start(settings, run=new_run(), directory=self._directory)
+            self._servers = servers.start(settings, run=run, directory=self._directory)
         except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
             raise
         self._thread = LoopThread()
@@ -140,7 +143,7 @@ class Session:
         """Whether the servers that were started still run."""
         if self._servers is None or self._network is None:
             return True
-        return self._servers.broker.alive() and self._network.alive()
+        return self._servers.broker.alive() and self._network.alive(asked=True)
 
     def close(self) -> None:
         """End every run and every server, remove every directory; may be called again."""

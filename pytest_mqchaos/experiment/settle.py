@@ -2,15 +2,16 @@
 
 A run is settled when publications ended, no armed fault can strike any more, all is healed, every confirmed message
 is terminal in all its copies, and an exact census agrees, twice, with nothing seen in between. Then the effects of
-what is terminal and good are waited for. It is over unsettled when nothing progresses for the time-out, or when
+what is terminal and good are waited for, and, where nothing may be done twice, consumers that lost their link with
+deliveries in hand. It is over unsettled when nothing progresses for the time-out, or when
 nothing is left that could.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_mqchaos.model import events as facts
@@ -66,6 +67,9 @@ class Surroundings(Protocol):
     def workable(self, messages: Iterable[str]) -> bool:
         """Whether a process that held one of these messages still lives."""
 
+    def absent(self) -> Collection[str]:
+        """Living consumers that may still be at work for what the broker has taken back from them."""
+
     def longest_wait(self) -> float:
         """The longest time in seconds that a message may sit in a waiting room: it extends the time-out."""
 
@@ -80,6 +84,8 @@ class Settling:
     Attributes:
         timeout: seconds without progress after which the run is over unsettled.
         effect_timeout: seconds that a missing effect of a terminal message is waited for.
+        once: whether it matters that work may be done twice: then a consumer that lost its link with deliveries
+            in hand is waited for, at most `timeout` seconds.
     """
 
     history: History
@@ -87,7 +93,19 @@ class Settling:
     run: Surroundings
     timeout: float
     effect_timeout: float
+    once: bool = False
     clock: Callable[[], float] = time.monotonic
+    _missing: tuple[int, float] = field(default=(-1, 0.0), init=False)
+    """How many effects were missing when that changed last, and when that was."""
+    _progress: int = field(default=-1, init=False)
+    _moved: float = field(default=0.0, init=False)
+    """When it progressed last."""
+    _counted: float = field(default=0.0, init=False)
+    """When the last census was taken."""
+    _settled_since: int | None = field(default=None, init=False)
+    """The number of events before the first of the censuses in a row that show nothing on its way."""
+    _stuck: tuple[str, int] = field(default=("", 0), init=False)
+    """What was held when nothing was left that could progress, and the number of events before that census."""
 
     def wait(self) -> facts.SettleEnded:
         """Wait until the run is settled or over, and return which.
@@ -95,47 +113,60 @@ class Settling:
         Raises:
             ChaosError: if the ground under the run is gone.
         """
-        progress, moved = -1, self.clock()
-        counted = 0.0
-        quiet_since: int | None = None
-        stuck = ""
+        self._moved = self.clock()
         while True:
             self.run.check()
             self.run.poll_effects()
-            mark = self.ledger.progress + self.run.steps()
             busy = self._busy()
-            # Publications and faults end by themselves, and have deadlines of their own.
-            if mark != progress or busy:
-                progress, moved = mark, self.clock()
-            if not busy and (self._looks_still() or self.clock() - counted >= _CENSUS_EVERY):
-                seen = len(self.history)
-                self.run.census()
-                counted = self.clock()
-                settled, held = self.run.settled()
-                if settled and self._quiet(quiet_since, seen) and not self._busy():
-                    if (end := self._wait_for_effects()) is not None:
-                        return end
-                    quiet_since = None
+            self._look(busy)
+            if not busy and (self._looks_still() or self.clock() - self._counted >= _CENSUS_EVERY):
+                found = self._count()
+                if isinstance(found, facts.SettleEnded):
+                    return found
+                if found is None:
                     continue
-                first, quiet_since = quiet_since is None, seen if settled else None
-                if settled and first:
-                    continue
-                if not settled and not self.run.can_progress():
-                    # A broker that was just left still counts its connections: ask once more before giving up.
-                    if stuck == held:
-                        return self._over(f"nothing is left that could progress: {held}")
-                    stuck, counted = held, self.clock() + _PAUSE - _CENSUS_EVERY
-                else:
-                    stuck = ""
-                busy = held
-            if (
-                self.clock() - moved > self.timeout
-                and self.clock() - moved > self.timeout + self.run.longest_wait()
-            ):
-                return self._over(
-                    f"no progress for {self.timeout:g} s: {busy or 'messages are on their way'}"
-                )
+                busy = found
+            if self._out_of_time():
+                what = busy or "messages are on their way"
+                return self._over(f"no progress for {self.timeout:g} s: {what}")
             self._pause()
+
+    def _look(self, busy: str) -> None:
+        """Note progress. Publications and faults end by themselves, and have deadlines of their own."""
+        mark = self.ledger.progress + self.run.steps()
+        if mark != self._progress or busy:
+            self._progress, self._moved = mark, self.clock()
+
+    def _out_of_time(self) -> bool:
+        idle = self.clock() - self._moved
+        return idle > self.timeout and idle > self.timeout + self.run.longest_wait()
+
+    def _count(self) -> facts.SettleEnded | str | None:
+        """Take a census; return the end, or what is held, or None to look again at once."""
+        seen = len(self.history)
+        self.run.census()
+        self._counted = self.clock()
+        settled, held = self.run.settled()
+        if not settled:
+            self._settled_since = None
+            return self._held(held, seen)
+        if self._quiet(self._settled_since, seen) and not self._busy():
+            self._settled_since = None
+            return self._wait_for_work()
+        first, self._settled_since = self._settled_since is None, seen
+        return None if first else ""
+
+    def _held(self, held: str, seen: int) -> facts.SettleEnded | str:
+        """What is held, or the end if nothing is left that could progress."""
+        if self.run.can_progress():
+            self._stuck = ("", 0)
+            return held
+        # A broker that was just left still counts its connections: ask once more before giving up.
+        before, since = self._stuck
+        if before == held and self._quiet(since, seen):
+            return self._over(f"nothing is left that could progress: {held}")
+        self._stuck, self._counted = (held, seen), self.clock() + _PAUSE - _CENSUS_EVERY
+        return held
 
     def _quiet(self, since: int | None, until: int) -> bool:
         """Whether nothing was seen to move between two censuses, given by the number of events before each."""
@@ -157,23 +188,34 @@ class Settling:
         with self.history.changed:
             self.history.changed.wait(_PAUSE)
 
-    def _wait_for_effects(self) -> facts.SettleEnded | None:
-        """Wait for work that may follow an ack; a true loss costs no time-out once its holders have ended.
+    def _wait_for_work(self) -> facts.SettleEnded | None:
+        """Wait for work that may follow an ack, or go on without its link.
 
-        Returns None if a fault struck meanwhile: then the run has to settle again.
+        A true loss costs no time-out once its holders have ended. Returns None if a fault struck meanwhile, or
+        anything moved: then the run has to settle again.
         """
-        since, last = self.clock(), -1
+        seen = len(self.history)
         while True:
             self.run.check()
             self.run.poll_effects()
-            if self._busy():
+            fresh = self.history[seen:]
+            seen += len(fresh)
+            if self._busy() or any(_moves(each) and not isinstance(each, facts.Effected) for each in fresh):
                 return None
-            missing = self.run.missing()
-            if len(missing) != last:
-                since, last = self.clock(), len(missing)
-            if not missing or not self.run.workable(missing) or self.clock() - since > self.effect_timeout:
+            if not self._effects_may_come() and not self._hands_are_out():
                 return facts.SettleEnded(at=now(), settled=True)
             self._pause()
+
+    def _effects_may_come(self) -> bool:
+        missing = self.run.missing()
+        if len(missing) != self._missing[0]:
+            self._missing = len(missing), self.clock()
+        in_time = self.clock() - self._missing[1] <= self.effect_timeout
+        return bool(missing) and self.run.workable(missing) and in_time
+
+    def _hands_are_out(self) -> bool:
+        """Whether somebody may do again what others have done, and that matters."""
+        return self.once and self.clock() - self._moved <= self.timeout and bool(self.run.absent())
 
     def _over(self, reason: str) -> facts.SettleEnded:
         return facts.SettleEnded(at=now(), settled=False, reason=reason)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.loop import LoopThread
-from pytest_mqchaos.link.relay import Relay, Strike, Tap
+from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.tap import Strike, Tap
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.declared import Declared
 from pytest_mqchaos.model.events import LinkEvent

@@ -5,7 +5,8 @@ publish(...) ──► plan() ──► Plan ──► the broker's publisher �
 ```
 A plan is made before the first byte is sent; it follows from its arguments, the run's token and the seed.
 Good messages are numbered first (`first_number` onwards), malformed and poison messages after them; in the order
-of publishing these stand among the good ones, each at a seeded place before some good message.
+of publishing these stand among the good ones, each at a seeded place before some good message. Some good messages
+may stand there twice (`repeated_publish`).
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class Publication:
     """
 
     def __init__(self, plan: Plan, publishing: Publishing) -> None:
-        self.ids = tuple(entry.message.id for entry in plan.entries if not entry.message.poison)
-        self.poison_ids = tuple(entry.message.id for entry in plan.entries if entry.message.poison)
+        self.ids = tuple(message.id for message in plan.messages if not message.poison)
+        self.poison_ids = tuple(message.id for message in plan.messages if message.poison)
         self._plan = plan
         self._publishing = publishing
 
@@ -116,6 +117,7 @@ def plan(
     arrivals: str | None = None,
     expect: int | Callable[[payloads.Draft], object] = 1,
     faults: Sequence[Fault] = (),
+    poison: str = "auto",
     first_number: int = 1,
     taken_keys: Collection[str] = (),
 ) -> Plan:
@@ -125,7 +127,8 @@ def plan(
     and:
         run: the token of the run.
         seed: what every random choice follows from.
-        faults: of which those by payload (`malformed_payload`, `poison_message`) are carried out.
+        faults: of which those by payload (`malformed_payload`, `poison_message`, `repeated_publish`) are carried out.
+        poison: what must become of what cannot be processed; only under `auto` may that be debatable by default.
         first_number: the number of the first message; a second plan of a run goes on with `next_number`.
         taken_keys: the keys of the run's earlier plans.
 
@@ -148,13 +151,13 @@ def plan(
         run=run, seed=seed, template=template, body=body, headers=headers, properties=properties,
         key=payloads.KeyRule.of("order" if key is None and body is None else key), expect=expect)  # fmt: skip
     good = [maker.good(number) for number in range(first_number, first_number + count)]
-    keys = {entry.message.key for entry in good if entry.message.key is not None} | set(taken_keys)
-    bad = maker.bad(faults, first_number + count, count, keys)
-    entries = _shared_keys(_placed(good, bad, seed), taken_keys)
+    bad = payloads.Spoiler(maker, good, taken_keys, poison).spoilt(faults)
+    once = _shared_keys(_placed(good, bad, seed), taken_keys)
+    entries = payloads.repeated(once, faults, seed)
     return Plan(
         run=run, seed=seed, queue=to_queue, exchange=to_exchange, routing_key=key_of_route, entries=entries,
         confirm=confirm, mandatory=mandatory, rate=checked_rate, arrivals=checked_arrivals,
-        next_number=first_number + len(entries))  # fmt: skip
+        next_number=first_number + len(once))  # fmt: skip
 
 
 def _target(queue: object, exchange: object, routing_key: object) -> tuple[str, str, str]:

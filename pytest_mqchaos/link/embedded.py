@@ -35,6 +35,6 @@ class EmbeddedNetwork:
         del name
         return EmbeddedRoute(self._address)
 
-    def alive(self) -> bool:
+    def alive(self, *, asked: bool = False) -> bool:
         """There is nothing that could die."""
         return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import select
 import socket
 import struct
 import termios
 from contextlib import suppress
 
-__all__ = ["LINGER", "finish", "reset", "unsent"]
+__all__ = ["LINGER", "drained", "finish", "left", "reset", "unsent"]
 
 LINGER = 0.5
 """Seconds that a peer has to see our FIN before we are gone."""
@@ -47,3 +48,26 @@ def unsent(own: socket.socket | None) -> int:
     if own is None or own.fileno() < 0:
         return 0
     return int(struct.unpack("i", fcntl.ioctl(own.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+
+
+async def drained(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, timeout: float) -> bool:
+    """Wait until the peer's kernel holds all that was written to it; return whether it does."""
+    deadline = loop.time() + timeout
+    while not transport.is_closing():
+        own = transport.get_extra_info("socket")
+        if transport.get_write_buffer_size() == 0 and unsent(own) == 0:
+            return True
+        if loop.time() > deadline:
+            return False
+        await asyncio.sleep(0.0002)  # a bounded poll of the kernel: nothing tells when a queue is empty
+    return False
+
+
+def left(own: socket.socket | None) -> bool:
+    """Whether the peer has closed its end; what it said before may still wait to be read."""
+    if own is None or own.fileno() < 0:
+        return False
+    gone = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+    poll = select.poll()
+    poll.register(own.fileno(), gone)
+    return bool(poll.poll(0))

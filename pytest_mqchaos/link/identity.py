@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
+from pytest_mqchaos.link.contracts import Contracts
 from pytest_mqchaos.model.messages import Message, is_id
 
 __all__ = ["How", "Identity", "Labels"]
@@ -37,6 +38,8 @@ class Identity:
         self._by_key: dict[str, str | None] = {}
         self._by_digest: dict[str, str | None] = {}
         self._keys: list[KeyOf] = []
+        self.contracts = Contracts()
+        """What each message was published with."""
 
     def learn(self, message: Message) -> None:
         """Make one message of the workload recognisable; a key or digest that two share names neither."""

@@ -44,5 +44,5 @@ class Network(Protocol):
     def route(self, name: str) -> Route:
         """Return a new way to the broker."""
 
-    def alive(self) -> bool:
-        """Whether it works still."""
+    def alive(self, *, asked: bool = False) -> bool:
+        """Whether it works still, as far as was seen lately; or as it says when it is asked now."""

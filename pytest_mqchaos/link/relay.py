@@ -16,40 +16,23 @@ on or the connection ends. An end is mirrored: a FIN as a FIN once all before it
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Literal, cast
 
 from pytest_mqchaos.link import ending
+from pytest_mqchaos.link.barriers import Barriers
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.observer import Observer
 from pytest_mqchaos.link.pipe import Pipe
-from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.link.record import End, Record
+from pytest_mqchaos.link.tap import Strike, Tap
+from pytest_mqchaos.link.tripwire import Halted, Tripwire
 from pytest_mqchaos.model.events import LinkEvent
-from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.history import History
 from pytest_mqchaos.wire.amqp import ConnectionScanner, Segment
 from pytest_mqchaos.wire.amqp.events import NotAmqp, Settled, WireEvent
 
 __all__ = ["Relay", "Strike", "Tap"]
-
-_HIGH_WATER = 1 << 20
-
-Strike = Callable[["Held"], Coroutine[Any, Any, None]]
-End = Literal["client", "broker", "fault"]
-
-
-class Tap(Protocol):
-    """Who is asked about every event before it is passed on."""
-
-    def match(self, relay: Relay, found: Sequence[LinkEvent]) -> Strike | None:
-        """Return what strikes at these facts, or None to let them pass."""
-
-    def before_settlement(self, relay: Relay) -> Strike | None:
-        """Look at the effects before a settlement goes on; return what strikes before it."""
-
-    def look(self) -> None:
-        """Look at the effects, and let nothing strike."""
 
 
 class Relay:
@@ -79,16 +62,16 @@ class Relay:
         self.cause: End | None = None
         """Who ends this connection, if a fault is about to."""
         self.upstream_gone = asyncio.Event()
-        self._history = history
+        self.tripwire: Tripwire | None = None
+        """What stops the client when it sends, while a strike may be near."""
+        self._record = Record(history, observer)
         self._tap = tap
         self._on_closed = on_closed
         self._on_trouble = on_trouble
         self._loop = loop
         self._early: list[bytes] = []
-        self._barriers: dict[int, deque[asyncio.Future[bool]]] = {}
+        self._barriers = Barriers(loop)
         self._holds = 0
-        self._choked: set[Literal["client", "server"]] = set()
-        """Receivers that take no more for now."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- sockets ---
@@ -109,32 +92,9 @@ class Relay:
         else:
             self.from_client.feed(data)
 
-    def target_of(self, pipe: Pipe) -> asyncio.Transport | None:
-        """The socket that a pipe writes to."""
-        return self.upstream if pipe.side == "client" else self.client
-
-    def breathe(self, pipe: Pipe) -> None:
-        """Stop reading a sender while much of what it sent waits for a strike."""
-        if self.closed:
-            return
-        source = self.client if pipe.side == "client" else self.upstream
-        if source is None or source.is_closing():
-            return
-        if pipe.held and sum(len(s.data) for s in pipe.waiting) > _HIGH_WATER:
-            source.pause_reading()
-        elif not source.is_reading() and not pipe.held and pipe.receiver not in self._choked:
-            source.resume_reading()
-
     def writing(self, receiver: Literal["client", "server"], *, paused: bool) -> None:
         """Pass the receiver's back-pressure on to the sender."""
-        (self._choked.add if paused else self._choked.discard)(receiver)
-        source = self.upstream if receiver == "client" else self.client
-        if self.closed or source is None or source.is_closing():
-            return
-        if paused:
-            source.pause_reading()
-        else:
-            source.resume_reading()
+        (self.from_server if receiver == "client" else self.from_client).choke(paused=paused)
 
     # --- events ---
 
@@ -165,6 +125,14 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
         return False
 
+    def judged(self) -> None:
+        """Let a client go on that its own sending has stopped: all that was read of it has passed."""
+        if self.tripwire is not None:
+            self.tripwire.judged()
+
+    def _judging(self) -> bool:
+        return self.held or bool(self.from_client.waiting)
+
     async def _strike(self, strikes: Sequence[Strike], held: Held) -> None:
         try:
             for strike in strikes:
@@ -174,8 +142,7 @@ class Relay:
 
     def record(self, found: Sequence[LinkEvent], *, passed: bool = True) -> None:
         """Write facts into the history; `passed` is False for what never reached its receiver."""
-        for fact in found:
-            self._history.append(fact if passed else _withheld(fact))
+        self._record.take(found, passed=passed)
 
     def withhold(self, segment: Segment) -> None:
         """Let a segment die, and record it as not passed."""
@@ -183,8 +150,7 @@ class Relay:
             return
         if type(segment.event) is Settled:
             self._tap.look()
-        found = self.observer.describe(segment.event)
-        self.record([fact for fact in found if hasattr(fact, "passed")], passed=False)
+        self._record.take_withheld(self.observer.describe(segment.event))
 
     def hold(self) -> None:
         """Let both pipes stand still; each call wants a `release`."""
@@ -195,6 +161,12 @@ class Relay:
     def held(self) -> bool:
         """Whether both pipes stand still."""
         return self._holds > 0
+
+    @property
+    def client_left(self) -> bool:
+        """Whether the client has closed its end, though what it said before may not have been read yet."""
+        own = None if self.client is None else self.client.get_extra_info("socket")
+        return self.from_client.ended or ending.left(own)
 
     def let_goodbye(self) -> None:
         """Let the broker's goodbye through, and nothing else that it says on a connection that stands still."""
@@ -222,36 +194,23 @@ class Relay:
         frame = None if self.closed or channel == 0 else self.scanner.barrier(channel, behind=behind)
         if frame is None:
             return False
-        waiter: asyncio.Future[bool] = self._loop.create_future()
-        self._barriers.setdefault(channel, deque()).append(waiter)
+        waiter = self._barriers.placed(channel)
         self.from_client.write(frame)
         try:
             if not await asyncio.wait_for(waiter, timeout):
                 return False
         except TimeoutError:
             return False
-        self._history.append(
-            facts.Processed(at=now(), link=self.observer.link, connection=self.number, channel=channel)
-        )
+        self._record.processed(channel)
         return True
 
     def answered(self, channel: int) -> None:
         """Take the answer of a barrier: of the oldest, though nobody may wait for it any more."""
-        waiters = self._barriers.get(channel)
-        if waiters and not (waiter := waiters.popleft()).done():
-            waiter.set_result(True)
+        self._barriers.answered(channel)
 
     async def drained(self, timeout: float) -> bool:
         """Wait until the client's kernel holds all that was written to it; return whether it does."""
-        deadline = self._loop.time() + timeout
-        while self.client is not None and not self.client.is_closing():
-            own = self.client.get_extra_info("socket")
-            if self.client.get_write_buffer_size() == 0 and ending.unsent(own) == 0:
-                return True
-            if self._loop.time() > deadline:
-                return False
-            await asyncio.sleep(0.0002)  # a bounded poll of the kernel: nothing tells when a queue is empty
-        return False
+        return self.client is not None and await ending.drained(self.client, self._loop, timeout)
 
     # --- ends ---
 
@@ -277,6 +236,7 @@ class Relay:
         if self.closed:
             return
         self.closed = True
+        self.slacken()
         for pipe, transport in ((self.from_client, self.client), (self.from_server, self.upstream)):
             if transport is None:
                 continue
@@ -285,11 +245,28 @@ class Relay:
             else:
                 ending.finish(transport, self._loop, peer_ended=pipe.ended)
         self._withhold()
-        self._barriers_fail()
-        self._record_end(self.cause or by)
+        self._barriers.fail()
+        self._record.ended(self.cause or by)
         if not self.done.done():
             self.done.set_result(None)
         self._on_closed(self)
+
+    def tighten(self, client: Halted) -> None:
+        """Let the kernel stop the client whenever it sends (see `tripwire`), until `slacken`."""
+        if self.closed or self.client is None:
+            return
+        if self.tripwire is None:
+            own = self.client.get_extra_info("socket")
+            if own is None:
+                return
+            self.tripwire = Tripwire(own, client, loop=self._loop, judging=self._judging)
+        self.tripwire.set()
+
+    def slacken(self) -> None:
+        """Let the client send again without being stopped; may be called again."""
+        if self.tripwire is not None:
+            self.tripwire.clear()
+            self.tripwire = None
 
     def abandon(self) -> None:
         """Close what is still open of the sockets, without waiting for the peers to end."""
@@ -301,29 +278,3 @@ class Relay:
         for pipe in (self.from_client, self.from_server):
             while pipe.waiting:
                 self.withhold(pipe.waiting.popleft())
-
-    def _barriers_fail(self) -> None:
-        for waiters in self._barriers.values():
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(False)
-
-    def _record_end(self, by: End) -> None:
-        if not self.observer.opened:
-            return
-        closing = self.observer.closing
-        self._history.append(
-            facts.LinkLost(
-                at=now(),
-                link=self.observer.link,
-                connection=self.number,
-                by=by if closing is None else ("client" if closing.by == "client" else "broker"),
-                clean=closing is not None,
-                code=0 if closing is None else closing.code,
-                text="" if closing is None else closing.text,
-            )
-        )
-
-
-def _withheld(fact: LinkEvent) -> LinkEvent:
-    return dataclasses.replace(fact, passed=False) if hasattr(fact, "passed") else fact  # type: ignore[call-arg]

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from pytest_mqchaos.errors import ChaosError
@@ -15,6 +19,8 @@ from pytest_mqchaos.errors import ChaosError
 __all__ = ["ToxiproxyNetwork", "ToxiproxyRoute", "ToxiproxyServer"]
 
 _TIMEOUT = 5.0
+_ASKED_EVERY = 1.0
+_TRIES = 4
 
 
 class ToxiproxyServer(Protocol):
@@ -49,24 +55,28 @@ class ToxiproxyRoute:
 
     def down(self) -> bool:
         """Disable the proxy: Toxiproxy closes its listener and every connection with a FIN."""
-        self._network.ask(f"disable {self._proxy.name}", self._proxy.disable)
+        self._network.ask(f"disable the proxy {self._proxy.name}", self._proxy.disable)
         return True
 
     def up(self) -> None:
         """Enable the proxy."""
-        self._network.ask(f"enable {self._proxy.name}", self._proxy.enable)
+        self._network.ask(f"enable the proxy {self._proxy.name}", self._proxy.enable)
 
     def close(self) -> None:
         """Delete the proxy; one that is gone with its server is gone."""
         try:
-            self._network.ask(f"delete {self._proxy.name}", self._proxy.destroy)
+            self._network.ask(f"delete the proxy {self._proxy.name}", self._proxy.destroy)
         except ChaosError:
             return
         self._network.server.release(self._listen)
 
 
 class ToxiproxyNetwork:
-    """Proxies on one Toxiproxy server."""
+    """Proxies on one Toxiproxy server.
+
+    A server that has not answered once is lost for good: what is asked of it later fails at once, so that a hang
+    costs a test one deadline and not one for each of its links.
+    """
 
     actor = "toxiproxy"
 
@@ -77,42 +87,69 @@ class ToxiproxyNetwork:
 
         self.server = server
         self._lock = threading.Lock()
+        self._lost = ""
+        self._answered = time.monotonic()
+        self._api = api
         api.requests = _session()  # time-outs, no HTTP proxy of the environment, 5xx as errors
         self._client = server_module.Toxiproxy()
         self._client.update_api_consumer(*server.api)
 
     def route(self, name: str) -> ToxiproxyRoute:
-        """Create the proxy `name` in front of the broker.
+        """Create the proxy `name` in front of the broker; a port that somebody else took costs another try.
 
         Raises:
             ChaosError: if Toxiproxy does not answer, or refuses.
         """
-        listen, address = self.server.listen_address()
-        proxy = self.ask(
-            f"create {name}",
-            lambda: self._client.create(upstream=self.server.upstream, name=name, listen=listen),
-        )
-        return ToxiproxyRoute(self, proxy, listen, address)
+        for left in reversed(range(_TRIES)):
+            listen, address = self.server.listen_address()
+            try:
+                proxy = self.ask(
+                    f"create the proxy {name}",
+                    partial(self._client.create, self.server.upstream, name, listen),
+                )
+            except ChaosError as error:
+                if left and "address already in use" in str(error):
+                    continue
+                raise
+            return ToxiproxyRoute(self, proxy, listen, address)
+        raise AssertionError("unreachable: the last try returns or raises")
 
-    def alive(self) -> bool:
-        """Whether the server's process or container runs."""
-        return self.server.alive()
+    def alive(self, *, asked: bool = False) -> bool:
+        """Whether its process or container runs and its API answers; unless it is to be asked now, a second ago."""
+        if not self._lost and not self.server.alive():
+            self._lost = "it is not running any more"
+        if not self._lost and (asked or time.monotonic() - self._answered > _ASKED_EVERY):
+            with suppress(ChaosError):
+                self.ask("say its version", partial(self._api.APIConsumer.get, "/version"))
+        return not self._lost
 
-    def ask(self, what: str, call: Any) -> Any:
+    def ask(self, what: str, call: Callable[[], Any]) -> Any:
         """Call the API, one call at a time.
 
         Raises:
             ChaosError: naming what was asked and what went wrong.
         """
-        try:
-            with self._lock:
-                return call()
-        except Exception as error:
-            host, port = self.server.api
-            state = "" if self.server.alive() else " (it is not running any more)"
-            raise ChaosError(
-                f"Toxiproxy at {host}:{port} did not {what}{state}: {type(error).__name__}"
-            ) from None
+        host, port = self.server.api
+        with self._lock:
+            if self._lost:
+                raise ChaosError(f"Toxiproxy at {host}:{port} did not {what}: {self._lost}")
+            try:
+                answer = call()
+            except Exception as error:
+                why = self._why(error)
+                raise ChaosError(f"Toxiproxy at {host}:{port} did not {what}: {why}") from None
+            self._answered = time.monotonic()
+            return answer
+
+    def _why(self, error: Exception) -> str:
+        response = getattr(error, "response", None)
+        if response is not None:
+            return f"it said {response.status_code} {' '.join(response.text.split())[:200]}"
+        if not self.server.alive():
+            self._lost = "it is not running any more"
+        elif isinstance(error, OSError) and "timed out" in str(error).lower():
+            self._lost = f"it gave no answer within {_TIMEOUT:g} s, and hangs"
+        return self._lost or f"{type(error).__name__}: {error}"[:200]
 
 
 def _session() -> Any:

@@ -19,8 +19,9 @@ from pytest_mqchaos.link.ending import LINGER
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
-from pytest_mqchaos.link.relay import Relay, Tap
+from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.link.survey import Survey
+from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.model.history import History
 
 __all__ = ["Wire"]
@@ -207,6 +208,8 @@ class Wire:
 
     async def _connect(self, relay: Relay) -> None:
         await self._open.wait()
+        if relay.closed:  # meanwhile
+            return
         try:
             async with asyncio.timeout(10.0):
                 await self._thread.loop.create_connection(

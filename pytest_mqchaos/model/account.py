@@ -78,7 +78,7 @@ class Account:
     dead_letter_miss = _Found("Messages that belong in the dead-letter queue and are not there.")
     dead_letter_false_positive = _Found("Good messages that rest in a dead-letter queue.")
     unexpected = _Found("Ids of this plugin that were delivered or effected and never published in this run.")
-    corrupted = _Found("Messages whose body arrived other than it was published.")
+    corrupted = _Found("Messages whose body or headers arrived other than they were published.")
     illegal_transition = _Found("Messages with which the broker did what no broker may do.")
     vacuous = _Found("True if the run proves nothing.")
 

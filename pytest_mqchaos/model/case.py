@@ -12,10 +12,20 @@ from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message
 
-__all__ = ["Case", "ConsumerFacts", "Evidence", "Poison"]
+__all__ = ["Case", "ConsumerFacts", "Evidence", "Output", "Poison"]
 
 Evidence = Literal["effects", "broker", "unknown"]
 Poison = Literal["auto", "dead-letter", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The last of what one process of a consumer wrote to standard output and error."""
+
+    pid: int
+    lines: tuple[str, ...] = ()
+    left_out: int = 0
+    """Bytes before them that are not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,8 @@ class ConsumerFacts:
     queues: tuple[str, ...] = ()
     """The queues that the test said it reads; empty if it said nothing."""
     frozen: bool = False
+    output: tuple[Output, ...] = ()
+    """What its processes wrote, in the order started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

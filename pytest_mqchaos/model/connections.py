@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.absence import Absence
+from pytest_mqchaos.model.channels import Channel, Subscription
 from pytest_mqchaos.model.copies import Conflict, Delivery, Settlement
+from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.table import Table
 
-__all__ = ["Connections", "Subscription"]
+__all__ = ["Connections"]
 
 _EXACT_BARRIER = 32
 """With as many settlements in the air, a barrier proves nothing on a quorum queue (measured)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A consumer that reads a queue."""
-
-    queue: str
-    link: str
-    connection: int
-    channel: int
-    consumer_tag: str
-    auto_ack: bool
-    prefetch: int
-    index: int
-
-
-@dataclass(slots=True, eq=False)
-class _Channel:
-    closed: bool = False
-    """Whether its end was asked for: what still comes in goes back at once."""
-    open: dict[int, Delivery] = field(default_factory=dict)
-    """Handed out and not settled, as the broker sees it."""
-    void: dict[int, Delivery] = field(default_factory=dict)
-    """Taken back by the broker while the channel is open: settling them settles nothing."""
-    settling: dict[int, Delivery] = field(default_factory=dict)
-    uncommitted: list[Delivery] = field(default_factory=list)
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
 
 
 class Connections:
@@ -47,7 +22,7 @@ class Connections:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._channels: dict[int, dict[int, _Channel]] = {}
+        self._channels: dict[int, dict[int, Channel]] = {}
         self.links: dict[int, str] = {}
         """Open connections and whose they are."""
         self.in_hand = 0
@@ -59,8 +34,31 @@ class Connections:
         """Queues that were subscribed or polled, and by which links."""
         self.queue_types: dict[str, str] = {}
         self.incarnations: dict[str, int] = {}
-        self.absent: dict[str, int] = {}
-        """Links that lost a connection with deliveries in hand and did not come back, since which moment."""
+        self.absence = Absence()
+        self._unread: dict[tuple[int, int], Delivery] = {}
+        """Deliveries whose bodies are still passing, by connection and channel."""
+
+    @property
+    def handlers(self) -> Handlers:
+        """The events that it takes in; a delivery is handed to it."""
+        return {
+            e.Streamed: self.on_streamed,
+            **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self.on_settled),
+            e.Processed: self.on_processed,
+            e.Committed: self.on_committed,
+            e.RolledBack: self.on_rolled_back,
+            e.Recovered: self.on_recovered,
+            e.Subscribed: self.on_subscribed,
+            e.Unsubscribed: self.on_unsubscribed,
+            e.ConsumerCancelled: self.on_cancelled,
+            e.Polled: self.on_polled,
+            e.ChannelOpened: self.on_channel_opened,
+            e.ChannelClosed: self.on_channel_closed,
+            e.LinkOpened: self.on_link_opened,
+            e.LinkLost: self.on_link_lost,
+            e.ConsumerStarted: self.on_started,
+            e.ConsumerEnded: self.on_ended,
+        }
 
     def open(self) -> Iterator[Delivery]:
         """Every delivery of the workload that is not settled, on a channel that is open."""
@@ -85,11 +83,11 @@ class Connections:
             if not channel.closed and self.links.get(connection, "publisher") != "publisher"
         }
 
-    def _channel(self, event: e.LinkEvent) -> _Channel:
+    def _channel(self, event: e.LinkEvent) -> Channel:
         channels = self._channels.setdefault(event.connection, {})
         channel = channels.get(event.channel)
         if channel is None:
-            channel = channels[event.channel] = _Channel()
+            channel = channels[event.channel] = Channel()
         return channel
 
     # --- deliveries and settlements ---
@@ -102,12 +100,17 @@ class Connections:
             tag=event.tag, consumer_tag=event.consumer_tag, index=index, at=event.at, auto_ack=event.auto_ack,
             redelivered=event.redelivered, get=event.get, passed=event.passed,
             incarnation=self.incarnations.get(event.link, 0), digest=event.digest, identified_by=event.identified_by,
+            altered=event.altered,
         )  # fmt: skip
         if copy is not None:
             self.deliveries += 1
             if clash and (last := copy.last) is not None:
                 copy.conflicts.append(Conflict(last, one, copy.state))
             copy.deliveries.append(one)
+            if event.digest is None:
+                self._unread[event.connection, event.channel] = one
+        else:
+            self._table.at(event.queue).strangers += 1
         if event.auto_ack:
             self.auto_acks += copy is not None
             one.settlement, one.settled_index, one.settled_at = "auto", index, event.at
@@ -119,12 +122,18 @@ class Connections:
         channel = self._channel(event)
         channel.open[event.tag] = one
         if copy is None:
-            self._table.at(event.queue).foreign += 1
+            self._foreign(event.queue, 1, event.at)
         else:
             self.in_hand += 1
             self._table.move(copy, "in_hand", index, event.at)
         if channel.closed:
             self._return_open(channel, "channel_closed", index, event.at)
+
+    def on_streamed(self, event: e.Streamed, index: int) -> None:
+        """A large body has passed whole: what it was is known now."""
+        one = self._unread.pop((event.connection, event.channel), None)
+        if one is not None and one.tag == event.tag:
+            one.digest = event.digest
 
     def on_settled(self, event: e.Acked | e.Nacked | e.Rejected, index: int) -> None:
         """A consumer settled one delivery. One that was kept from the broker changes nothing there."""
@@ -144,10 +153,10 @@ class Connections:
         else:
             self._pass(channel, one, index, event.at)
 
-    def _pass(self, channel: _Channel, one: Delivery, index: int, at: int) -> None:
+    def _pass(self, channel: Channel, one: Delivery, index: int, at: int) -> None:
         """A settlement goes to the broker."""
         one.settled_passed = True
-        self._close(channel, one)
+        self._close(channel, one, at)
         if one.settlement == "requeued":
             one.processed = True
             self._give_back(one, "requeued", index, at)
@@ -158,13 +167,19 @@ class Connections:
             if one.copy.last is one:
                 self._table.move(one.copy, "settling", index, at)
 
-    def _close(self, channel: _Channel, one: Delivery) -> None:
+    def _close(self, channel: Channel, one: Delivery, at: int) -> None:
         if channel.open.pop(one.tag, None) is None:
             return
         if one.copy is None:
-            self._table.at(one.queue).foreign -= 1
+            self._foreign(one.queue, -1, at)
         else:
             self.in_hand -= 1
+
+    def _foreign(self, queue: str, count: int, at: int) -> None:
+        """A message that is not ours came into a hand, or went out of one."""
+        standing = self._table.at(queue)
+        standing.foreign += count
+        standing.foreign_changed = at
 
     def _give_back(self, one: Delivery, why: str, index: int, at: int) -> None:
         """The broker has the copy again, or may have: what was not processed may come back."""
@@ -184,7 +199,7 @@ class Connections:
             if not burst or self.queue_types.get(one.queue) == "classic":
                 self._process(channel, one, index, event.at)
 
-    def _process(self, channel: _Channel, one: Delivery, index: int, at: int) -> None:
+    def _process(self, channel: Channel, one: Delivery, index: int, at: int) -> None:
         if channel.settling.pop(one.tag, None) is None:
             return
         one.processed = True
@@ -220,20 +235,24 @@ class Connections:
         self._return_open(self._channel(event), "recovered", index, event.at)
 
     def _return_open(
-        self, channel: _Channel, why: str, index: int, at: int, consumer_tag: str | None = None
-    ) -> None:
+        self, channel: Channel, why: str, index: int, at: int, consumer_tag: str | None = None
+    ) -> list[Delivery]:
         """Give back what is open, or passed on and not known to be processed (not for `recovered`)."""
-        for one in list(channel.open.values()):
-            if consumer_tag is None or one.consumer_tag == consumer_tag:
-                self._close(channel, one)
-                channel.void[one.tag] = one
-                self._give_back(one, why, index, at)
-        for one in list(channel.settling.values()) if why != "recovered" else ():
-            if consumer_tag is None or one.consumer_tag == consumer_tag:
-                del channel.settling[one.tag]
+        back = list(channel.open.values())
+        if why != "recovered":
+            back += channel.settling.values()
+        back = [one for one in back if consumer_tag is None or one.consumer_tag == consumer_tag]
+        for one in back:
+            if channel.settling.pop(one.tag, None) is not None:
                 self.settling -= one.copy is not None
-                channel.void[one.tag] = one
-                self._give_back(one, why, index, at)
+            self._close(channel, one, at)
+            channel.void[one.tag] = one
+            self._give_back(one, why, index, at)
+        return back
+
+    def _reads(self, link: str) -> Iterator[tuple[int, str, int]]:
+        """Connection, queue and the number of the event of each subscription that a link has."""
+        return ((one.connection, one.queue, one.index) for one in self.subscriptions() if one.link == link)
 
     # --- subscriptions, channels, connections ---
 
@@ -244,12 +263,12 @@ class Connections:
             event.prefetch, index,
         )  # fmt: skip
         self.queues_read.setdefault(event.queue, set()).add(event.link)
-        self.absent.pop(event.link, None)
+        self.absence.reads(event)
 
     def on_polled(self, event: e.Polled, index: int) -> None:
         """A consumer asked for one message."""
         self.queues_read.setdefault(event.queue, set()).add(event.link)
-        self.absent.pop(event.link, None)
+        self.absence.reads(event)
 
     def on_unsubscribed(self, event: e.Unsubscribed, index: int) -> None:
         """A consumer reads no more; what it has in hand stays there."""
@@ -263,18 +282,20 @@ class Connections:
         """The broker ended a subscription and takes its deliveries back: later settlements settle nothing."""
         channel = self._channel(event)
         channel.subscriptions.pop(event.consumer_tag, None)
-        self._return_open(channel, "cancelled", index, event.at, event.consumer_tag)
+        back = self._return_open(channel, "cancelled", index, event.at, event.consumer_tag)
+        self.absence.lost(event, back, self._reads(event.link))
 
     def on_channel_closed(self, event: e.ChannelClosed, index: int) -> None:
         """A channel ended."""
         channel = self._channel(event)
         channel.closed = True
         channel.subscriptions.clear()
-        self._return_open(channel, "channel_closed", index, event.at)
+        back = self._return_open(channel, "channel_closed", index, event.at)
+        self.absence.lost(event, back, self._reads(event.link))
 
     def on_channel_opened(self, event: e.ChannelOpened, index: int) -> None:
         """A channel is open; its number may have been used before, its tags start again."""
-        self._channels.setdefault(event.connection, {})[event.channel] = _Channel()
+        self._channels.setdefault(event.connection, {})[event.channel] = Channel()
 
     def on_link_opened(self, event: e.LinkOpened, index: int) -> None:
         """A client is connected."""
@@ -283,16 +304,16 @@ class Connections:
     def on_link_lost(self, event: e.LinkLost, index: int) -> None:
         """A connection ended, and all its channels."""
         self.links.pop(event.connection, None)
-        held = self.in_hand
+        back: list[Delivery] = []
         for channel in self._channels.pop(event.connection, {}).values():
-            self._return_open(channel, "link_lost", index, event.at)
-        if self.in_hand < held:
-            self.absent.setdefault(event.link, event.at)
+            back += self._return_open(channel, "link_lost", index, event.at)
+        self.absence.lost(event, back, self._reads(event.link))
 
     def on_started(self, event: e.ConsumerStarted, index: int) -> None:
         """A consumer's process runs: what is delivered from now on is in its hands."""
         self.incarnations[event.consumer] = self.incarnations.get(event.consumer, 0) + 1
+        self.absence.started(event.consumer)
 
     def on_ended(self, event: e.ConsumerEnded, index: int) -> None:
         """A consumer's process ended: it works on nothing any more."""
-        self.absent.pop(event.consumer, None)
+        self.absence.ended(event.consumer)

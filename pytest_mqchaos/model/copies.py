@@ -60,7 +60,9 @@ class Delivery:
     get: bool = False
     passed: bool = True
     digest: str | None = None
+    """Of its body; of a large one it comes when all of it has passed."""
     identified_by: str = ""
+    altered: tuple[str, ...] = ()
     incarnation: int = 0
     """Which process of the link's consumer took it (the number of its start, 0 where none was seen)."""
     settlement: Settlement = ""
@@ -107,6 +109,8 @@ class Copy:
     """Of a resting copy: why it was dead-lettered last, None if it was not."""
     death_queue: str | None = None
     digest: str | None = None
+    identified_by: str = ""
+    altered: tuple[str, ...] = ()
 
     @property
     def last(self) -> Delivery | None:
@@ -118,6 +122,11 @@ class Copy:
         """How it was settled, if a settlement was passed on; empty while it is not."""
         last = self.last
         return last.settlement if last is not None and last.settled_passed else ""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may be the broker's or settled: its settlement was passed on, and then the link was lost."""
+        return self.state == "ready" and self.settlement in ("acked", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,7 @@ class Publication:
     deaths: str | None = None
     expiration: str | None = None
     digest: str | None = None
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +151,12 @@ class Slot:
 
     copies: list[Copy] = field(default_factory=list)
     ready: list[Copy] = field(default_factory=list)
-    """Those that were handed out before and are the broker's again."""
+    """Those that were handed out before and are the broker's again, or may be."""
+
+    def again(self) -> Copy:
+        """Take out the one that comes again: they are alike, so those that surely are there come first."""
+        surest = max(range(len(self.ready)), key=lambda i: (not self.ready[i].doubtful, i))
+        return self.ready.pop(surest)
 
 
 @dataclass(slots=True, eq=False)
@@ -215,6 +230,14 @@ class Record:
     def accepted(self) -> bool:
         """Whether a consumer took one of its copies for good: its work is done or will be."""
         return any(copy.settlement in ("acked", "auto") for copy in self.copies)
+
+    @property
+    def straight(self) -> bool:
+        """Whether it was sent once, straight to a queue, and delivered from there: so are most."""
+        if len(self.publications) != 1 or self.republications or not self.copies:
+            return False
+        only = self.publications[0]
+        return not only.exchange and self.copies[0].queue == only.routing_key
 
     @property
     def terminal(self) -> bool:

@@ -46,7 +46,9 @@ class Counting:
             self._connections.queue_types[name] = state.type
         if since >= 0:
             for name, standing in self._table.standing.items():
+                changed = standing.changed
                 self._resolve(standing, states.get(name), since, index, event.at)
+                standing.changed = changed  # nothing moved: it is only known better
             self._resolve_undelivered(event, states, since, index)
         total = sum(state.messages for state in event.queues)
         if self._traffic != self._table.confirmed:
@@ -61,6 +63,8 @@ class Counting:
 
     def _resolve(self, standing: Standing, state: QueueState | None, since: int, index: int, at: int) -> None:
         """Settle or strike off what an exact census of a queue does not hold."""
+        if state is not None and state.stream:  # there is nothing that an ack takes away
+            self._settle(standing, since, index, at)
         if state is not None and not state.exact:
             return
         ready = 0 if state is None else state.ready + state.transit
@@ -69,18 +73,18 @@ class Counting:
         still = standing.changed <= since
         if unacknowledged and not (still and unacknowledged <= known):
             return
-        for copy in [one for one in standing.settling if one.since <= since]:
-            if (last := copy.last) is not None:
-                self._connections.counted(last, index, at)
+        self._settle(standing, since, index, at)
         if ready:
             return
         for copy in [one for one in standing.ready if one.since <= since]:
-            slot = copy.record.slots[copy.queue, copy.deaths]
-            if copy in slot.ready:
-                slot.ready.remove(copy)
-            self._table.move(
-                copy, "settled" if copy.settlement in ("acked", "dropped") else "gone", index, at
-            )
+            self._table.take(copy)
+            self._table.move(copy, "settled" if copy.doubtful else "gone", index, at)
+
+    def _settle(self, standing: Standing, since: int, index: int, at: int) -> None:
+        """Take what was settled before the census before as processed."""
+        for copy in [one for one in standing.settling if one.since <= since]:
+            if (last := copy.last) is not None:
+                self._connections.counted(last, index, at)
 
     def _resolve_undelivered(
         self, event: e.CensusTaken, states: dict[str, QueueState], since: int, index: int
@@ -105,27 +109,34 @@ class Counting:
             return False, f"{outstanding} publications wait for their confirm"
         if self.last is None:
             return False, "no census was taken yet"
-        held = []
-        for state in self.last.queues:
-            if state.name in roles.terminal:
-                if state.transit:
-                    held.append(f"`{state.name}` holds {state.transit} in dead-letter transit")
-                continue
-            foreign = self._table.at(state.name).foreign if state.name in self._table.standing else 0
-            counts = {
-                "ready": state.ready,
-                "unacknowledged": max(0, state.unacknowledged - foreign),
-                "in dead-letter transit": state.transit,
-            }
-            words = [f"{count} {what}" for what, count in counts.items() if count]
-            if words:
-                held.append(f"`{state.name}` holds {', '.join(words)}")
-            elif not state.exact:
-                held.append(
-                    f"`{state.name}` could not be counted exactly{state.doubt and f': {state.doubt}'}"
-                )
+        held = [words for state in self.last.queues if (words := self._held(state, roles))]
         if held:
             return False, "; ".join(held)
         if self._connections.in_hand:
             return False, f"{self._connections.in_hand} deliveries are open"
         return True, ""
+
+    def _held(self, state: QueueState, roles: Roles) -> str:
+        """What a queue holds that is on its way, in words; empty if nothing is."""
+        if state.name in roles.terminal:
+            return f"`{state.name}` holds {state.transit} in dead-letter transit" if state.transit else ""
+        if state.stream:
+            unseen = self._undelivered_in(state.name)
+            return f"{unseen} messages of the stream `{state.name}` were never delivered" if unseen else ""
+        foreign = self._table.at(state.name).foreign if state.name in self._table.standing else 0
+        counts = {
+            "ready": state.ready,
+            "unacknowledged": max(0, state.unacknowledged - foreign),
+            "in dead-letter transit": state.transit,
+        }
+        words = [f"{count} {what}" for what, count in counts.items() if count]
+        if words:
+            return f"`{state.name}` holds {', '.join(words)}"
+        doubt = state.doubt and f": {state.doubt}"
+        return "" if state.exact else f"`{state.name}` could not be counted exactly{doubt}"
+
+    def _undelivered_in(self, queue: str) -> int:
+        """How many confirmed messages that were published to a queue were never delivered."""
+        return sum(
+            len(ids) for route, ids in self._table.undelivered.items() if queue in self.leads.to(*route)
+        )

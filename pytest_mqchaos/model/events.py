@@ -61,6 +61,7 @@ __all__ = [
     "Returned",
     "RolledBack",
     "SettleEnded",
+    "Streamed",
     "Subscribed",
     "UnknownSettlement",
     "Unsubscribed",
@@ -94,6 +95,8 @@ class Published(LinkEvent):
     message: str
     exchange: str = ""
     routing_key: str = ""
+    expiration: str | None = None
+    """Its own time to live: milliseconds, as text."""
     passed: bool = True
 
 
@@ -153,7 +156,18 @@ class Delivered(LinkEvent):
     """A digest of the `x-death` header: it changes with each passage by a dead-letter exchange."""
     delivery_count: int | None = None
     """`x-delivery-count`, evidence only."""
+    altered: tuple[str, ...] = ()
+    """Properties and headers that are not as our publisher set them, by name."""
     passed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed(LinkEvent):
+    """The body of a delivery that was too large to be held has passed whole."""
+
+    message: str | None
+    tag: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +248,8 @@ class Republished(LinkEvent):
     deaths: str | None = None
     expiration: str | None = None
     digest: str | None = None
+    altered: tuple[str, ...] = ()
+    """Properties and headers that are not as our publisher set them, by name."""
     passed: bool = True
 
 
@@ -407,6 +423,9 @@ class Rested(Event):
     death_reason: str | None = None
     """The reason of the last death (`rejected`, `expired`, `maxlen`, `delivery_limit`), None without a death."""
     death_queue: str | None = None
+    identified_by: Literal["header", "message_id", "key", "digest", ""] = ""
+    altered: tuple[str, ...] = ()
+    """Properties and headers that are not as our publisher set them, by name."""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 

@@ -17,6 +17,7 @@ from pytest_mqchaos.model.guarantees import guarantee as _guarantee
 from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = [
+    "DEBATABLE_KINDS",
     "UNREADABLE_KINDS",
     "Fault",
     "Scenario",
@@ -32,13 +33,32 @@ __all__ = [
     "malformed_payload",
     "poison_message",
     "refuse",
+    "repeated_publish",
     "scenario",
 ]
 
 Family = Literal["network", "process", "broker", "payload", "protocol"]
 
 UNREADABLE_KINDS = ("truncated", "empty", "not_json", "invalid_utf8")
-"""Kinds of malformed payload that no reader of JSON can take for sound."""
+"""Kinds of malformed payload that no reader can take for sound."""
+
+DEBATABLE_KINDS = (
+    "wrong_type",
+    "missing_field",
+    "wrong_field_type",
+    "null_field",
+    "not_a_number",
+    "huge_number",
+    "duplicate_keys",
+    "deep_nesting",
+    "nul_bytes",
+    "byte_flip",
+    "oversize",
+    "byte_order_mark",
+    "wrong_content_type",
+    "wrong_content_encoding",
+)
+"""Kinds of malformed payload that a consumer may refuse, and may rightly process too."""
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-")
 
@@ -395,7 +415,12 @@ def malformed_payload(
 
     Args:
         share: of the workload's count, within (0, 1]: `round(share * count)` are added, at least one.
-        kinds: from `UNREADABLE_KINDS`; all of them by default.
+        kinds: any of these. Unreadable: `truncated`, `empty`, `not_json`, `invalid_utf8`. Debatable, since a
+            consumer may rightly process them: `wrong_type`, `missing_field`, `wrong_field_type`, `null_field`,
+            `not_a_number`, `huge_number`, `duplicate_keys`, `deep_nesting`, `nul_bytes`, `byte_flip`, `oversize`,
+            `byte_order_mark`, `wrong_content_type`, `wrong_content_encoding`. By default all that the test's body
+            can be made into, each once before any twice; under `poison="dead-letter"` and `"discard"` the
+            unreadable ones only.
         name: replaces the fault's id in the test's name.
         guarantee: what is promised under this fault, instead of the marker's.
         allow: findings that are reported and do not fail the test.
@@ -407,9 +432,10 @@ def malformed_payload(
     _reject_positional("malformed_payload", positional)
     value = _number("malformed_payload", "share", share, most=1.0)
     chosen = None if kinds is None else ((kinds,) if isinstance(kinds, str) else tuple(kinds))
+    known = UNREADABLE_KINDS + DEBATABLE_KINDS
     for kind in chosen or ():
-        if kind not in UNREADABLE_KINDS:
-            _usage("malformed_payload", f"kinds={kind!r}: one of {', '.join(UNREADABLE_KINDS)}")
+        if kind not in known:
+            _usage("malformed_payload", f"kinds={kind!r}: one of {', '.join(known)}")
     if chosen == ():
         _usage("malformed_payload", "kinds=(): name at least one kind, or leave it out for all")
     return _make("malformed_payload", "payload", (), options={"share": (value, 0.1), "kinds": (chosen, None)},
@@ -441,6 +467,34 @@ def poison_message(
                  guarantee=guarantee, allow=allow)  # fmt: skip
     raw = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
     return replace(made, options=(*made.options, ("body", raw)))
+
+
+def repeated_publish(
+    *positional: object,
+    share: float = 0.1,
+    name: str | None = None,
+    guarantee: object = None,
+    allow: object = (),
+) -> Fault:
+    """Publish some good messages twice, with the same id and properties, as a retrying publisher does.
+
+    Each has two copies then, and still one effect: a consumer that promises exactly-once has to notice.
+
+    Args:
+        share: of the workload's count, within (0, 1]: `round(share * count)` are repeated, at least one, at seeded
+            places; each repetition follows directly or a few messages later.
+        name: replaces the fault's id in the test's name.
+        guarantee: what is promised under this fault, instead of the marker's.
+        allow: findings that are reported and do not fail the test.
+
+    Raises:
+        UsageError: if `share` is out of range.
+    """
+    __tracebackhide__ = True
+    _reject_positional("repeated_publish", positional)
+    value = _number("repeated_publish", "share", share, most=1.0)
+    return _make("repeated_publish", "payload", (), options={"share": (value, 0.1)}, name=name,
+                 guarantee=guarantee, allow=allow)  # fmt: skip
 
 
 def baseline(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_mqchaos.errors import UsageError
 
@@ -18,6 +18,8 @@ class Guarantee:
 
     name: str
     violations: frozenset[str]
+    promise: str = field(default="", compare=False)
+    """What it says, as a sentence for readers of a report."""
 
     def counts(self, kind: str, detail: str = "") -> bool:
         """Whether a finding of this kind and detail breaks the promise."""
@@ -30,7 +32,11 @@ class Guarantee:
 
 _ALWAYS = frozenset({"redelivered:unexplained", "unexpected", "corrupted", "illegal_transition"})
 
-at_most_once = Guarantee("at-most-once", _ALWAYS | {"duplicated"})
+at_most_once = Guarantee(
+    "at-most-once",
+    _ALWAYS | {"duplicated"},
+    "No message is worked on more often than it was published; it may be lost.",
+)
 """No message is worked on more often than it was published; it may be lost."""
 
 at_least_once = Guarantee(
@@ -48,10 +54,15 @@ at_least_once = Guarantee(
         "dead_letter_false_positive",
         "persistence_loss",
     },
+    "Every good message is worked on, settled and gone; every bad one is where it belongs.",
 )
 """Every good message is worked on, settled and gone; every bad one is where it belongs."""
 
-exactly_once = Guarantee("exactly-once", at_least_once.violations | {"duplicated"})
+exactly_once = Guarantee(
+    "exactly-once",
+    at_least_once.violations | {"duplicated"},
+    "Every good message is worked on once and no more, settled and gone; every bad one is where it belongs.",
+)
 """At least once, and no effect twice."""
 
 _NAMED = {one.name: one for one in (at_most_once, at_least_once, exactly_once)}

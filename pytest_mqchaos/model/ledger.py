@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.connections import Subscription
+from pytest_mqchaos.model.channels import Subscription
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.reducer import End, Reducer
@@ -116,8 +116,8 @@ class Ledger:
         )  # fmt: skip
 
     def absent(self) -> frozenset[str]:
-        """Links that lost a connection with deliveries in hand, did not come back, and were not ended."""
-        return frozenset(self._connections.absent)
+        """Links whose consumers may still be at work for what the broker has taken back from them."""
+        return self._connections.absence.links
 
     def subscriptions(self) -> dict[str, list[Subscription]]:
         """Open subscriptions by queue."""

@@ -85,6 +85,11 @@ class Life:
         return self.message is not None and self.message.poison
 
     @property
+    def kind(self) -> str:
+        """How a poison message was made (`truncated`, `byte_order_mark`, ..., `own`); empty for a good one."""
+        return "" if self.message is None else self.message.kind
+
+    @property
     def queue(self) -> str:
         """The queue it was published to or, through an exchange, first delivered from; else empty."""
         if self.message is not None and self.message.queue:

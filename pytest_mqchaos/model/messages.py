@@ -11,6 +11,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from pytest_mqchaos.model.faults import DEBATABLE_KINDS
+
 __all__ = ["Message", "digest", "is_id", "message_id", "new_run"]
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -41,6 +43,13 @@ class Message:
     confirm: bool = True
     key_shared: bool = False
     """Whether another message of the run carries the same key."""
+    key_legible: bool = True
+    """Whether a consumer that reads it as sound messages are read finds its key, and so can name it by that."""
+
+    @property
+    def debatable(self) -> bool:
+        """Whether it is malformed in a way that a consumer may rightly process."""
+        return self.kind in DEBATABLE_KINDS
 
 
 def new_run() -> str:

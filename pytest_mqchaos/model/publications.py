@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.copies import Publication, Record
+from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.table import Table
 
 __all__ = ["Publications"]
@@ -24,7 +25,20 @@ class Publications:
         self.onward: set[tuple[str, str]] = set()
         """Those that the application published messages of ours to."""
         self.expirations: dict[tuple[str, str], float] = {}
-        """The longest `expiration` in seconds of what the application published there."""
+        """The longest `expiration` in seconds of what was published there, by the workload or the application."""
+
+    @property
+    def handlers(self) -> Handlers:
+        """The events that it takes in."""
+        return {
+            e.Published: self.on_published,
+            e.Confirmed: self.on_confirmed,
+            e.PublishNacked: self.on_nacked,
+            e.Returned: self.on_returned,
+            e.PublishFailed: self.on_failed,
+            e.Republished: self.on_republished,
+            e.LinkLost: self.on_link_lost,
+        }
 
     def on_published(self, event: e.Published, index: int) -> None:
         """The workload sent a message."""
@@ -32,13 +46,14 @@ class Publications:
         if record is None:
             return
         record.add(
-            Publication(index, event.at, event.link, event.exchange, event.routing_key, event.passed),
-            own=True,
-        )
+            Publication(index, event.at, event.link, event.exchange, event.routing_key, event.passed,
+                        expiration=event.expiration), own=True,
+        )  # fmt: skip
         if not event.passed:
             return
         self.count += 1
         self.routes.add((event.exchange, event.routing_key))
+        self._expires(event)
         if record.message.confirm:
             record.outstanding += 1
             self.outstanding += 1
@@ -102,11 +117,14 @@ class Publications:
             return
         record.add(
             Publication(index, event.at, event.link, event.exchange, event.routing_key, event.passed,
-                        event.deaths, event.expiration, event.digest), own=False,
+                        event.deaths, event.expiration, event.digest, event.altered), own=False,
         )  # fmt: skip
-        route = (event.exchange, event.routing_key)
-        self.onward.add(route)
+        self.onward.add((event.exchange, event.routing_key))
+        self._expires(event)
+
+    def _expires(self, event: e.Published | e.Republished) -> None:
         if event.expiration is not None:
+            route = (event.exchange, event.routing_key)
             self.expirations[route] = max(self.expirations.get(route, 0.0), _seconds(event.expiration))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.connections import Connections, Subscription
+from pytest_mqchaos.model.channels import Subscription
+from pytest_mqchaos.model.connections import Connections
 from pytest_mqchaos.model.copies import Delivery
 from pytest_mqchaos.model.counting import Counting
+from pytest_mqchaos.model.handlers import Handlers, joined
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.publications import Publications
+from pytest_mqchaos.model.reckoning import Reckoned, Reckoning
 from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.model.table import Table
 
@@ -37,6 +39,8 @@ class End:
     reason: str
     progress_index: int
     progress_at: int
+    reckoned: Mapping[str, Reckoned] = field(default_factory=dict)
+    """Of an unsettled end: what the last census proves of each queue that was counted exactly."""
 
 
 class Reducer:
@@ -55,11 +59,17 @@ class Reducer:
         self.publications = Publications(self.table)
         self.counting = Counting(self.table, self.connections)
         self.surroundings = Surroundings()
+        self._reckoning = Reckoning(self.table, self.counting, self.publications, self.surroundings)
         self.strangers: list[tuple[int, str]] = []
         """Deliveries and effects of ids that this run does not know: number of the event, id."""
         self.end: End | None = None
         """The state at the end of the last settle."""
-        self._handlers = self._routes()
+        self._handlers = joined(
+            self.connections.handlers,
+            self.publications.handlers,
+            self._own_handlers(),
+            self.surroundings.handlers,
+        )
 
     def apply(self, event: e.Event) -> None:
         """Take one event in."""
@@ -90,45 +100,16 @@ class Reducer:
             progress_at=self.table.progress_at,
         )
 
-    def _routes(self) -> dict[type[e.Event], tuple[Callable[[Any, int], None], ...]]:
-        published, wire, around = self.publications, self.connections, self.surroundings
+    def _own_handlers(self) -> Handlers:
         return {
-            e.Published: (published.on_published,),
-            e.Confirmed: (published.on_confirmed,),
-            e.PublishNacked: (published.on_nacked,),
-            e.Returned: (published.on_returned,),
-            e.PublishFailed: (published.on_failed,),
-            e.Republished: (published.on_republished,),
-            e.Delivered: (self._on_delivered,),
-            **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), (wire.on_settled,)),
-            e.UnknownSettlement: (around.on_unknown_settlement,),
-            e.Processed: (wire.on_processed,),
-            e.Committed: (wire.on_committed,),
-            e.RolledBack: (wire.on_rolled_back,),
-            e.Recovered: (wire.on_recovered,),
-            e.Subscribed: (wire.on_subscribed, around.on_subscribed),
-            e.Unsubscribed: (wire.on_unsubscribed,),
-            e.ConsumerCancelled: (wire.on_cancelled,),
-            e.Polled: (wire.on_polled,),
-            e.QueueDeclared: (around.on_queue_declared,),
-            e.QueueDeleted: (around.on_queue_deleted,),
-            e.QueuePurged: (around.on_queue_purged,),
-            e.ChannelOpened: (wire.on_channel_opened,),
-            e.ChannelClosed: (wire.on_channel_closed,),
-            e.LinkOpened: (wire.on_link_opened, around.on_link_opened),
-            e.LinkLost: (wire.on_link_lost, published.on_link_lost, around.on_link_lost),
-            e.ConsumerStarted: (wire.on_started, around.on_started),
-            e.ConsumerEnded: (wire.on_ended, around.on_ended),
-            e.ConsumerFrozen: (around.on_frozen,),
-            e.ConsumerThawed: (around.on_thawed,),
-            e.Effected: (self._on_effected,),
-            e.CensusTaken: (self.counting.on_census,),
-            e.Rested: (self._on_rested,),
-            e.BrokerStopped: (self._on_broker_stopped, around.on_broker_stopped),
-            e.BrokerStarted: (self._on_broker_stopped, around.on_broker_started),
-            e.FaultArmed: (around.on_fault_armed,),
-            e.FaultFired: (self._on_fault_fired,),
-            e.SettleEnded: (self._on_settle_ended,),
+            e.Delivered: self._on_delivered,
+            e.Effected: self._on_effected,
+            e.CensusTaken: self.counting.on_census,
+            e.Rested: self._on_rested,
+            e.BrokerStopped: self._on_broker_stopped,
+            e.BrokerStarted: self._on_broker_stopped,
+            e.FaultFired: self._on_fault_fired,
+            e.SettleEnded: self._on_settle_ended,
         }
 
     # --- what concerns more than one part ---
@@ -161,6 +142,8 @@ class Reducer:
     def _on_broker_stopped(self, event: e.BrokerStopped | e.BrokerStarted, index: int) -> None:
         # A broker that stops still delivers: what was seen before it started again may come back.
         self.table.last_stop = index
+        if event.how in ("crash", "itself"):
+            self.table.last_crash = index
 
     def _on_fault_fired(self, event: e.FaultFired, index: int) -> None:
         self.surroundings.on_fault_fired(
@@ -172,5 +155,8 @@ class Reducer:
         )
 
     def _on_settle_ended(self, event: e.SettleEnded, index: int) -> None:
-        if not event.final or self.end is None:
-            self.end = self.state(index, event.at, event.settled, event.reason)
+        if event.final and self.end is not None:
+            return
+        reckoned = {} if event.settled else self._reckoning.reckon(index, event.at)
+        end = self.state(index, event.at, event.settled, event.reason)
+        self.end = replace(end, reckoned=reckoned)

@@ -5,7 +5,7 @@
        └──────────dead letter──► orders.dead (terminal)
 ```
 A queue that the workload publishes to, or that a consumer said it reads, is never terminal, though nobody reads
-it: a typo in a queue's name is the commonest bug.
+it: a typo in a queue's name is the commonest bug. It may be a waiting room, if a time to live sends its messages on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Roles:
         read: queues that were subscribed or polled in this run.
         published: where the workload was published to.
         onward: where the application published messages of the workload to.
-        expirations: the longest expiration of what the application published, by route, in seconds.
+        expirations: the longest expiration of what was published, by route, in seconds.
         expected: queues that consumers were said to read.
         dead_letters: queues that the test named as dead-letter queues.
     """
@@ -89,18 +89,21 @@ class Roles:
     @cached_property
     def waiting_rooms(self) -> frozenset[str]:
         """Queues that nobody reads and whose messages go back to one that somebody reads."""
+        read = self.read | self.expected
         return frozenset(
-            name
-            for name in self.queues
-            if name not in self.work and self._leads_back(name) and self._ends(name)
+            name for name in self.queues if name not in read and self._leads_back(name) and self._ends(name)
         )
 
     def _leads_back(self, name: str) -> bool:
         return bool(self.reach(name) & (self.read | self.expected))
 
     def _ends(self, name: str) -> bool:
-        """Whether waiting ends there; a dead-letter queue that the test named keeps what nothing drives out."""
-        return name not in self.dead_letters or self.wait_in(name) is not None
+        """Whether waiting ends there.
+
+        A dead-letter queue that the test named, or a queue that it publishes to, keeps what nothing drives out.
+        """
+        keeps = name in self.dead_letters or name in self.workload
+        return not keeps or self.wait_in(name) is not None
 
     @cached_property
     def terminal(self) -> frozenset[str]:
@@ -116,9 +119,9 @@ class Roles:
     def wait_in(self, name: str) -> float | None:
         """Seconds after which messages leave a queue by themselves, None if they do not."""
         state = self.queues.get(name)
-        waits = [seconds for route, seconds in self._expirations.items() if name in self.leads_to(*route)]
         if state is not None and state.message_ttl is not None:
-            waits.append(state.message_ttl)
+            return state.message_ttl  # of two times to live the shorter one holds
+        waits = [seconds for route, seconds in self._expirations.items() if name in self.leads_to(*route)]
         return max(waits, default=None)
 
     def targets(self, name: str) -> frozenset[str]:

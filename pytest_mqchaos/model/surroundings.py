@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.handlers import Handlers
 
 __all__ = ["Outage", "Strike", "Surroundings"]
 
@@ -62,6 +63,26 @@ class Surroundings:
         self.outages: list[Outage] = []
         self.broker_down = False
         self._alive: dict[str, bool] = {}
+
+    @property
+    def handlers(self) -> Handlers:
+        """The events that it takes in; a strike is handed to it."""
+        return {
+            e.UnknownSettlement: self.on_unknown_settlement,
+            e.Subscribed: self.on_subscribed,
+            e.QueueDeclared: self.on_queue_declared,
+            e.QueueDeleted: self.on_queue_deleted,
+            e.QueuePurged: self.on_queue_purged,
+            e.LinkOpened: self.on_link_opened,
+            e.LinkLost: self.on_link_lost,
+            e.ConsumerStarted: self.on_started,
+            e.ConsumerEnded: self.on_ended,
+            e.ConsumerFrozen: self.on_frozen,
+            e.ConsumerThawed: self.on_thawed,
+            e.BrokerStopped: self.on_broker_stopped,
+            e.BrokerStarted: self.on_broker_started,
+            e.FaultArmed: self.on_fault_armed,
+        }
 
     def ended(self, consumer: str) -> bool:
         """Whether the consumer's last process has ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_mqchaos.model.copies import TERMINAL, Copy, CopyState, Record, Slot
+from pytest_mqchaos.model.copies import TERMINAL, Copy, CopyState, Delivery, Record, Slot
 from pytest_mqchaos.model.events import Delivered, Rested
 from pytest_mqchaos.model.messages import Message
 
@@ -18,10 +18,25 @@ _MOST_ADVANCES = 10
 """A message that circles for ever makes a terminal copy each time: only so many of them are progress."""
 
 
+def _unlikely(copy: Copy, event: Delivered) -> tuple[bool, bool, bool]:
+    """How unlikely it is this copy that comes again before anybody saw it go back.
+
+    One in hand, or one whose settlement may have been eaten; and a connection that goes on gave nothing back.
+    """
+    held = copy.state in ("in_hand", "settling")
+    return not held, held and not _held_elsewhere(copy, event), copy.state != "in_hand"
+
+
+def _held_elsewhere(copy: Copy, event: Delivered) -> bool:
+    """Whether it is in hand on another connection, or its settlement on its way there."""
+    here = copy.last is not None and copy.last.connection == event.connection
+    return copy.state in ("in_hand", "settling") and not here
+
+
 class Standing:
     """The copies of one queue by state, and when that changed last."""
 
-    __slots__ = ("changed", "foreign", "in_hand", "ready", "settling")
+    __slots__ = ("changed", "foreign", "foreign_changed", "in_hand", "ready", "settling", "strangers")
 
     def __init__(self) -> None:
         self.ready: dict[Copy, None] = {}
@@ -29,6 +44,9 @@ class Standing:
         self.settling: dict[Copy, None] = {}
         self.foreign = 0
         """Deliveries of messages that are not ours, in hand."""
+        self.foreign_changed = 0
+        self.strangers = 0
+        """Deliveries of messages that are not ours, in all."""
         self.changed = 0
 
     def of(self, state: CopyState) -> dict[Copy, None] | None:
@@ -57,6 +75,8 @@ class Table:
         """Confirms of the workload so far."""
         self.last_stop = -1
         """The number of the last event that stopped the broker."""
+        self.last_crash = -1
+        """Of the last that killed it."""
         self.progress = 0
         self.progress_at = 0
         self.progress_index = -1
@@ -109,6 +129,12 @@ class Table:
                 self.advance(index, at)
         self.touch(record)
 
+    def take(self, copy: Copy) -> None:
+        """Note that a copy that was handed out before is not to be handed out again."""
+        slot = copy.record.slots[copy.queue, copy.deaths]
+        if copy in slot.ready:
+            slot.ready.remove(copy)
+
     def touch(self, record: Record) -> None:
         """Bring what is counted over records up to date with one of them."""
         name = record.id
@@ -135,13 +161,30 @@ class Table:
         slot = record.slots.setdefault((event.queue, event.deaths), Slot())
         fresh = len(slot.copies) < record.explained(event.queue, event.deaths)
         if slot.ready and (event.redelivered or not fresh):
-            return slot.ready.pop(), False
+            return slot.again(), False
         if fresh:
             return self._create(record, slot, event, index), False
+        return self._undone(slot, event)
+
+    def _undone(self, slot: Slot, event: Delivered) -> tuple[Copy, bool]:
+        """The copy that comes again though nobody saw it go back, and whether the broker had no right to.
+
+        A broker stop may have undone its settlement (a clean one hardly if it was processed), or its holder's
+        connection has ended, and we see that later.
+        """
+        stopped = [copy for copy in slot.copies if copy.last is not None and copy.last.index < self.last_stop]
         for copy in slot.copies:
-            if copy.state == "gone" or (copy.last is not None and copy.last.index < self.last_stop):
+            last = copy.last
+            if copy.state == "gone" or (copy in stopped and last is not None and not self._kept(last)):
                 return copy, False
-        return min(slot.copies, key=lambda copy: copy.state != "in_hand"), True
+        likeliest = min(slot.copies, key=lambda copy: _unlikely(copy, event))
+        if stopped and not _held_elsewhere(likeliest, event):
+            return stopped[0], False
+        return likeliest, True
+
+    def _kept(self, delivery: Delivery) -> bool:
+        """Whether its settlement was processed, and the broker was not killed since."""
+        return delivery.processed and delivery.index > self.last_crash
 
     def _create(self, record: Record, slot: Slot, event: Delivered, index: int) -> Copy:
         if not record.copies:
@@ -158,7 +201,8 @@ class Table:
         if record is None:
             return
         copy = Copy(record=record, queue=event.queue, deaths=event.deaths, state="resting", since=event.at,
-                    death_reason=event.death_reason, death_queue=event.death_queue, digest=event.digest)  # fmt: skip
+                    death_reason=event.death_reason, death_queue=event.death_queue, digest=event.digest,
+                    identified_by=event.identified_by, altered=event.altered)  # fmt: skip
         self.forget_undelivered(record)
         record.slots.setdefault((event.queue, event.deaths), Slot()).copies.append(copy)
         record.copies.append(copy)

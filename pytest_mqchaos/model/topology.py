@@ -51,6 +51,11 @@ class QueueState:
     settings_known: bool = True
 
     @property
+    def stream(self) -> bool:
+        """Whether it keeps what was read from it: no count of it says what is left to do."""
+        return self.type == "stream"
+
+    @property
     def messages(self) -> int:
         """All messages the queue holds: ready, unacknowledged and in dead-letter transit."""
         return self.ready + self.unacknowledged + self.transit

@@ -25,7 +25,7 @@ class Trigger:
     """None stands for a seeded number within the workload."""
     queue: str | None = None
     message: int | None = None
-    """The number of the published message that is meant, instead of a count."""
+    """The place, in the order of publishing, of the message that is meant, instead of a count."""
     time: float = 0.0
     delay: float = 0.0
 
@@ -100,7 +100,7 @@ def publish(n: int | None = None, *, message: int | None = None, delay: float = 
 
     Args:
         n: counted from 1; without it a seeded one within the workload.
-        message: instead of a count, the number of the message.
+        message: instead of a count, the place of a message in the order of publishing, poison counted.
         delay: seconds after it at which the fault strikes; the stream flows on meanwhile.
 
     Raises:
@@ -124,7 +124,8 @@ def delivery(
     Args:
         n: counted from 1; without it a seeded one within the workload.
         queue: counts only deliveries from this queue.
-        message: instead of a count, the number of the published message (its first delivery).
+        message: instead of a count, the place of a message in the order of publishing, poison counted (its
+            first delivery).
         delay: seconds after it at which the fault strikes; the stream flows on meanwhile.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Malformed payloads: bodies that no reader can take for sound, made from a sound one.
+"""Unreadable payloads: bodies that no reader can take for sound, made from a sound one.
 
 Each kind is one function of the sound body and a seeded generator. What they share:
 
@@ -21,8 +21,8 @@ __all__ = ["KINDS", "empty", "invalid_utf8", "malformed", "not_json", "readable_
 _SPLIT_CHARACTER = b"\xe2\x82"
 """The first two of the three bytes of a euro sign."""
 
-_NEVER_UTF8 = (b"\x80", b"\xc0", b"\xf5", b"\xff")
-"""Bytes that are wrong in UTF-8 where a character must begin, also for readers that let surrogates pass."""
+_NEVER_UTF8 = (b"\xc0", b"\xc1", b"\xf5", b"\xff")
+"""Bytes that UTF-8 has nowhere, also for readers that let surrogates pass."""
 
 _NOT_JSON = (
     "<html><head><title>502 Bad Gateway</title></head><body>request {token}</body></html>",

@@ -20,11 +20,13 @@ class Planned:
     headers: dict[str, object]
     properties: dict[str, object]
     """Without the headers, and without the delivery mode: that is `message.persistent`."""
+    repeats: bool = False
+    """Whether it stands before it in the plan already, and is sent once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The messages of one `publish` in the order of publishing."""
+    """The messages of one `publish` in the order of publishing, one that is sent twice twice."""
 
     run: str
     seed: int
@@ -46,8 +48,8 @@ class Plan:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """All messages, in the order of publishing."""
-        return tuple(entry.message for entry in self.entries)
+        """All messages, in the order of publishing, each once."""
+        return tuple(entry.message for entry in self.entries if not entry.repeats)
 
     def schedule(self) -> Iterator[float]:
         """Yield for each message the seconds after the first one at which it is due."""

@@ -5,194 +5,37 @@ account ──run_record──► run ─┐
 account ──run_record──► run ─┼─ document ──► write ──► mqchaos-report/report.json
 error ────run_record──► run ─┘
 ```
-A run is plain JSON from the start, so that it crosses from a worker to the controller as it is. The schema is
-a file of the package; its version is the document's own, and within 1.x fields are only added.
+The schema is a file of the package; its version is the document's own, and within 1.x fields are only added.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_mqchaos.model.account import Account
-from pytest_mqchaos.model.findings import Finding, Hazard
-from pytest_mqchaos.model.lives import Life
-from pytest_mqchaos.model.printable import body_text, masked
-from pytest_mqchaos.model.sequences import FaultRecord
+from pytest_mqchaos.report.overview import overview, split_name
+from pytest_mqchaos.report.plain import plain
+from pytest_mqchaos.report.record import run_record
+from pytest_mqchaos.report.states import happened, state_of
 
 __all__ = ["SCHEMA_VERSION", "document", "run_record", "schema", "write"]
 
-SCHEMA_VERSION = "1.0"
-_MESSAGES = 1000
-"""Most ids that a finding lists; `count` says how many there are."""
-_LIVES = 25
-_STEPS = 200
-_BODY = 256
-_COUNTS = (
-    "published",
-    "confirmed",
-    "effected",
-    "lost",
-    "duplicated",
-    "redelivered",
-    "unacknowledged",
-    "dead_lettered",
-    "poison",
-)
-
-
-def run_record(
-    account: Account | None,
-    *,
-    nodeid: str,
-    attempt: int,
-    outcome: str,
-    reproduce: str,
-    scenario: str = "",
-    error: str | None = None,
-    seed: int | None = None,
-) -> dict[str, Any]:
-    """Return one run as plain JSON.
-
-    Args:
-        account: what became of the messages; None where no verdict could be given.
-        nodeid: of the test.
-        attempt: from 1; a rerun of the same test has the next number.
-        outcome: pytest's: `passed`, `failed`, `skipped`, `error`, `xfailed`, `xpassed`, `rerun`.
-        reproduce: a whole command line that repeats the run.
-        scenario: the scenario's id; by default the account's.
-        error: why no verdict could be given, or what the test itself failed with, in a line.
-        seed: of the run, where there is no account to tell it.
-    """
-    run: dict[str, Any] = {
-        "nodeid": nodeid,
-        "attempt": attempt,
-        "scenario": scenario or "baseline",
-        "outcome": outcome,
-        "verdict": None,
-        "failed": error is not None,
-        "summary": error or "",
-        "guarantee": None,
-        "evidence": None,
-        "seed": seed,
-        "reproduce": reproduce,
-        "error": error,
-        "counts": dict.fromkeys(_COUNTS, 0),
-        "findings": [],
-        "hazards": [],
-        "faults": [],
-        "timings": {},
-        "lives": [],
-        "notes": [],
-        "allow": {},
-        "unmatched_allow": [],
-    }
-    if account is not None:
-        run |= _judged(account) | {"scenario": scenario or account.scenario}
-    plain: dict[str, Any] = _plain(run)
-    return plain
-
-
-def _judged(account: Account) -> dict[str, Any]:
-    return {
-        "verdict": account.verdict,
-        "failed": account.failed,
-        "summary": account.summary,
-        "guarantee": account.guarantee,
-        "evidence": account.case.evidence,
-        "seed": account.seed,
-        "counts": account.counts,
-        "findings": [_finding(each) for each in account.findings],
-        "hazards": [_hazard(each, account) for each in account.hazards],
-        "faults": [_fault(each) for each in account.faults],
-        "timings": {name: round(seconds, 6) for name, seconds in account.timings.items()},
-        "lives": [_life(life) for life in _offending(account)],
-        "notes": list(account.notes),
-        "allow": dict(account.allow),
-        "unmatched_allow": list(account.unmatched_allow),
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "detail": finding.detail,
-        "violation": finding.violation,
-        "unknown": finding.unknown,
-        "allowed": finding.allowed,
-        "count": max(finding.count or 0, len(finding.messages)),
-        "messages": list(finding.messages[:_MESSAGES]),
-        "claim": finding.claim,
-        "cause": finding.cause,
-        "mend": finding.mend,
-        "fault": finding.fault,
-        "how_to_allow": finding.how_to_allow,
-    }
-
-
-def _hazard(hazard: Hazard, account: Account) -> dict[str, Any]:
-    return {
-        "kind": hazard.kind,
-        "claim": hazard.claim,
-        "consumer": hazard.consumer,
-        "count": max(hazard.count, len(hazard.messages)),
-        "messages": list(hazard.messages[:_MESSAGES]),
-        "confirmed": hazard.confirmed,
-        "mend": hazard.mend,
-        "allowed": account.reason_to_allow(hazard.kind, "*"),
-    }
-
-
-def _fault(fault: FaultRecord) -> dict[str, Any]:
-    return {
-        "kind": fault.kind,
-        "description": fault.description,
-        "target": fault.target,
-        "armed": fault.armed,
-        "fired": fault.fired,
-        "changed": fault.changed,
-        "at": fault.at,
-        "healed": fault.healed,
-        "strikes": fault.strikes,
-        "message": fault.message,
-        "trigger": fault.trigger,
-        "actor": fault.actor,
-    }
-
-
-def _offending(account: Account) -> list[Life]:
-    """Return the lives that a reader wants to see: a few of each finding, violations first."""
-    findings = [*account.violations, *account.undecided]
-    ids: dict[str, None] = {}
-    for each in findings:
-        ids.update(dict.fromkeys(each.messages[: max(_LIVES // len(findings), 5)]))
-    return [account.lives.of(name) for name in list(ids)[:_LIVES]]
-
-
-def _life(life: Life) -> dict[str, Any]:
-    steps = life.events
-    return {
-        "id": life.id,
-        "number": life.number,
-        "key": life.key,
-        "queue": life.queue,
-        "poison": life.poison,
-        "size": len(life.body),
-        "body": body_text(life.body, _BODY),
-        "body_hex": "" if "://" in body_text(life.body, 4 * _BODY) else life.body[:_BODY].hex(),
-        "events": [
-            {"at": round(step.seconds, 6), "text": step.text, "note": step.note} for step in steps[:_STEPS]
-        ],
-        "events_left_out": max(len(steps) - _STEPS, 0),
-    }
+SCHEMA_VERSION = "1.1"
 
 
 def document(
-    runs: Iterable[Mapping[str, Any]], servers: Mapping[str, Any], plugin: str, started: str
+    runs: Iterable[Mapping[str, Any]],
+    servers: Mapping[str, Any],
+    plugin: str,
+    started: str,
+    *,
+    finished: str = "",
+    skipped: Iterable[Mapping[str, Any]] = (),
+    settings: Iterable[Mapping[str, Any]] = (),
+    environment: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the document of a session.
 
@@ -201,17 +44,50 @@ def document(
         servers: what the runs ran on, by name (`rabbitmq`, `toxiproxy`): version, kind, address.
         plugin: the plugin's version.
         started: when the session began, ISO 8601 with its offset from UTC.
+        finished: when it was over.
+        skipped: tests that never began: `nodeid`, `scenario`, `reason`.
+        settings: the options: `name`, `value`, `origin`.
+        environment: what it ran in: Python, pytest, system.
     """
-    plain: dict[str, Any] = _plain(
+    told = _with_baselines([_told(run) for run in runs])
+    passed_over = [{**each, **_place(each)} for each in skipped]
+    whole: dict[str, Any] = plain(
         {
             "schema": SCHEMA_VERSION,
             "plugin": plugin,
             "started": started,
+            "finished": finished,
             "servers": dict(servers),
-            "runs": list(runs),
+            "environment": dict(environment or {}),
+            "settings": list(settings),
+            "overview": overview(told, passed_over),
+            "runs": [],
+            "skipped": passed_over,
         }
     )
-    return plain
+    whole["runs"] = told  # plain already, and by far the most
+    return whole
+
+
+def _told(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run with what its outcome makes of it, which may have changed since it was recorded."""
+    return {**run, **_place(run), "state": state_of(run), "happened": happened(run)}
+
+
+def _place(run: Mapping[str, Any]) -> dict[str, str]:
+    file, test = split_name(run["nodeid"], run["scenario"])
+    return {"file": file, "test": test}
+
+
+def _with_baselines(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Name the run of the same test's baseline beside each one: its last attempt."""
+    baselines = {
+        (run["file"], run["test"]): number for number, run in enumerate(runs) if run["scenario"] == "baseline"
+    }
+    for number, run in enumerate(runs):
+        beside = baselines.get((run["file"], run["test"]))
+        run["baseline"] = None if beside == number or run["scenario"] == "baseline" else beside
+    return runs
 
 
 def write(directory: Path, document: Mapping[str, Any]) -> Path:
@@ -238,18 +114,3 @@ def schema() -> dict[str, Any]:
     path = Path(__file__).with_name(f"schema-{SCHEMA_VERSION}.json")
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
-
-
-def _plain(value: object) -> Any:
-    """Return a value as JSON has it: keys are text, no credentials in any URL, nothing infinite."""
-    if isinstance(value, str):
-        return masked(value)
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {masked(str(key)): _plain(each) for key, each in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes | bytearray):
-        return [_plain(each) for each in value]
-    return masked(str(value))

@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.states import state_of
 
 __all__ = ["Line", "summary_lines"]
 
@@ -26,7 +27,14 @@ _MARKUP: Mapping[str, dict[str, bool]] = {
     "hazard": {"yellow": True},
     "plain": {},
 }
-_WORDS = {"failed": "failed", "unknown": "unknown", "expected": "failed as expected", "well": "as promised"}
+_WORDS = {
+    "failed": "failed",
+    "unknown": "unknown",
+    "expected": "failed as expected",
+    "allowed": "with allowed findings",
+    "well": "as promised",
+}
+"""What runs are called by their state, in the order of the headline."""
 _SHOWN = 20
 """Most entries of one sort; a last line says how many there are more."""
 
@@ -42,7 +50,7 @@ def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, wi
     if not runs:
         return []
     judged = [run for run in runs if run["outcome"] != "skipped"]
-    states = [_state(run) for run in judged]
+    states = [state_of(run) for run in judged]
     worst = next((state for state in ("failed", "unknown") if state in states), "well")
     lines = _styled([_headline(judged, states, len(runs))], worst)
     for wanted in ("failed", "unknown"):
@@ -58,18 +66,6 @@ def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, wi
         shown = [part for text in texts[:_SHOWN] for part in _fitted(text, width)]
         lines += _styled([*shown, *_more(texts)], style)
     return lines + _styled([] if path is None else [f"report: {printable(str(path))}"], "plain")
-
-
-def _state(run: Mapping[str, Any]) -> str:
-    if run["outcome"] == "xfailed":
-        return "expected"
-    if run["failed"] or run["outcome"] in ("failed", "error"):
-        return "failed"
-    return "unknown" if run["verdict"] == "unknown" and not _all_allowed(run) else "well"
-
-
-def _all_allowed(run: Mapping[str, Any]) -> bool:
-    return all(each["allowed"] is not None for each in run["findings"] if each["violation"])
 
 
 def _headline(runs: Sequence[Mapping[str, Any]], states: Sequence[str], collected: int) -> str:

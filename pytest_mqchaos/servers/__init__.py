@@ -9,16 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_mqchaos.servers.guard import new_run
     from pytest_mqchaos.servers.session import Servers, start
     from pytest_mqchaos.servers.settings import ServerSettings
     from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
-__all__ = ["ServerSettings", "Servers", "ToxiproxyServer", "start"]
+__all__ = ["ServerSettings", "Servers", "ToxiproxyServer", "new_run", "start"]
 
 _HOMES = {
     "ServerSettings": "settings",
     "Servers": "session",
     "ToxiproxyServer": "toxiproxy",
+    "new_run": "guard",
     "start": "session",
 }
 

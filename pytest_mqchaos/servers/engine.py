@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pytest_mqchaos.errors import ServerUnavailable
+from pytest_mqchaos.servers.address import cause, engine_address, no_engine, not_pulled
 
 if TYPE_CHECKING:
     import docker
@@ -33,7 +33,8 @@ _STDOUT = 1
 class Engine:
     """The Docker engine, and one network of this run; `close` removes all that was started here."""
 
-    def __init__(self, client: docker.DockerClient, run: str) -> None:
+    def __init__(self, client: docker.DockerClient, run: str, address: str) -> None:
+        self.address = address
         self._client = client
         self._run = run
         self._network: Network | None = None
@@ -51,7 +52,7 @@ class Engine:
         import docker
         from docker.errors import DockerException
 
-        host = _engine_address()
+        host = engine_address()
         client = None
         try:
             client = docker.from_env(environment={**os.environ, "DOCKER_HOST": host}, timeout=int(timeout))
@@ -59,8 +60,8 @@ class Engine:
         except (DockerException, OSError, ValueError) as error:
             if client is not None:
                 client.close()
-            raise ServerUnavailable(f"the Docker engine does not answer ({_one_line(error)})") from None
-        engine = cls(client, run)
+            raise ServerUnavailable(no_engine(host, error)) from None
+        engine = cls(client, run, host)
         client.api.timeout = 120
         return engine
 
@@ -86,7 +87,7 @@ class Engine:
         try:
             self._client.images.get_registry_data(image)
         except (DockerException, OSError) as error:
-            return _not_pulled(image, error)
+            return not_pulled(image, error)
         return ""
 
     def have(self, image: str, *, timeout: float = 300.0) -> None:
@@ -103,18 +104,18 @@ class Engine:
         except ImageNotFound:
             pass
         except DockerException as error:
-            raise ServerUnavailable(f"the image {image} cannot be looked up ({_one_line(error)})") from None
+            raise ServerUnavailable(f"the image {image} cannot be looked up ({cause(error)})") from None
         else:
             return
         deadline = time.monotonic() + timeout
         try:
             for line in self._client.api.pull(*_name_and_tag(image), stream=True, decode=True):
                 if "error" in line:
-                    raise ServerUnavailable(_not_pulled(image, line["error"]))
+                    raise ServerUnavailable(not_pulled(image, line["error"]))
                 if time.monotonic() > deadline:
-                    raise ServerUnavailable(_not_pulled(image, f"no end after {timeout:g} s"))
+                    raise ServerUnavailable(not_pulled(image, f"no end after {timeout:g} s"))
         except (DockerException, OSError) as error:
-            raise ServerUnavailable(_not_pulled(image, error)) from None
+            raise ServerUnavailable(not_pulled(image, error)) from None
 
     def start(
         self,
@@ -295,34 +296,6 @@ def _gone() -> tuple[type[Exception], ...]:
     return (DockerException, requests.RequestException, OSError)
 
 
-def _engine_address() -> str:
-    """Where the engine is, by the environment or Docker's context: on this host, and there.
-
-    A socket is tried here first, since docker-py leaves one open when its constructor fails.
-    """
-    from testcontainers.core.docker_client import get_docker_host
-
-    host = get_docker_host() or "unix:///var/run/docker.sock"
-    address = urlsplit(host)
-    if address.scheme in ("unix", "http+unix"):
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(address.path)
-            except OSError as error:
-                raise ServerUnavailable(f"no Docker engine at {host} ({error.strerror})") from None
-    elif address.hostname not in ("localhost", "::1") and not (address.hostname or "").startswith("127."):
-        raise ServerUnavailable(f"the Docker engine at {host} is not on this host")
-    return host
-
-
 def _name_and_tag(image: str) -> tuple[str, str]:
     name, colon, tag = image.rpartition(":")
     return (name, tag) if colon and "/" not in tag else (image, "latest")
-
-
-def _not_pulled(image: str, why: object) -> str:
-    return f"the image {image} is not there and cannot be pulled ({_one_line(why)})"
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[:200]

@@ -18,6 +18,7 @@ from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.borrowed import borrow
 from pytest_mqchaos.servers.engine import Engine
+from pytest_mqchaos.servers.guard import Guard
 from pytest_mqchaos.servers.settings import ServerSettings
 from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
@@ -93,7 +94,7 @@ def _lock(place: str, ending: ExitStack) -> None:
 
 
 def toxiproxy_beside(
-    settings: ServerSettings, run: str, broker: Broker, ending: ExitStack
+    settings: ServerSettings, run: str, broker: Broker, guard: Guard, ending: ExitStack
 ) -> ToxiproxyServer:
     """Start Toxiproxy in a container, if the broker can be reached from there.
 
@@ -103,6 +104,7 @@ def toxiproxy_beside(
     if broker.host in ("localhost", "::1") or broker.host.startswith("127."):
         raise ServerUnavailable(f"a container does not reach {broker.host}")
     engine = Engine.connect(run)
+    guard.engine(engine.address)
     with ExitStack() as own:
         own.callback(engine.close)
         host = f"[{broker.host}]" if ":" in broker.host else broker.host

@@ -12,12 +12,12 @@ import secrets
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-__all__ = ["LOOPBACK", "Child", "awake", "free_ports", "one_line", "plain", "tail"]
+__all__ = ["LOOPBACK", "Child", "awake", "free_ports", "listens", "one_line", "plain", "tail"]
 
 LOOPBACK = "127.0.0.1"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -69,6 +69,53 @@ def awake(pid: int) -> str | None:
         with suppress(OSError):
             states.append(stat.read_text().rpartition(")")[2].split()[0])
     return None if all(state in "TtZX" for state in states) else f"threads in the states {''.join(states)}"
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether this process, or one of its session, is the one that listens at a port of the loopback interface.
+
+    A port may be lost to somebody else between its choice and its use, and who answers there then may look the same.
+    Where the system does not tell, somebody who accepts is taken for it.
+    """
+    sockets = _listeners(port)
+    if sockets is None:
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex((LOOPBACK, port)) == 0
+    return bool(sockets) and any(sockets & _sockets(member) for member in _session(pid))
+
+
+def _listeners(port: int) -> set[str] | None:
+    found = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/self/net/{name}").read_text().splitlines()[1:]
+        except OSError:
+            if name == "tcp":
+                return None
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(entry.readlink()))
+    return found
+
+
+def _session(pid: int) -> Iterator[int]:
+    """The process first; the others of its session only if they are asked for."""
+    yield pid
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if entry.name != str(pid) and os.getsid(int(entry.name)) == pid:
+                yield int(entry.name)
 
 
 class Child:

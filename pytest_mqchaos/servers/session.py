@@ -15,24 +15,29 @@ from pytest_mqchaos.errors import ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.engine import Engine
 from pytest_mqchaos.servers.external import opened, toxiproxy_beside
+from pytest_mqchaos.servers.guard import Guard
 from pytest_mqchaos.servers.settings import ISOLATIONS, NETWORKS, SERVERS, ServerSettings
 from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
 __all__ = ["Servers", "start"]
 
+_LEAST_FREE = 20e6
+_WIRE = "no Toxiproxy: the wire does its faults"
+
 
 class Servers:
     """What `start` started; `stop` ends all of it."""
 
-    def __init__(self, broker: Broker, toxiproxy: ToxiproxyServer | None, ending: ExitStack) -> None:
+    def __init__(self, broker: Broker, toxiproxy: ToxiproxyServer | str, ending: ExitStack) -> None:
         self.broker = broker
-        self.toxiproxy = toxiproxy
+        self.toxiproxy = None if isinstance(toxiproxy, str) else toxiproxy
+        self._without = toxiproxy if isinstance(toxiproxy, str) else ""
         self._ending = ending
 
     @property
     def description(self) -> str:
         """One line: which broker and which Toxiproxy, their versions, processes or containers, addresses."""
-        network = self.toxiproxy.description if self.toxiproxy else "no Toxiproxy: the wire does its faults"
+        network = self.toxiproxy.description if self.toxiproxy else self._without
         return f"{self.broker.description}, {network}"
 
     def stop(self) -> None:
@@ -42,6 +47,10 @@ class Servers:
 
 def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
     """Start the servers of a run; what they keep on disk lies under `directory` until they stop.
+
+    A guard stands before the first of them starts: it removes all that carries `run` when this process ends by
+    whatever means. If `directory` is not there yet it is made, its name has to hold `run`, and everything that
+    works in it later on is the run's as well.
 
     Raises:
         ServerUnavailable: none could be had; one line says what was tried and how to get each.
@@ -56,45 +65,51 @@ def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
     ):
         if value not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
-    if settings.servers == "external":
-        return _started("external", settings, run, directory)
     kinds = ("docker", "process") if settings.servers == "auto" else (settings.servers,)
     tried = []
-    for kind in kinds:
-        try:
-            return _started(kind, settings, run, directory)
-        except ServerUnavailable as error:
-            tried.append(f"{kind}: {error}")
+    with ExitStack() as ending:
+        guard = Guard.arm(run, watched=settings.watched)
+        ending.callback(guard.end)
+        folder = _folder(directory, run, guard, ending)
+        for kind in kinds:
+            try:
+                broker, toxiproxy = _started(kind, settings, run, folder, guard, ending)
+            except ServerUnavailable as error:
+                if kind == "external":
+                    raise  # it says all of it
+                tried.append(f"{kind}: {error}")
+            else:
+                return Servers(broker, toxiproxy, ending.pop_all())
     raise ServerUnavailable(f"no server for the chaos tests; {'; '.join(tried)}")
 
 
-def _started(kind: str, settings: ServerSettings, run: str, directory: Path) -> Servers:
-    with ExitStack() as ending:
-        folder = _folder(directory, ending)
+def _started(
+    kind: str, settings: ServerSettings, run: str, folder: Path, guard: Guard, ending: ExitStack
+) -> tuple[Broker, ToxiproxyServer | str]:
+    with ExitStack() as own:
         rabbitmq = launcher("rabbitmq")
         if kind == "docker":
-            broker, toxiproxy = _in_docker(settings, run, rabbitmq, folder, ending)
+            started = _in_docker(settings, run, rabbitmq, folder, guard, own)
         elif kind == "external":
-            broker = opened(settings, run, rabbitmq, ending)
-            ways = [
-                lambda: _toxiproxy_process(settings, broker, folder),
-                lambda: toxiproxy_beside(settings, run, broker, ending),
-            ]
-            toxiproxy = _first(settings, ways, ending)
+            started = _external(settings, run, rabbitmq, folder, guard, own)
         else:
             broker = rabbitmq.start_process(run=run, directory=folder)
-            ending.callback(broker.stop)
-            toxiproxy = _first(settings, [lambda: _toxiproxy_process(settings, broker, folder)], ending)
-        return Servers(broker, toxiproxy, ending.pop_all())
-    raise AssertionError("unreachable: the stack swallows nothing")
+            own.callback(broker.stop)
+            started = (
+                broker,
+                _first(settings, [lambda: _toxiproxy_process(settings, run, broker, folder)], own),
+            )
+        ending.push(own.pop_all())
+    return started
 
 
 def _in_docker(
-    settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, ending: ExitStack
-) -> tuple[Broker, ToxiproxyServer | None]:
+    settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, guard: Guard, ending: ExitStack
+) -> tuple[Broker, ToxiproxyServer | str]:
     """The broker in a container; a Toxiproxy beside it, which starts while the broker boots."""
     engine = Engine.connect(run)
     ending.callback(engine.close)
+    guard.engine(engine.address)
 
     def contained() -> ToxiproxyServer:
         image = settings.toxiproxy_image
@@ -105,48 +120,71 @@ def _in_docker(
         broker = rabbitmq.start_container(engine, image=settings.rabbitmq_image)
         ending.callback(broker.stop)
         ways = [early.result] if early else []
-        toxiproxy = _first(settings, [*ways, lambda: _toxiproxy_process(settings, broker, folder)], ending)
+        toxiproxy = _first(
+            settings, [*ways, lambda: _toxiproxy_process(settings, run, broker, folder)], ending
+        )
     return broker, toxiproxy
 
 
-def _toxiproxy_process(settings: ServerSettings, broker: Broker, folder: Path) -> ToxiproxyServer:
+def _external(
+    settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, guard: Guard, ending: ExitStack
+) -> tuple[Broker, ToxiproxyServer | str]:
+    """The broker that runs already; a Toxiproxy from this host or, where it reaches the broker, in a container."""
+    broker = opened(settings, run, rabbitmq, ending)
+    ways = [
+        lambda: _toxiproxy_process(settings, run, broker, folder),
+        lambda: toxiproxy_beside(settings, run, broker, guard, ending),
+    ]
+    return broker, _first(settings, ways, ending)
+
+
+def _toxiproxy_process(settings: ServerSettings, run: str, broker: Broker, folder: Path) -> ToxiproxyServer:
     host = f"[{broker.host}]" if ":" in broker.host else broker.host
     return toxiproxies.start_process(
-        upstream=f"{host}:{broker.port}", directory=folder, tool_folder=settings.tool_folder
+        run=run, upstream=f"{host}:{broker.port}", directory=folder, tool_folder=settings.tool_folder
     )
 
 
 def _first(
     settings: ServerSettings, ways: list[Callable[[], ToxiproxyServer]], ending: ExitStack
-) -> ToxiproxyServer | None:
-    """The first Toxiproxy that can be had; None where the wire does the network's faults."""
+) -> ToxiproxyServer | str:
+    """The first Toxiproxy that can be had; where the wire does the network's faults, words that say so."""
     if settings.network == "wire":
-        return None
-    tried = []
+        return _WIRE
+    tried, broken = [], ""
     for way in ways:
         try:
             toxiproxy = way()
         except ServerUnavailable as error:
             tried.append(str(error))
+            broken = broken or (f" ({error})" if isinstance(error, toxiproxies.Broken) else "")
         else:
             ending.callback(toxiproxy.stop)
             return toxiproxy
     if settings.network == "toxiproxy":
         raise ServerUnavailable(f"no Toxiproxy: {'; '.join(tried)}")
-    return None
+    return _WIRE.replace(":", f"{broken}:", 1)
 
 
-def _folder(directory: Path, ending: ExitStack) -> Path:
+def _folder(directory: Path, run: str, guard: Guard, ending: ExitStack) -> Path:
     """A folder of our own, which goes with the servers, and `directory` too if it was made for it."""
-    folder = directory / f"servers-{secrets.token_hex(3)}"
+    folder = directory / f"servers-{run}-{secrets.token_hex(3)}"
     existed = directory.exists()
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ServerUnavailable(f"{directory} cannot be written: {error.strerror}") from None
+    guard.folder(folder if existed else directory)
     if not existed:
         ending.callback(_remove_empty, directory)
     ending.callback(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ServerUnavailable(f"{directory} cannot be written: {error.strerror}") from None
+    if free < _LEAST_FREE:
+        raise ServerUnavailable(
+            f"only {free / 1e6:.1f} MB are free in {directory.parent}, too few for a broker: "
+            "TMPDIR=... names a folder with more"
+        )
     return folder
 
 

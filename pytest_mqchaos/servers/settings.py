@@ -17,8 +17,9 @@ class ServerSettings:
     """Which servers to start, and from what; or which broker to use that runs already.
 
     `servers` is one of `SERVERS`, `network` one of `NETWORKS`, `isolation` one of `ISOLATIONS`; `tool_folder` is
-    where `toxiproxy-server` may lie besides PATH. `url` and what follows it is for `external` servers: `container`
-    names what may be disturbed, `worker` is the id of an xdist worker.
+    where `toxiproxy-server` may lie besides PATH. `watched` are processes besides this one whose end is the end of
+    the servers. `url` and what follows it is for `external` servers: `container` names what may be disturbed,
+    `worker` is the id of an xdist worker.
     """
 
     servers: str = "auto"
@@ -26,6 +27,7 @@ class ServerSettings:
     rabbitmq_image: str = "rabbitmq:4"
     toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
     tool_folder: Path | None = None
+    watched: tuple[int, ...] = ()
     url: str = field(default="", repr=False)
     isolation: str = "auto"
     management_url: str = field(default="", repr=False)

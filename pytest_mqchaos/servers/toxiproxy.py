@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.servers.address import cause
 from pytest_mqchaos.servers.engine import Container, Engine
-from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, one_line, tail
+from pytest_mqchaos.servers.guard import tagged
+from pytest_mqchaos.servers.process import LOOPBACK, Child, free_ports, listens, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
-__all__ = ["ToxiproxyServer", "start_container", "start_process"]
+__all__ = ["Broken", "ToxiproxyServer", "start_container", "start_process"]
 
 _PROGRAM = "toxiproxy-server"
 _MENDS = (
@@ -31,11 +33,18 @@ _MENDS = (
 _API_PORT = 8474
 _POOL = range(8700, 8740)
 _START_TIMEOUT = 30.0
+_TAKEN = "address already in use"
 _TRIES = 3
+
+
+class Broken(ServerUnavailable):
+    """A Toxiproxy is here, and does not start: the user is told even where the wire can stand in for it."""
 
 
 class _Running(Protocol):
     def alive(self) -> bool: ...
+
+    def listens(self, port: int) -> bool: ...
 
     def stop(self) -> None: ...
 
@@ -106,7 +115,7 @@ class ToxiproxyServer:
         self._running.stop()
 
 
-def start_process(*, upstream: str, directory: Path, tool_folder: Path | None) -> ToxiproxyServer:
+def start_process(*, run: str, upstream: str, directory: Path, tool_folder: Path | None) -> ToxiproxyServer:
     """Start `toxiproxy-server` from PATH or the tool folder.
 
     Raises:
@@ -121,20 +130,18 @@ def start_process(*, upstream: str, directory: Path, tool_folder: Path | None) -
     for left in reversed(range(_TRIES)):
         [port] = free_ports(1)
         try:
-            process = _Process.start(program, port, directory)
+            process = _Process.start(program, port, run, directory)
         except OSError as error:
-            raise ServerUnavailable(f"{program} cannot be started: {error.strerror or error}") from None
+            raise Broken(f"{program} cannot be started: {error.strerror or error}") from None
         try:
             version = _await_api(process, port)
         except BaseException as error:
             words = process.words()
             process.stop()
             if isinstance(error, ChaosError):
-                if left and "address already in use" in words:
+                if left and _TAKEN in words:
                     continue
-                raise ServerUnavailable(
-                    f"{program} did not start: {error}; its last words: {words}"
-                ) from None
+                raise Broken(f"{program} did not start: {error}; its last words: {words}") from None
             raise
         return ToxiproxyServer(
             kind="process",
@@ -160,7 +167,7 @@ def start_container(engine: Engine, *, image: str, upstream: str) -> ToxiproxySe
     try:
         container = engine.start(image, alias="toxiproxy", ports=dict.fromkeys((_API_PORT, *_POOL)))
     except DockerException as error:
-        raise ServerUnavailable(f"a container of {image} did not start: {error}"[:400]) from None
+        raise ServerUnavailable(f"a container of {image} did not start ({cause(error)})") from None
     running = _Contained(container)
     try:
         ports = container.host_ports()
@@ -169,9 +176,7 @@ def start_container(engine: Engine, *, image: str, upstream: str) -> ToxiproxySe
     except (ChaosError, KeyError) as error:
         words = running.words()
         running.stop()
-        raise ServerUnavailable(
-            f"Toxiproxy from {image} did not start: {error}; its last words: {words}"
-        ) from None
+        raise Broken(f"Toxiproxy from {image} did not start: {error}; its last words: {words}") from None
     return ToxiproxyServer(
         kind="docker",
         version=version,
@@ -190,13 +195,16 @@ class _Process:
     child: Child
 
     @classmethod
-    def start(cls, program: str, port: int, directory: Path) -> _Process:
+    def start(cls, program: str, port: int, run: str, directory: Path) -> _Process:
         command = [program, "-host", LOOPBACK, "-port", str(port)]
-        env = {"PATH": os.environ.get("PATH", os.defpath)}
-        return cls(Child.start(command, env=env, cwd=directory, output=directory / "toxiproxy.log"))
+        env = {"PATH": os.environ.get("PATH", os.defpath), **tagged(run)}
+        return cls(Child.start(command, env=env, cwd=directory, output=directory / f"toxiproxy-{port}.log"))
 
     def alive(self) -> bool:
         return self.child.alive()
+
+    def listens(self, port: int) -> bool:
+        return listens(self.child.pid, port)
 
     def stop(self) -> None:
         self.child.end()
@@ -214,6 +222,9 @@ class _Contained:
     def alive(self) -> bool:
         return self.container.running()
 
+    def listens(self, port: int) -> bool:
+        return True  # the engine published it
+
     def stop(self) -> None:
         self.container.remove()
 
@@ -229,6 +240,10 @@ def _await_api(running: _Running, port: int) -> str:
         nonlocal version
         if not running.alive():
             raise ChaosError("it ended")
+        if _TAKEN in running.words():
+            raise ChaosError(f"its port {port} is taken")
+        if not running.listens(port):
+            return "nobody, or somebody else, listens there"
         try:
             version = _version(port)
         except (OSError, http.client.HTTPException, ValueError) as error:

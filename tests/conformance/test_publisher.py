@@ -16,7 +16,7 @@ from relays import Relay
 from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
 from pytest_mqchaos.experiment.workload import plan
 from pytest_mqchaos.model.events import PublishFailed
-from pytest_mqchaos.model.faults import poison_message
+from pytest_mqchaos.model.faults import poison_message, repeated_publish
 from pytest_mqchaos.model.history import History
 
 
@@ -153,6 +153,22 @@ def test_empty_and_large_bodies(publish, channel):
     assert ended(publisher) == {"confirmed": 4}
     sizes = [len(channel.basic_get("q", auto_ack=True)[2]) for _ in range(4)]
     assert sorted(sizes) == [0, 300_000, 600_000, 900_000]
+
+
+def test_sent_twice(publish, channel):
+    """What a plan repeats is in the queue twice, the same both times; known once, as confirmed or returned."""
+    repeats = {"faults": [repeated_publish(share=0.25)], "properties": {"correlation_id": "c"}}
+    publisher = publish(200, **repeats)
+    assert ended(publisher) == {"confirmed": 200}
+    assert publisher.progress() == "200 confirmed"
+    found = {}
+    for _ in range(250):
+        _method, got, body = channel.basic_get("q", auto_ack=True)
+        found.setdefault(got.message_id, []).append((got.headers, got.correlation_id, body))
+    assert Counter(map(len, found.values())) == {1: 150, 2: 50}
+    assert all(one == same for one, *others in found.values() for same in others)
+    assert failures(publisher) == ()
+    assert ended(publish(20, queue="nobody", **repeats)) == {"returned": 20}
 
 
 def test_through_an_exchange(publish, channel):

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 FILES = {
     "planted": ["test_planted_bugs.py"],
     "good": ["test_no_false_alarm.py"],
-    "faults": ["test_faults.py"],
+    "faults": ["test_faults.py", "test_payload_faults.py"],
 }
 FILES["both"] = FILES["planted"] + FILES["good"]
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,39 @@ def test_dies_at_once(mqchaos):
     mqchaos.consumer(["python", "-c", "print('its last words'); raise SystemExit(7)"])
 
 @pytest.mark.chaos(baseline())
+def test_goes_to_background(mqchaos):
+    def daemon(url):
+        if os.fork():
+            time.sleep(1)
+            os._exit(0)
+        os.setsid()
+        correct.ack_after_work(url)
+
+    mqchaos.queue("orders")
+    consumer = mqchaos.consumer(daemon, queues=["orders", "never"])
+
+@pytest.mark.chaos(baseline())
+def test_is_a_generator(mqchaos):
+    def worker(url):
+        yield url
+
+    mqchaos.queue("orders")
+    mqchaos.consumer(worker)
+
+@pytest.mark.chaos(baseline())
+def test_script_without_interpreter(mqchaos):
+    script = pathlib.Path("my worker.py")
+    script.write_text("import time")
+    script.chmod(0o755)
+    mqchaos.queue("orders")
+    mqchaos.consumer(script)
+
+@pytest.mark.chaos(baseline())
+def test_blob_in_its_output(mqchaos):
+    mqchaos.queue("orders")
+    mqchaos.consumer(["python", "-c", "import os; print('x' * 5_000_000); print(os.environ['AMQP_URL']); exit(7)"])
+
+@pytest.mark.chaos(baseline())
 def test_never_consumes(mqchaos):
     mqchaos.queue("orders")
     mqchaos.consumer(["python", "-c", "import time; time.sleep(60)"], ready_timeout=1)
@@ -181,6 +215,10 @@ SAYS = {
     "test_unknown_queue[baseline]": ["ordres"],
     "test_command_not_found[baseline]": ["no-such-worker"],
     "test_dies_at_once[baseline]": ["7"],
+    "test_goes_to_background[baseline]": ["in the background"],
+    "test_is_a_generator[baseline]": ["consumer(worker)", "yield"],
+    "test_script_without_interpreter[baseline]": ["./my worker.py", "#!/usr/bin/env"],
+    "test_blob_in_its_output[baseline]": ["exit code 7", "amqp://***@"],
     "test_never_consumes[baseline]": ["consume"],
     "test_no_consumer[baseline]": ["consumer"],
     "test_nothing_published[baseline]": ["publish"],
@@ -218,6 +256,12 @@ def test_good_tests_between_wrong_ones(wrongs):
     wrongs.undisturbed()
     wrongs.no_frames_of_ours()
     assert wrongs.code == 1
+
+
+def test_output_is_shown_in_short(wrongs):
+    """Megabytes in a line stay where they are, and so does the password in an address."""
+    assert len(wrongs.output) < 300_000
+    assert "guest:guest" not in wrongs.output
 
 
 def test_last_words_are_shown(wrongs):
@@ -284,18 +328,43 @@ def test_toxiproxy_dies(mqchaos):
     run(mqchaos, count=30)
     (pid,) = toxiproxies()
     os.kill(pid, signal.SIGKILL)
+
+@pytest.mark.chaos(connection_drop(after=delivery(3)))
+def test_good_between(mqchaos):
+    run(mqchaos)
+
+@pytest.mark.chaos(baseline())
+def test_toxiproxy_hangs(mqchaos):
+    run(mqchaos, count=30)
+    mqchaos.wait(delivery(5))
+    (pid,) = toxiproxies()
+    os.kill(pid, signal.SIGSTOP)
+
+@pytest.fixture
+def afterwards():
+    yield
+    (pid,) = toxiproxies()
+    os.kill(pid, signal.SIGSTOP)
+
+@pytest.mark.chaos(connection_drop(after=delivery(3)))
+def test_good_and_hangs_afterwards(afterwards, mqchaos):
+    run(mqchaos)
 """
 
 
 def test_toxiproxy_dies(tmp_path):
-    """A Toxiproxy that is killed in a test fails that test with a line that says so; the next one works."""
+    """A Toxiproxy that is killed in a test, or hangs, fails that test in a line; the next ones have another one."""
+    began = time.monotonic()
     session = Session(tmp_path, TOXIPROXY, "--mqchaos-servers=process")
-    line = next(
-        line for line in session.output.splitlines() if re.match(r"(FAILED|ERROR).*test_toxiproxy_dies", line)
-    )
-    assert "toxiproxy" in line.partition(" - ")[2].lower(), session.output
+    took = time.monotonic() - began
+    failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\w+)\S* - (.*)", session.output, re.M)
+    assert [name for name, _ in failed] == ["test_toxiproxy_dies", "test_toxiproxy_hangs"], session.output
+    assert all("Toxiproxy" in words for _, words in failed), failed
     session.no_frames_of_ours()
     session.undisturbed()
+    assert {"test_good_between[connection_drop-after-delivery-3]"} <= session.passed
+    assert {"test_good_and_hangs_afterwards[connection_drop-after-delivery-3]"} <= session.passed
+    assert took < 100, "each hang costs one deadline"
 
 
 def folder_of_commands(tmp_path, **scripts):

@@ -7,11 +7,15 @@ import sys
 import textwrap
 import time
 
+import pika
 import pytest
-from consumers import correct
-from e2e_kit import HERE, numbers, text
+from consumers import correct, wrong
+from e2e_kit import HERE, numbers, order, text
 
 from pytest_mqchaos import (
+    ChaosError,
+    DeliveryError,
+    UsageError,
     ack,
     baseline,
     broker_restart,
@@ -30,16 +34,26 @@ from pytest_mqchaos import (
     refuse,
     seconds,
 )
+from pytest_mqchaos.model import events as facts
 
 COUNT = 20
 QUICK = {"WORK": 0.005}
 ALL = list(range(1, COUNT + 1))
 
 
+both = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+
+
 @pytest.fixture
-def orders(scene, mqchaos):
+def queue_type():
+    """The type of the queue, where a test does not say."""
+    return "classic"
+
+
+@pytest.fixture
+def orders(scene, mqchaos, queue_type):
     """A correct consumer of a queue, and the orders for it."""
-    scene.queue("classic", dead_letter="orders.dead")
+    scene.queue(queue_type, dead_letter="orders.dead")
 
     def start(consumer=correct.ack_after_work, env=None, **options):
         started = scene.forked(consumer, env={**QUICK, **(env or {})}, **options)
@@ -54,6 +68,14 @@ def struck(account, how_many=1):
     fired = [fault for fault in account.faults if fault.fired]
     assert len(fired) == how_many, account.faults
     return fired
+
+
+def in_queue(url):
+    """Return the numbers of the messages that `orders` really holds, and take them out."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        taken = iter(lambda: channel.basic_get("orders", auto_ack=True), (None, None, None))
+        return numbers(properties.message_id for _, properties, _ in taken)
 
 
 @pytest.mark.chaos(connection_drop(after=delivery(5)), connection_drop(before=ack(5)))
@@ -140,17 +162,37 @@ def test_crash_starts_it_again(scene, mqchaos, orders):
     assert consumer.link.url == link
 
 
-@pytest.mark.xfail(
-    reason="known: acks on a link that died are not told apart from those that were eaten, though the census could"
-)
+@pytest.mark.parametrize("prefetch", [1, 4, 30])
+@both
 @pytest.mark.chaos(consumer_crash(before=ack(5)), allow="*", settle_timeout=1)
-def test_crash_without_a_restart(scene, mqchaos, orders):
-    """With restart="never" it stays down, and the rest is stalled."""
-    consumer = orders(restart="never", env={"PREFETCH": 1})
+def test_crash_without_a_restart(scene, mqchaos, orders, queue_type, prefetch):
+    """With restart="never" it stays down, and the rest is stalled: exactly what it had not acknowledged."""
+    consumer = orders(restart="never", env={"PREFETCH": prefetch})
     account = mqchaos.settle()
     assert numbers(account.stalled) == list(range(5, COUNT + 1)), text(account)
+    assert numbers(account.stalled) == in_queue(mqchaos.url)
+    assert not account.lost, text(account)
     assert not consumer.pids
     assert len(scene.diary("connected")) == 1
+
+
+@both
+@pytest.mark.chaos(
+    connection_drop(after=delivery(9)),
+    connection_reset(after=delivery(9)),
+    connection_reset(before=ack(9)),
+    consumer_crash(after=delivery(9)),
+    allow="*",
+    settle_timeout=1,
+)
+def test_stalled_after_a_cut(scene, mqchaos, orders, queue_type):
+    """What a consumer had acknowledged when it was cut for good is stalled only where its ack was eaten."""
+    orders(wrong.ends_after_loss, restart="never")
+    account = mqchaos.settle()
+    assert not account.lost, text(account)
+    (stalled,) = [each for each in account.findings if each.kind == "stalled"]
+    assert len(stalled.messages) == stalled.count, text(account)
+    assert numbers(account.stalled) == in_queue(mqchaos.url), text(account)
 
 
 @pytest.mark.chaos(consumer_terminate(after=delivery(5)))
@@ -187,6 +229,37 @@ def test_combination(scene, mqchaos, orders, request):
     assert len(scene.diary("connected")) == 3
 
 
+@pytest.mark.chaos(combine(malformed_payload(share=0.5), connection_drop(after=delivery(message=7))))
+def test_a_message_by_its_place(scene, mqchaos, orders):
+    """`message=7` is the seventh that was published, whatever its number is: poison stands between."""
+    orders()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    drop = struck(account, 2)[1]
+    published = [event.message for event in mqchaos.history if isinstance(event, facts.Published)]
+    assert drop.message == published[6]
+    assert numbers(published[:7]) != list(range(1, 8))
+
+
+@pytest.mark.chaos(malformed_payload(share=0.2))
+def test_waiting_for_one_message(scene, mqchaos, orders):
+    """A wait for a settlement of one message, from one queue; and what is past is no moment for a fault."""
+    orders(env={"WORK": 0.02})
+    planned = list(mqchaos.history.messages.values())
+    third = next(place for place, message in enumerate(planned, 1) if place > 2 and not message.poison)
+    mqchaos.wait(ack(message=third, queue="orders"))
+    mqchaos.wait(ack(5, queue="orders"))
+    with pytest.raises(ChaosError, match=r"queue='audit'\)\): not within 0.2 s, 0 so far$"):
+        mqchaos.wait(ack(message=third, queue="audit"), timeout=0.2)
+    with pytest.raises(UsageError, match=rf"ack\(message={third}, queue='orders'\) has already happened$"):
+        mqchaos.inject(connection_drop(after=ack(message=third, queue="orders")))
+    mqchaos.inject(connection_drop(before=ack(message=len(planned) + 5, queue="orders")))
+    late = mqchaos.publish("orders", count=5, body=order).ids[4]
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert struck(account, 2)[1].message == late
+
+
 @pytest.mark.chaos(baseline())
 def test_by_hand(scene, mqchaos, orders):
     """Faults by hand: armed for a moment, fired, and healed by leaving the block."""
@@ -204,6 +277,34 @@ def test_by_hand(scene, mqchaos, orders):
     assert account.timings
     assert len(scene.diary("connected")) == 3
     struck(account, 2)
+
+
+@pytest.mark.xfail(
+    raises=DeliveryError, reason="a fault that never struck fails the test: that is what is tested"
+)
+@pytest.mark.chaos(baseline())
+def test_a_block_left_before_its_moment(scene, mqchaos, orders):
+    """What was armed for a block and did not strike in it strikes no more, and the run says that it proves nothing."""
+    orders(env={"WORK": 0.01})
+    with mqchaos.inject(connection_drop(after=ack(COUNT))) as handle:
+        mqchaos.wait(ack(5))
+    account = mqchaos.settle()
+    assert not handle.fired
+    assert len(scene.diary("connected")) == 1
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
+    assert account.verdict == "unknown"
+
+
+@pytest.mark.xfail(raises=DeliveryError, reason="as above")
+@pytest.mark.chaos(baseline())
+def test_a_payload_fault_whose_block_is_left(scene, mqchaos, orders):
+    """What was published behind its block is not spoilt."""
+    with mqchaos.inject(malformed_payload()):
+        pass
+    orders()
+    account = mqchaos.settle()
+    assert numbers(account.published) == ALL
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
 
 
 @pytest.mark.chaos(consumer_crash(after=delivery(3, delay=0.3)))
@@ -246,7 +347,9 @@ def test_the_publisher_survives(scene, mqchaos, orders):
     assert set(numbers(account.confirmed)) <= set(scene.done())
 
 
-@pytest.mark.chaos(combine(malformed_payload(share=0.2), connection_drop(after=nack(2))))
+@pytest.mark.chaos(
+    combine(malformed_payload(share=0.2), connection_drop(after=nack(2))), poison="dead-letter"
+)
 def test_nack_counts_rejects(scene, mqchaos, orders):
     """A reject is a nack for the triggers, and the events of poison are counted."""
     orders()
@@ -259,7 +362,7 @@ def test_nack_counts_rejects(scene, mqchaos, orders):
 REPLAY = """
     import pytest
     from pytest_mqchaos import ack, connection_drop, consumer_crash, delivery, lost_ack, malformed_payload
-    from consumers import correct
+    from consumers import correct, wrong
 
     @pytest.mark.chaos(connection_drop(), lost_ack(), consumer_crash(before=ack()), connection_drop(after=delivery()),
                        malformed_payload())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import jinja2  # noqa: F401
 import pytest
 from chaos_bench import FAKE, Bench
 
@@ -12,6 +13,8 @@ import pytest_mqchaos.markers
 import pytest_mqchaos.model.account
 import pytest_mqchaos.model.ledger
 import pytest_mqchaos.report.document
+import pytest_mqchaos.report.html
+import pytest_mqchaos.report.markdown
 import pytest_mqchaos.report.terminal  # noqa: F401
 
 
@@ -22,7 +25,7 @@ def bench(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Bench:
         name for name in os.environ if name.startswith(("PYTEST_MQCHAOS_", "PYTEST_XDIST_", "FAKE_"))
     ]:
         monkeypatch.delenv(name)
-    for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"):
+    for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

@@ -56,12 +56,21 @@ class FakeChaos:
         self.lost: tuple[int, ...] = ()
         self.findings: list[Finding] = []
         self.error = ""
+        self.said = ""
         self.at_close = ""
         self.closed = False
 
     def lose(self, *numbers: int) -> None:
         """Lose these messages."""
         self.lost += numbers
+
+    def say(self, text: str) -> None:
+        """Let the consumer print this."""
+        self.said += text
+
+    def find(self, claim: str) -> None:
+        """Find a violation."""
+        self.findings.append(Finding(kind="corrupted", claim=claim, cause=claim, violation=True))
 
     def cannot_judge(self) -> None:
         """Be unable to say whether messages were lost."""
@@ -142,9 +151,17 @@ class FakeChaos:
             raise ChaosError(self.error)
         return self.account()
 
+    def pause_faults(self) -> None:
+        """Stand still for a debugger."""
+        log("pause")
+
+    def resume_faults(self) -> None:
+        """Go on behind it."""
+        log("resume")
+
     def sections(self) -> list[tuple[str, str]]:
         """Return what a failing report carries."""
-        return [("mqchaos: worker", "working on \x1b[31m17\r\n")]
+        return [("mqchaos: worker", f"working on \x1b[31m17\r\n{self.said}")]
 
     def close(self) -> None:
         """End all of it."""

@@ -215,6 +215,8 @@ def test_help(bench: Bench) -> None:
         "toxiproxy-image",
         "settle-timeout",
         "report",
+        "report-bodies",
+        "report-md",
         "seed",
     ):
         assert f"--mqchaos-{name}=" in text

@@ -73,7 +73,7 @@ def test_terminal_summary(bench: Bench) -> None:
     lines = block(result, "mqchaos", "=")
     assert lines[0] == "RabbitMQ 4.0.5 (fake), Toxiproxy 2.12.0 (fake)"
     assert lines[1].startswith("1 chaos test, 200 messages")
-    assert lines[-1] == "report: mqchaos-report/report.json"
+    assert lines[-1] == "report: mqchaos-report/index.html"
 
 
 def test_report_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,18 +82,136 @@ def test_report_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None
     sub = bench.pytester.mkdir("sub")
     monkeypatch.chdir(sub)
     result = bench.run(None, f"--rootdir={bench.path}", "..")
-    assert block(result, "mqchaos", "=")[-1] == f"report: {bench.path}/mqchaos-report/report.json"
+    assert block(result, "mqchaos", "=")[-1] == f"report: {bench.path}/mqchaos-report/index.html"
     assert bench.report["runs"][0]["reproduce"] == (
         f"pytest ../test_orders.py::test_it --rootdir={bench.path} --mqchaos-seed=0"
     )
 
 
-def test_report_cannot_be_written(bench: Bench) -> None:
-    """Where the report cannot be written, a line says so, and nothing else changes."""
-    (bench.path / "mqchaos-report").write_text("in the way")
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("test_orders.py", "File exists"),
+        ("test_orders.py/below", "Not a directory"),
+        ("/proc/nowhere", ""),
+        ("/dev/full", "File exists"),
+    ],
+)
+def test_report_cannot_be_written(bench: Bench, place: str, why: str) -> None:
+    """Where the report cannot be written, a line says where and why, and nothing else changes."""
+    result = bench.run("def test_it(mqchaos): ...", f"--mqchaos-report={place}")
+    assert result.ret == 0
+    last = block(result, "mqchaos", "=")[-1]
+    assert last.startswith(f"no report: {bench.path / place} cannot be written: {why}")
+
+
+def test_page(bench: Bench) -> None:
+    """Beside the document stands a page that tells the same."""
+    bench.run(SOURCE)
+    text = (bench.path / "mqchaos-report" / "index.html").read_text(encoding="utf-8")
+    assert "3 of 6 chaos tests failed, 1 could not be judged." in text
+    assert sorted(each.name for each in (bench.path / "mqchaos-report").iterdir()) == [
+        "index.html",
+        "report.json",
+    ]
+
+
+def test_page_cannot_be_made(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page cannot be made, the document stands all the same, and a line says why."""
+
+    def broken(document: object) -> str:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("pytest_mqchaos.report.html.pages.page", broken)
     result = bench.run("def test_it(mqchaos): ...")
     assert result.ret == 0
-    assert block(result, "mqchaos", "=")[-1].startswith("no report: ")
+    assert bench.report["runs"]
+    assert block(result, "mqchaos", "=")[-2:] == [
+        "report: mqchaos-report/report.json",
+        "no index.html: RuntimeError: boom",
+    ]
+
+
+def test_summary_of_a_ci_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where GitHub names a file for the summary of a step, the report is added to it as Markdown."""
+    summary = bench.path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    bench.run(SOURCE)
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("before\n## ✗ 3 of 6 chaos tests failed, 1 could not be judged.\n")
+    assert "pytest 'test_orders.py::test_it[consumer_crash-after-ack-17]' --mqchaos-seed=0" in text
+
+
+def test_markdown_elsewhere(bench: Bench) -> None:
+    """`--mqchaos-report-md` names a file for the Markdown, relative to the root directory; `again` leaves it out."""
+    result = bench.run("def test_it(mqchaos): mqchaos.lose(17)", "--mqchaos-report-md=out/chaos.md")
+    assert (
+        (bench.path / "out" / "chaos.md")
+        .read_text(encoding="utf-8")
+        .startswith("## ✗ The chaos test failed.")
+    )
+    assert "again: pytest test_orders.py::test_it --mqchaos-seed=0" in result.stdout.str()
+
+
+def test_markdown_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A summary that cannot be written costs nothing else."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(bench.path))
+    result = bench.run("def test_it(mqchaos): ...")
+    assert result.ret == 0
+    assert block(result, "mqchaos", "=")[-1].startswith("no Markdown: IsADirectoryError")
+
+
+def test_what_was_skipped_and_why(bench: Bench) -> None:
+    """A scenario that rests on a failed baseline, and a test that its author skips, are told with their reasons."""
+    bench.run("""
+        @pytest.mark.chaos
+        def test_it(mqchaos):
+            mqchaos.lose(17)
+
+        @pytest.mark.skip(reason="not today")
+        def test_later(mqchaos): ...
+
+        def test_inside(mqchaos):
+            pytest.skip("no queue")
+
+        @pytest.mark.skip(reason="none of ours")
+        def test_plain(): ...
+    """)
+    skipped = {each["nodeid"].partition("::")[2]: each["reason"] for each in bench.report["skipped"]}
+    assert skipped == {
+        **{
+            f"test_it[{name}]": "the baseline failed: lost: 1 of 200 messages"
+            for name in ("connection_drop", "consumer_crash", "malformed_payload", "broker_restart")
+        },
+        "test_later": "not today",
+    }
+    inside = bench.report["runs"][-1]
+    assert (inside["test"], inside["state"], inside["reason"]) == ("test_inside", "skipped", "no queue")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [((), (16, "")), (("--mqchaos-report-bodies=full",), (16, '{"order": 17}'))]
+)
+def test_bodies_are_told_as_wanted(bench: Bench, given: tuple[str, ...], told: tuple[int, str]) -> None:
+    """A body may hold what is nobody's business: by default there is a digest of it."""
+    bench.run("def test_it(mqchaos): mqchaos.lose(17)", *given)
+    (life,) = bench.report["runs"][0]["lives"]
+    assert (len(life["digest"]), life["body"]) == told
+
+
+def test_settings_in_the_report(bench: Bench) -> None:
+    """What the session and each test were set to, and where that came from."""
+    bench.run(
+        "@pytest.mark.chaos(baseline(), settle_timeout=6)\ndef test_it(mqchaos): ...",
+        "--mqchaos-servers=process",
+    )
+    settings = {each["name"]: (each["value"], each["origin"]) for each in bench.report["settings"]}
+    assert settings["servers"] == ("process", "command line")
+    assert settings["settle_timeout"] == (30.0, "default")
+    assert bench.report["runs"][0]["settings"]["settle_timeout"] == 6.0
+    assert bench.report["environment"]["pytest"] == pytest.__version__
+    assert bench.report["finished"] >= bench.report["started"]
 
 
 def test_error_of_the_teardown(bench: Bench) -> None:
@@ -128,6 +246,10 @@ def test_xdist(bench: Bench, workers: str) -> None:
     assert result.parseoutcomes() == {"passed": 2, "failed": 3, "xfailed": 1, "unknown": 1}
     check_report(bench)
     assert "FAILED test_orders.py::test_own - assert <lost: 0 of 200>" in result.stdout.str()
+    assert sorted(each.name for each in (bench.path / "mqchaos-report").iterdir()) == [
+        "index.html",
+        "report.json",
+    ]
     assert {line for line in bench.log if "session of" in line} <= {"session of gw0", "session of gw1"}
     assert bench.log.count("session closed") == len([line for line in bench.log if "session of" in line])
     assert len(block(result, "mqchaos", "=")) > 3

@@ -293,4 +293,39 @@ def test_pdb(bench: Bench) -> None:
         "def test_it(mqchaos):\n    assert 0", "--pdb", "--pdbcls=debugger:Debugger", subprocess=True
     )
     result.assert_outcomes(failed=1)
-    assert bench.log[2:] == ["snapshot", "prompt", "close", "session closed"]
+    assert bench.log[2:] == ["snapshot", "pause", "prompt", "close", "session closed"]
+
+
+@pytest.mark.parametrize("call", ["breakpoint()", "pytest.set_trace()"])
+def test_a_breakpoint_pauses_the_faults(bench: Bench, call: str) -> None:
+    """While somebody looks at a prompt no fault strikes by its time; behind it the test goes on as it was."""
+    (bench.path / "debugger.py").write_text(
+        "import pdb, fake_mqchaos\n"
+        "class Debugger(pdb.Pdb):\n"
+        "    def interaction(self, frame, traceback):\n"
+        "        fake_mqchaos.log('prompt')\n"
+        "        self.onecmd('continue')\n"
+    )
+    bench.pytester.syspathinsert()
+    source = f"def test_it(mqchaos):\n    {call}\n    assert mqchaos\n"
+    result = bench.run(source, "--pdbcls=debugger:Debugger", subprocess=True)
+    result.assert_outcomes(passed=1)
+    assert bench.log[2:] == ["pause", "prompt", "resume", "conclude", "close", "session closed"]
+
+
+def test_a_breakpoint_without_chaos(bench: Bench) -> None:
+    """A prompt in a test that uses nothing of ours starts nothing, before and after one that does."""
+    (bench.path / "debugger.py").write_text(
+        "import pdb\n"
+        "class Debugger(pdb.Pdb):\n"
+        "    def interaction(self, frame, traceback): self.onecmd('continue')\n"
+    )
+    bench.pytester.syspathinsert()
+    source = (
+        "def test_before():\n    breakpoint()\n    assert 1\n"
+        "def test_it(mqchaos): ...\n"
+        "def test_after():\n    breakpoint()\n    assert 1\n"
+    )
+    result = bench.run(source, "--pdbcls=debugger:Debugger", subprocess=True)
+    result.assert_outcomes(passed=3)
+    assert bench.log[2:] == ["conclude", "close", "session closed"]

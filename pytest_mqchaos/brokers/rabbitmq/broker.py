@@ -20,7 +20,7 @@ from pytest_mqchaos.brokers.rabbitmq.shell import Shell
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
-from pytest_mqchaos.servers.process import one_line, plain
+from pytest_mqchaos.servers.process import plain
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Ground", "RabbitMQ"]
@@ -63,6 +63,9 @@ class Ground(Protocol):
 
     def log_tail(self, lines: int) -> str:
         """The last lines of the broker's log."""
+
+    def last_words(self) -> str:
+        """What it said about its end, in one line."""
 
     def stop(self) -> None:
         """End everything and remove what it left; may be called again."""
@@ -217,7 +220,7 @@ class RabbitMQ:
     def _lacking(self) -> str | None:
         """What it lacks to serve. Its VM is asked first: at a port that was taken another one may answer."""
         if (how := self._ground.ended()) is not None:
-            raise ChaosError(f"it ended ({how}); its last words: {one_line(self.log_tail(6))}")
+            raise ChaosError(f"it ended ({how}): {self._ground.last_words()}")
         if self._reopened > SHELLS:
             words = self._shell.last_words
             raise ChaosError(f"no Erlang shell stays open beside it; the last one said: {words or 'nothing'}")

@@ -13,7 +13,9 @@ from contextlib import suppress
 
 from pytest_mqchaos.brokers.rabbitmq.broker import RabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.shell import Shell, shell_arguments
+from pytest_mqchaos.brokers.rabbitmq.words import boot_words
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.servers.address import cause
 from pytest_mqchaos.servers.engine import Container, Engine
 from pytest_mqchaos.servers.process import free_ports
 
@@ -49,7 +51,7 @@ def start_container(engine: Engine, *, image: str) -> RabbitMQ:
         except DockerException as error:
             if left and any(words in str(error) for words in ("already allocated", "already in use")):
                 continue
-            raise ServerUnavailable(f"a container of {image} did not start: {error}"[:400]) from None
+            raise ServerUnavailable(f"a container of {image} did not start ({cause(error)})") from None
         return _awaited(Contained(container, port), image)
     raise AssertionError("unreachable: the last try returns or raises")
 
@@ -58,8 +60,9 @@ def _awaited(ground: Contained, image: str) -> RabbitMQ:
     try:
         return RabbitMQ(ground, ground.open_shell())
     except ChaosError as error:
+        words = "" if ground.ended() is not None else f"; its last words: {ground.last_words()}"
         ground.stop()
-        raise ServerUnavailable(f"RabbitMQ from {image} did not start: {error}") from None
+        raise ServerUnavailable(f"RabbitMQ from {image} did not start: {error}{words}") from None
     except BaseException:
         ground.stop()
         raise
@@ -111,6 +114,10 @@ class Contained:
     def log_tail(self, lines: int) -> str:
         """The last lines of the container's output."""
         return self._container.logs(lines)
+
+    def last_words(self) -> str:
+        """What its output says about its end, in one line."""
+        return boot_words(self._container.logs(60))
 
     def stop(self) -> None:
         """Kill and remove the container with its volumes; may be called again."""

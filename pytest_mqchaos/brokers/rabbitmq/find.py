@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_mqchaos.errors import ServerUnavailable
-from pytest_mqchaos.servers.process import free_ports
+from pytest_mqchaos.servers.process import Child, free_ports, one_line, tail
 
 __all__ = ["Installation", "find_installation"]
 
@@ -49,14 +49,16 @@ class Installation:
     epmd: Path
 
 
-def find_installation() -> Installation:
+def find_installation(scratch: Path | None = None) -> Installation:
     """The RabbitMQ on PATH, else in the usual places of distributions, the newest there.
+
+    One of the user's own is tried in a folder of its own, under `scratch` where that is given.
 
     Raises:
         ServerUnavailable: there is none, or Erlang is missing.
 
     """
-    _refuse_broken()
+    _refuse_broken(scratch)
     home = next((home for folder in _folders() if (home := _home(folder))), None)
     if home is None:
         raise ServerUnavailable(f"no rabbitmq-server on PATH or in the usual places ({_MENDS})")
@@ -69,35 +71,28 @@ def find_installation() -> Installation:
     return Installation(home, erl, epmd)
 
 
-def _refuse_broken() -> None:
+def _refuse_broken(scratch: Path | None) -> None:
     """Raise if PATH names a `rabbitmq-server` of the user's own that ends at once with an error."""
     named = shutil.which("rabbitmq-server")
     if named is None or str(Path(named).parent) in _SYSTEM or _home(Path(named).resolve().parent):
         return
-    with tempfile.TemporaryDirectory(prefix="mqchaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mqchaos-", dir=scratch) as folder:
+        output = Path(folder) / "output.log"
         try:
-            tried = subprocess.run(
-                [named],
-                env=_private(folder),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=_TRIAL,
-                check=False,
-                process_group=0,
-            )
-        except subprocess.TimeoutExpired:
-            return  # it runs: a wrapper of some kind, passed over like the distributions'
+            tried = Child.start([named], env=_private(folder), cwd=Path(folder), output=output)
         except OSError as error:
             raise ServerUnavailable(
                 f"rabbitmq-server on PATH ({named}) cannot be run: {error.strerror}"
             ) from None
-    if tried.returncode != 0:
-        words = tried.stdout.decode(errors="backslashreplace").split("\n")
-        last = next((line.strip() for line in reversed(words) if line.strip()), "it said nothing")
-        raise ServerUnavailable(
-            f"rabbitmq-server on PATH ({named}) ended with exit code {tried.returncode}: {last}"
-        )
+        try:
+            code = tried.process.wait(_TRIAL)
+        except subprocess.TimeoutExpired:
+            return  # it runs: a wrapper of some kind, passed over like the distributions'
+        finally:
+            tried.end()
+        if code != 0:
+            last = one_line(tail(output, 1)) if tail(output, 1) else "it said nothing"
+            raise ServerUnavailable(f"rabbitmq-server on PATH ({named}) ended with exit code {code}: {last}")
 
 
 def _private(folder: str) -> dict[str, str]:

@@ -6,7 +6,8 @@ not sent ──sent()──► in the air ──answered()──► confirmed, n
 ```
 Few messages are in the air: as many as the window lets, which begins small on every new connection and doubles as
 answers come (as TCP's does), up to a sixteenth of the plan. What a fault makes indeterminate, and so beyond judging,
-is bounded by that, while a large burst still runs at full speed. No message is sent twice.
+is bounded by that, while a large burst still runs at full speed. No message is sent twice, but where the plan
+repeats it: then the better of its two outcomes stands.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ Outcome = Literal["confirmed", "returned", "nacked", "sent", "indeterminate", "f
 `sent` is what can be known without confirms: the broker's channel has processed it. `indeterminate` was written to a
 connection that was lost before an answer; `failed` was never written to any.
 """
+
+_TAKEN = ("confirmed", "sent")
+"""Outcomes that nothing later can worsen."""
 
 _FIRST_WINDOW = 8
 _WIDEST_WINDOW = 256
@@ -99,7 +103,7 @@ class Flight:
         """The next message cannot be written to any connection; return it."""
         message = self._entries[self._next].message
         self._advance()
-        self.outcomes[message.id] = "failed"
+        self.outcomes.setdefault(message.id, "failed")
         return message
 
     def returned(self, identity: str) -> None:
@@ -128,8 +132,10 @@ class Flight:
     def abandon(self) -> list[Message]:
         """Nothing more is sent: return the messages that never were."""
         rest: list[Message] = []
-        while self.waiting is not None:
-            rest.append(self.failed())
+        while (entry := self.waiting) is not None:
+            message = self.failed()
+            if not entry.repeats:
+                rest.append(message)
         return rest
 
     def progress(self) -> str:
@@ -143,7 +149,8 @@ class Flight:
     def _settle(self, message: Message, outcome: Outcome) -> None:
         self._air_bytes -= len(message.body)
         self._answers += 1
-        self.outcomes[message.id] = "returned" if message.id in self._returned else outcome
+        if self.outcomes.get(message.id) not in _TAKEN:
+            self.outcomes[message.id] = "returned" if message.id in self._returned else outcome
 
     def _advance(self) -> None:
         self._next += 1

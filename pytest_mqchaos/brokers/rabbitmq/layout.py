@@ -22,6 +22,10 @@ log.console = false
 log.file.level = info
 disk_free_limit.absolute = 1MB
 """
+_NAMES = """\
+{host, {127,0,0,1}, ["localhost"]}.
+{lookup, [file, native]}.
+"""
 _NEEDED = ("rabbit", "rabbitmq_prelaunch", "cuttlefish")
 _DEPENDENCIES = re.compile(r"\{\s*(?:included_|optional_)?applications\s*,\s*\[([^\]]*)\]")
 _KEPT = ("LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "ERLANG_HOME")
@@ -62,11 +66,15 @@ class Layout:
         (self.folder / "rabbitmq.conf").write_text(_CONFIG)
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "rabbitmq-env.conf").write_text("")
+        (self.folder / "inetrc").write_text(_NAMES)
         if self._trimmed and (needed := _closure(self.installation.home / "plugins")):
             self.home = _linked_home(self.installation.home, needed, self.folder / "rabbitmq")
 
     def erlang_env(self, ports: Ports) -> dict[str, str]:
-        """The environment of epmd and of the shell."""
+        """The environment of epmd and of the shell.
+
+        The names file makes `localhost` ours, whatever this host takes it for, or if it has no such name.
+        """
         path = f"{self.installation.erl.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         return {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
@@ -75,6 +83,7 @@ class Layout:
             "ERL_EPMD_PORT": str(ports.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_CRASH_DUMP": os.devnull,
+            "ERL_INETRC": str(self.folder / "inetrc"),
         }
 
     def broker_env(self, node: str, ports: Ports) -> Mapping[str, str]:

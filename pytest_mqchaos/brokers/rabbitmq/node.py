@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -19,13 +18,15 @@ from pytest_mqchaos.brokers.rabbitmq.broker import RabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.find import Installation, find_installation
 from pytest_mqchaos.brokers.rabbitmq.layout import Layout, Ports
 from pytest_mqchaos.brokers.rabbitmq.shell import PipeStream, Shell, shell_arguments
+from pytest_mqchaos.brokers.rabbitmq.words import boot_words, port_taken
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
-from pytest_mqchaos.servers.process import Child, awake, free_ports, one_line, tail
+from pytest_mqchaos.model.printable import printable
+from pytest_mqchaos.servers.guard import tagged
+from pytest_mqchaos.servers.process import Child, awake, free_ports, listens, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
 __all__ = ["Node", "start_process"]
 
-_PORT_TAKEN = re.compile(r"eaddrinuse|already in use|already a epmd|is taken", re.IGNORECASE)
 _TRIES = 4
 
 
@@ -39,25 +40,38 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
         ServerUnavailable: no RabbitMQ is installed, or it does not start; with its last words.
 
     """
-    installation = find_installation()
+    if unfit := next((c for c in "'\"\n\r" if c in str(directory.absolute())), None):
+        raise ServerUnavailable(
+            f"RabbitMQ cannot run in {printable(str(directory))}, whose name has {unfit!r} in it: "
+            "TMPDIR=... names another folder"
+        )
+    installation = find_installation(directory)
     trimmed = True
     for left in reversed(range(_TRIES)):
         node = Node(installation, directory / f"rabbitmq-{secrets.token_hex(3)}", run=run, trimmed=trimmed)
         try:
             return RabbitMQ(node, node.boot())
         except (ChaosError, OSError) as error:
-            failure, words, ended = str(error), node.last_words(), node.ended() is not None
+            failure, ended = _in_words(error), node.ended() is not None
+            taken = port_taken(f"{failure} {node.said()}")
+            if not ended:
+                failure += f"; its last words: {node.last_words()}"
             node.stop()
         except BaseException:
             node.stop()
             raise
-        taken = bool(_PORT_TAKEN.search(f"{failure} {words}"))
         if not left or not (taken or (trimmed and ended)):
             break
         trimmed = trimmed and taken
-    raise ServerUnavailable(
-        f"the RabbitMQ of {installation.home} did not start: {failure}; its output: {words}"
-    )
+    if taken:
+        failure = f"somebody else took its ports, {_TRIES} times over ({failure})"
+    raise ServerUnavailable(f"the RabbitMQ of {installation.home} did not start: {failure}")
+
+
+def _in_words(error: ChaosError | OSError) -> str:
+    if isinstance(error, ChaosError):
+        return str(error)
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 class Node:
@@ -69,6 +83,7 @@ class Node:
     def __init__(self, installation: Installation, folder: Path, *, run: str, trimmed: bool) -> None:
         self.layout = Layout(installation, folder, trimmed=trimmed)
         self.name = f"mqchaos-{re.sub(r'[^A-Za-z0-9]', '', run) or 'run'}@localhost"
+        self._run = run
         self._ports = Ports(*free_ports(3))
         self._cookie = secrets.token_hex(16)
         self._epmd: Child | None = None
@@ -102,7 +117,7 @@ class Node:
         """Start the VM, at the same address as before; does not wait for it."""
         self._broker = Child.start(
             [str(self.layout.home / "sbin" / "rabbitmq-server")],
-            env=self.layout.broker_env(self.name, self._ports),
+            env={**self.layout.broker_env(self.name, self._ports), **tagged(self._run)},
             cwd=self.layout.folder,
             output=self.layout.output,
         )
@@ -115,7 +130,7 @@ class Node:
         )
         process = subprocess.Popen(
             [str(self.layout.installation.erl), *arguments],
-            env=self.layout.erlang_env(self._ports),
+            env={**self.layout.erlang_env(self._ports), **tagged(self._run)},
             cwd=self.layout.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -145,9 +160,13 @@ class Node:
         """The last lines of the broker's log, or of its output where it came to no log."""
         return tail(self.layout.log, lines) or tail(self.layout.output, lines)
 
+    def said(self) -> str:
+        """The end of its log and of its output."""
+        return f"{tail(self.layout.log, 60)}\n{tail(self.layout.output, 60)}"
+
     def last_words(self) -> str:
-        """What its log and its output say at the end, in one line."""
-        return one_line(f"{tail(self.layout.log, 6)}\n{tail(self.layout.output, 6)}")
+        """What its output and its log say about its end, in one line."""
+        return boot_words(tail(self.layout.output, 200) or tail(self.layout.log, 60))
 
     def stop(self) -> None:
         """End shell, VM and epmd and remove the folder; may be called again."""
@@ -161,18 +180,15 @@ class Node:
     def _start_epmd(self) -> None:
         self._epmd = epmd = Child.start(
             [str(self.layout.installation.epmd)],
-            env=self.layout.erlang_env(self._ports),
+            env={**self.layout.erlang_env(self._ports), **tagged(self._run)},
             cwd=self.layout.folder,
             output=self.layout.output,
         )
 
         def lacking() -> str | None:
             if not epmd.alive():
-                raise ChaosError(f"epmd ended: {one_line(tail(epmd.output, 3))}")
-            try:
-                socket.create_connection((self.host, self._ports.epmd), 1.0).close()
-            except OSError as error:
-                return str(error)
-            return None
+                words = one_line(tail(epmd.output, 3))
+                raise ChaosError(f"epmd ended, as where its port {self._ports.epmd} is taken: {words}")
+            return None if listens(epmd.pid, self._ports.epmd) else "nobody, or somebody else, listens there"
 
         wait_for(f"epmd at port {self._ports.epmd}", lacking, timeout=15.0)

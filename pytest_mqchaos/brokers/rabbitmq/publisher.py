@@ -2,7 +2,7 @@
 
 One thread, one connection at a time. Confirms are not waited for one by one: a `Flight` says how many messages may
 be in the air. When a connection is lost it is made again, and goes on with the next message that was not sent;
-none is repeated.
+none is repeated by itself (a plan may hold a message twice).
 """
 
 from __future__ import annotations

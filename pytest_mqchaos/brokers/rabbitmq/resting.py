@@ -6,8 +6,10 @@ taken out, and written into the history raw.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_mqchaos.brokers.rabbitmq.client import parameters
 from pytest_mqchaos.errors import ChaosError
@@ -22,6 +24,8 @@ class RestingMessage:
     body: bytes
     message_id: str | None
     mqchaos_id: str | None
+    properties: bytes | None
+    """All properties in the form of the protocol, encoded anew; None where the client library cannot."""
     death_reason: str | None
     death_queue: str | None
     headers: tuple[tuple[str, str], ...] = field(default=())
@@ -79,10 +83,21 @@ def _resting(properties: object, body: bytes) -> RestingMessage:
         body=body,
         message_id=message_id if isinstance(message_id, str) else None,
         mqchaos_id=own if isinstance(own, str) else None,
+        properties=_encoded(properties),
         death_reason=_text(last.get("reason")),
         death_queue=_text(last.get("queue")),
         headers=tuple((str(name), str(value)[:256]) for name, value in headers.items()),
     )
+
+
+def _encoded(properties: Any) -> bytes | None:
+    """It reads values, such as fractions, that it does not write."""
+    import pika.exceptions
+
+    try:
+        return b"".join(properties.encode())
+    except (pika.exceptions.UnsupportedAMQPFieldException, ValueError, OverflowError, struct.error):
+        return None
 
 
 def _text(value: object) -> str | None:

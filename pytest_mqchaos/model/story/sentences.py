@@ -31,7 +31,9 @@ def _published(walk: Walk, event: Published) -> None:
         walk.say(event, "published, it never reached the broker", fault=fault)
         return
     again = any(step.text.startswith("published") for step in walk.steps)
-    walk.say(event, "published again" if again else "published")
+    kind = "" if walk.message is None else walk.message.kind
+    malformed = f"malformed: {kind}" if kind not in ("", "own") else ""
+    walk.say(event, "published again" if again else "published", note=malformed)
     walk.at_broker = True
     if walk.message is None or walk.message.confirm:
         walk.unconfirmed_on = event.connection

@@ -18,7 +18,7 @@ from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.story.sentences import SENTENCES
 from pytest_mqchaos.model.story.surroundings import SURROUNDINGS
-from pytest_mqchaos.model.story.walk import Step, Teller, Walk, names_in
+from pytest_mqchaos.model.story.walk import Step, Teller, Walk, kind_of, names_in
 
 __all__ = ["tell"]
 
@@ -82,7 +82,9 @@ def _finished(walk: Walk) -> tuple[Step, ...]:
         if (fault.fault, fault.at) not in walk.told:
             where = printable(fault.target, 60) or "the run"
             text = f"{where} was struck" if fault.changed else f"{where} was struck, and felt nothing"
-            steps.insert(place, Step((fault.at - walk.start) / 1e9, text, printable(fault.description, 120)))
+            margin = printable(fault.description, 120)
+            seconds = (fault.at - walk.start) / 1e9
+            steps.insert(place, Step(seconds, text, margin, kind_of(fault), printable(fault.target, 60)))
     for i in range(len(steps) - 1, 0, -1):
         first, second = steps[i - 1], steps[i]
         if first.text == "published" and second.text == "confirmed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,9 @@ from pytest_mqchaos.model.events import (
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import cut, printable
 
-__all__ = ["Place", "Step", "Teller", "Walk", "names_in", "place", "reason"]
+__all__ = ["Place", "Step", "Teller", "Walk", "kind_of", "names_in", "place", "reason"]
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class Step:
     seconds: float
     text: str
     note: str = ""
+    kind: str = field(default="", compare=False)
+    """The event behind it by its kind (`delivered`, `link_lost`), for who draws it."""
+    where: str = field(default="", compare=False)
+    """The link, consumer or queue that the event was seen on; may be empty."""
 
     @property
     def margin(self) -> str:
@@ -82,7 +89,12 @@ class Walk:
         if fault is not None and (fault.fault, fault.at) not in self.told:
             self.told.add((fault.fault, fault.at))
             notes.append(printable(fault.description, 120))
-        self.steps.append(Step((event.at - self.start) / 1e9, printable(text, 160), ", ".join(notes)))
+        seconds, sentence = (event.at - self.start) / 1e9, printable(text, 160)
+        self.steps.append(Step(seconds, sentence, ", ".join(notes), kind_of(event), self._where(event)))
+
+    def _where(self, event: Event) -> str:
+        named = (getattr(event, name, None) for name in ("link", "consumer", "queue", "target"))
+        return str(next((each for each in named if each), self.last_link))
 
     def open_on(self, connection: int, channel: int | None = None) -> list[Delivered]:
         """Return the open deliveries on a connection, or on one of its channels."""
@@ -113,6 +125,11 @@ class Walk:
         strikes = [each for each in self.faults if each.changed and {name, "*"} & set(names_in(each.target))]
         fitting = [each for each in strikes if each.description.startswith(kinds)] or strikes
         return min(fitting, key=lambda each: abs(each.at - at), default=None)
+
+
+def kind_of(event: Event) -> str:
+    """Return the kind of an event as one lower-case word: `link_lost`."""
+    return _CAPITAL.sub("_", type(event).__name__).lower()
 
 
 Teller = Callable[[Walk, Any], None]

@@ -1,14 +1,15 @@
 """Contents that do not stand complete in one read: put together frame by frame.
 
 A content up to `HELD_BODY` waits in line until its last body frame; a larger one gets its event at the
-header and its body frames stream behind it. A content that breaks off (another method on its channel, too
-long a body) gets no event: the bytes pass, and the broker judges.
+header and its body frames stream behind it, and of a delivery the digest is taken as they pass. A content that
+breaks off (another method on its channel, too long a body) gets no event: the bytes pass, and the broker judges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from struct import Struct
 from typing import Final, TypeAlias
 
@@ -41,16 +42,19 @@ class Content:
     streams: bool = False
     body: list[bytes] = field(default_factory=list)
     fence: Fence | None = None
+    passing: blake2b | None = None
+    """The digest of what streamed so far, where it is asked for."""
 
 
 class Contents:
-    """The incomplete contents of one direction, by channel."""
+    """The incomplete contents of one direction, by channel; `digests` of those that stream if asked for."""
 
-    __slots__ = ("_builders", "_line", "open")
+    __slots__ = ("_builders", "_digests", "_line", "open")
 
-    def __init__(self, builders: Mapping[int, ContentBuilder], line: Line) -> None:
+    def __init__(self, builders: Mapping[int, ContentBuilder], line: Line, *, digests: bool = False) -> None:
         self._builders = builders
         self._line = line
+        self._digests = digests
         self.open: dict[int, Content] = {}
 
     def begin(self, method: int, frame: bytes, channel: int, at: int) -> bool:
@@ -74,6 +78,7 @@ class Contents:
         content.left = content.size
         content.streams = content.size > HELD_BODY
         if content.streams:
+            content.passing = blake2b(digest_size=8) if self._digests else None
             self._fence(content, channel)
             self._finish(content, channel, None)
         elif not content.size:
@@ -95,17 +100,18 @@ class Contents:
         if not content.left:
             self._complete(content, channel, at)
 
-    def stream(self, channel: int, length: int, at: int) -> None:
-        """Note a body frame that passes by itself; `at` is where it will end."""
+    def stream(self, channel: int, length: int, at: int) -> Content | None:
+        """Note a body frame that passes by itself, and return whose it is; `at` is where it will end."""
         content = self.open.get(channel)
         if content is None:
-            return
+            return None
         if not content.streams or content.left is None or length > content.left:
             self.abandon(channel, at)
-            return
+            return None
         content.left -= length
         if not content.left:
             self._close(content, channel, at)
+        return content
 
     def abandon(self, channel: int, at: int) -> None:
         """Forget what a channel's content was to become; its bytes pass."""

@@ -16,6 +16,7 @@ from pytest_mqchaos.wire.amqp.properties import Properties
 __all__ = [
     "BarrierAnswered",
     "Blocked",
+    "BodyPassed",
     "CancelledByBroker",
     "ChannelClosed",
     "ChannelClosing",
@@ -289,6 +290,14 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyPassed:
+    """The body of the last delivery on this channel, too large to be held, has passed whole."""
+
+    channel: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetRequested:
     """The client asked a queue for one message."""
 
@@ -441,6 +450,7 @@ WireEvent: TypeAlias = (
     | CancelledByBroker
     | Prefetched
     | Delivered
+    | BodyPassed
     | GetRequested
     | GotEmpty
     | Settled

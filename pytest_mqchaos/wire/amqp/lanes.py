@@ -13,8 +13,15 @@ from struct import Struct
 from typing import Final
 
 from pytest_mqchaos.wire.amqp.calls import MethodHandler
-from pytest_mqchaos.wire.amqp.contents import ContentBuilder, Contents
-from pytest_mqchaos.wire.amqp.events import ConnectionClosed, ConnectionClosing, NotAmqp, Peer, WireEvent
+from pytest_mqchaos.wire.amqp.contents import Content, ContentBuilder, Contents
+from pytest_mqchaos.wire.amqp.events import (
+    BodyPassed,
+    ConnectionClosed,
+    ConnectionClosing,
+    NotAmqp,
+    Peer,
+    WireEvent,
+)
 from pytest_mqchaos.wire.amqp.greetings import wrong_greeting
 from pytest_mqchaos.wire.amqp.protocol import (
     FRAME_END,
@@ -33,6 +40,7 @@ __all__ = ["Lane"]
 _FRAME: Final = Struct(">BHI").unpack_from
 _METHOD: Final = Struct(">BHII").unpack_from
 _HEADER: Final = Struct(">BHIHHQ").unpack_from
+_PAYLOAD: Final = 7
 _ARGUMENTS: Final = 11
 _SHORTEST_METHOD: Final = 12
 _SHORTEST_HEADER: Final = 22
@@ -65,6 +73,7 @@ class Lane:
         "_need",
         "_skip",
         "_start",
+        "_streaming",
         "line",
         "unscanned",
     )
@@ -76,12 +85,13 @@ class Lane:
         self._handlers = handlers
         self._builders = builders
         self.line = Line()
-        self._contents = Contents(builders, self.line)
+        self._contents = Contents(builders, self.line, digests=direction == "server")
         self.unscanned = False
         self._greeting_due = direction == "client"
         self._chunks: list[bytes] = []  # the beginning of a frame, `_have` bytes of the `_need` that help
         self._have = self._need = 0
-        self._skip = 0  # bytes still to come of a body frame that streams
+        self._skip = 0  # bytes still to come of a body frame that streams, and whose it is
+        self._streaming: tuple[int, Content] | None = None
         self._start = 0  # where in the stream the read in hand begins
 
     def feed(self, data: bytes) -> list[Segment]:
@@ -190,8 +200,20 @@ class Lane:
         if taken == self._skip and data[taken - 1] != FRAME_END:
             raise _GaveUp("a frame does not end with its end octet", 0)
         self._skip -= taken
-        self.line.put(data[:taken], at=self._start + taken)
+        event = None if self._streaming is None else self._passed(data, 0, taken)
+        self.line.put(data[:taken], event, at=self._start + taken)
         return taken
+
+    def _passed(self, data: bytes, start: int, stop: int) -> BodyPassed | None:
+        """Take the payload of a body frame into its digest; return the digest with its last byte."""
+        assert self._streaming is not None
+        channel, content = self._streaming
+        assert content.passing is not None
+        content.passing.update(memoryview(data)[start : stop - (not self._skip)])
+        if self._skip:
+            return None
+        self._streaming = None
+        return None if content.left else BodyPassed(channel, content.passing.hexdigest())
 
     def _careful(self, data: bytes, pos: int) -> int:
         """Take one frame, whatever it is; return where the next begins, or `pos` if it is not complete."""
@@ -221,12 +243,16 @@ class Lane:
 
     def _stream(self, data: bytes, pos: int, end: int, channel: int) -> int:
         """Pass as much of a body frame as is there, and remember to pass the rest."""
-        self._contents.stream(channel, end - pos - FRAME_OVERHEAD, self._start + end)
+        content = self._contents.stream(channel, end - pos - FRAME_OVERHEAD, self._start + end)
         there = min(end, len(data))
         if there < end:
             self._skip = end - there
             self.line.fences.append(Fence(None, self._start + pos + 1, self._start + end))
-        self.line.put(data[pos:there], at=self._start + there)
+        event = None
+        if content is not None and content.passing is not None:
+            self._streaming = channel, content
+            event = self._passed(data, pos + _PAYLOAD, there)
+        self.line.put(data[pos:there], event, at=self._start + there)
         return there
 
     def _take(self, kind: int, frame: bytes, channel: int, at: int) -> None:

@@ -46,6 +46,15 @@ _LAYOUT: Final = (
 """The properties in the order of their flags, highest bit first (AMQP 0-9-1, class basic)."""
 
 
+_EXPIRATION: Final = 0x01
+"""The flag of `expiration` in the first octet."""
+_BROKERS_HEADERS: Final = (
+    "CC", "BCC", "x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-",
+    "x-stream-",
+)  # fmt: skip
+"""How headers begin that a broker writes, or takes away; whatever else it adds nobody asks for."""
+
+
 def digest(body: bytes) -> str:
     """Return the short digest by which bodies are compared: 16 hexadecimal digits of BLAKE2b."""
     return blake2b(body, digest_size=8).hexdigest()
@@ -91,8 +100,8 @@ class Properties:
 
     @property
     def expiration(self) -> str | None:
-        """The message's own time to live: milliseconds, as text."""
-        return self._text("expiration")
+        """The message's own time to live: milliseconds, as text. Hardly any has one, and the flags say so."""
+        return self._text("expiration") if self.raw[:1] and self.raw[0] & _EXPIRATION else None
 
     @property
     def delivery_mode(self) -> int | None:
@@ -151,6 +160,21 @@ class Properties:
             return decode_table(self.raw, *_table_of(self.raw))
         except MALFORMED:
             return {}
+
+    def contract(self) -> dict[str, object]:
+        """Return what the publisher said of the message and the broker has to keep, by name.
+
+        Properties by their own names, headers as `header tenant`. Not `expiration` (dead-lettering takes it away)
+        and not what brokers write themselves.
+        """
+        kept: dict[str, object] = {
+            name: value for name, value in self._fixed().items() if name not in ("headers", "expiration")
+        }
+        if str(kept.get("reply_to", "")).startswith("amq.rabbitmq.reply-to"):
+            del kept["reply_to"]  # a name that the broker fills in
+        headers = self.headers()
+        kept |= {f"header {name}": headers[name] for name in headers if not name.startswith(_BROKERS_HEADERS)}
+        return kept
 
     def _fixed(self) -> dict[str, object]:
         """Return the fixed properties up to the first that is malformed."""
@@ -231,6 +255,7 @@ def _read(raw: bytes, known: dict[str, object]) -> None:
             end, value = pos + 1, raw[pos]
         elif kind == "moment":
             end = pos + 8
+            value = raw[pos:end]
         else:
             end = pos + 4 + int(_LENGTH.unpack_from(raw, pos)[0])
         if end > len(raw):

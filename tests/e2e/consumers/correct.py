@@ -66,7 +66,7 @@ def database(url):
     def handle(channel, method, properties, body):
         try:
             key = kit.order(body)["order"]
-        except kit.PermanentError:
+        except (kit.PermanentError, KeyError):
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
         if not rows.execute("select 1 from done where id = ?", (key,)).fetchone():
@@ -133,6 +133,42 @@ def three_tries(url):
             channel.basic_ack(method.delivery_tag)
 
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def gives_up_at_once(url):
+    """Look at the connection while working, and leave what was begun undone when it is lost."""
+
+    def session(url):
+        connection, channel = kit.connect(url)
+        for method, properties, body in channel.consume("orders", inactivity_timeout=0.05):
+            if method is not None:
+                kit.diary("begin", properties.message_id)
+                end = time.monotonic() + kit.setting("WORK", 0.02)
+                while time.monotonic() < end:
+                    connection.process_data_events(time_limit=0.01)
+                kit.order(body)
+                kit.effect(properties.message_id)
+                channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(session, url)
+
+
+def stream(url):
+    """Read a stream from its first message, and again from there after each loss; never work twice."""
+    done = set()
+
+    def handle(channel, method, properties, body):
+        if properties.message_id not in done:
+            kit.work(properties, body)
+            done.add(properties.message_id)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.basic_consume("orders", handle, arguments={"x-stream-offset": "first"})
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
 
 
 def batched(url):

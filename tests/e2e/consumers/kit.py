@@ -47,9 +47,9 @@ def order(body):
     """Read an order; what is none is poison."""
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PermanentError(str(error)) from None
-    if not isinstance(value, dict) or "n" not in value:
+    if not isinstance(value, dict) or not isinstance(value.get("n"), int):
         raise PermanentError("not an order")
     return value
 

@@ -87,6 +87,22 @@ def hangs_after_loss(url):
     time.sleep(3600)
 
 
+def stream_hangs_after_loss(url):
+    """Read a stream from its first message, and never reconnect."""
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    try:
+        _, channel = kit.connect(url)
+        channel.basic_consume("orders", handle, arguments={"x-stream-offset": "first"})
+        channel.start_consuming()
+    except kit.LOST as error:
+        kit.diary("lost", repr(error))
+    time.sleep(3600)
+
+
 def ends_after_loss(url):
     """Never reconnect; the process ends."""
     try:

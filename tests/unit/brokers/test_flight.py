@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_mqchaos.brokers.rabbitmq.flight import Flight
 from pytest_mqchaos.experiment.workload import plan
+from pytest_mqchaos.model.faults import repeated_publish
 
 
 def flight(count: int = 20, **options) -> Flight:
@@ -153,3 +154,54 @@ def test_every_message_has_one_fate(steps):
     assert one.landed
     assert len(one.outcomes) == 30
     assert {n for n, outcome in outcomes(one).items() if outcome == "failed"} == set(range(1, 31)) - set(sent)
+
+
+def twice() -> Flight:
+    """Return the flight of one message that is sent twice."""
+    return flight(1, faults=[repeated_publish()])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "known"),
+    [
+        ("confirmed", "confirmed", "confirmed"),
+        ("confirmed", "nacked", "confirmed"),
+        ("confirmed", None, "confirmed"),
+        ("nacked", "confirmed", "confirmed"),
+        (None, "confirmed", "confirmed"),
+        (None, "nacked", "nacked"),
+        (None, None, "indeterminate"),
+        ("sent", None, "sent"),
+    ],
+)
+def test_of_a_message_sent_twice_the_better_is_known(first, second, known):
+    """The broker has it if it has one of the two; None is a connection that was lost before the answer."""
+    one = twice()
+    for outcome in (first, second):
+        one.sent()
+        if outcome is None:
+            one.lost()
+            one.launch()
+        else:
+            one.answered(one.last_tag, multiple=False, outcome=outcome)
+    assert one.landed
+    assert outcomes(one) == {1: known}
+    assert one.progress() == f"1 {known}"
+
+
+def test_a_repetition_that_was_never_sent():
+    """It is no message that was never sent: that was, or is named once."""
+    one = twice()
+    one.sent()
+    assert one.progress() == "1 unanswered, 1 not sent"
+    one.answered(1, multiple=False, outcome="confirmed")
+    assert one.abandon() == []
+    assert outcomes(one) == {1: "confirmed"}
+    one = twice()
+    assert [m.number for m in one.abandon()] == [1]
+    assert outcomes(one) == {1: "failed"}
+    one = twice()
+    one.sent()
+    one.lost()
+    assert one.abandon() == []
+    assert outcomes(one) == {1: "indeterminate"}

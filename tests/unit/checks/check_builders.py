@@ -312,8 +312,8 @@ class Run:
         return self
 
     def unsettled(self, *queues: QueueState, reason: str = "no progress for 30 s") -> Run:
-        """End the run unsettled."""
-        self.census(*queues)
+        """End the run unsettled: two censuses that agree, and the end."""
+        self.census(*queues, times=2)
         self.wait(30 * SECOND)
         self.add(e.SettleEnded, settled=False, reason=reason)
         self.settings["settled"] = False

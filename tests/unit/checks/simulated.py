@@ -142,7 +142,8 @@ class Simulation:
             self.settle(worker, key, "drop")
         elif chance < 0.35 and not self.fan_out:
             self.queues["orders"].append(Copy(copy.number, copy.deaths))
-            self.run.republish(copy.number, "orders", link=worker.link)
+            deaths = f"{worker.queue} {copy.deaths}" if copy.deaths else None
+            self.run.republish(copy.number, "orders", link=worker.link, deaths=deaths)
             self.settle(worker, key, "ack", seen=(copy.number, worker.queue) in self.done)
         else:
             if (copy.number, worker.queue) not in self.done or not self.remembers:
@@ -293,6 +294,28 @@ class Simulation:
         self.run.lose("publisher")
         self.run.settled(*self.states())
         return self.run
+
+    def stand_still(self) -> Run:
+        """Let it all happen, then end it in the middle: consumers stay away, or keep what they have."""
+        for _ in range(self.random.randint(10, 120)):
+            self.step()
+        for worker in self.workers:
+            if self.random.random() < 0.7:
+                self.cut(worker)
+            while worker.flying:
+                self.process(worker)
+            if any(hand is None for _, hand in worker.hands.values()):
+                self.cut(worker)  # what it never saw it may not keep: the wire saw nothing either
+        self.run.lose("publisher")
+        return self.run.unsettled(*self.states())
+
+    def held(self) -> dict[str, set[int]]:
+        """Numbers of the messages that are ready, by queue."""
+        return {each: {copy.number for copy in copies} for each, copies in self.queues.items()}
+
+    def in_hand(self) -> set[int]:
+        """Numbers of the messages that consumers have."""
+        return {copy.number for worker in self.workers for copy, _ in worker.hands.values()}
 
     def worked(self) -> set[str]:
         """Ids of messages whose work is all done."""

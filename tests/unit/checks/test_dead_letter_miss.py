@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from check_builders import Run, found, name, only, queue
 
@@ -232,3 +234,54 @@ def test_never_delivered_and_nowhere() -> None:
     """Poison that no queue holds and nobody was given is missing."""
     run = one_poison().settled(ORDERS, queue("orders.dead"))
     assert only(run, "dead_letter_miss").claim == "is missing in `orders.dead`, and no queue holds it"
+
+
+def malformed(kind: str, *, legible: bool = True, effect: bool = False) -> Run:
+    """Poison of a kind, acknowledged though its queue has a dead-letter queue."""
+    run = one_poison()
+    run.messages[name(2)] = replace(run.messages[name(2)], kind=kind, key_legible=legible)
+    hand = run.deliver(2)
+    if effect:
+        run.effect(2)
+    return run.ack(hand, effect_seen=effect).settled(ORDERS, queue("orders.dead"))
+
+
+@pytest.mark.parametrize("kind", ["truncated", "byte_order_mark"])
+@pytest.mark.parametrize("legible", [True, False])
+def test_malformed_and_processed(kind: str, legible: bool) -> None:
+    """Under auto an effect is accepted, wherever the message should have gone instead."""
+    run = malformed(kind, legible=legible, effect=True)
+    assert found(run) == {"(poison_effected:accepted)": [2]}
+    assert only(run, "poison_effected").claim == f"malformed ({kind}) and accepted: it had an effect"
+
+
+def test_malformed_and_swallowed() -> None:
+    """An ack without an effect is a message dropped, of every kind, where an effect would be seen."""
+    assert found(malformed("truncated")) == {"dead_letter_miss:dropped": [2]}
+    assert found(malformed("byte_order_mark")) == {"dead_letter_miss:dropped": [2]}
+
+
+@pytest.mark.parametrize("evidence", ["broker", "unknown"])
+def test_an_ack_of_what_may_be_processed(evidence: str) -> None:
+    """Where no effect can be seen, the ack of a debatable message is no drop: it may have been worked on."""
+    assert "(dead_letter_miss:perhaps_accepted)" in found(malformed("byte_order_mark"), evidence=evidence)
+    assert "dead_letter_miss:dropped" in found(malformed("truncated"), evidence=evidence)
+    strict = found(malformed("byte_order_mark"), evidence=evidence, poison="dead-letter")
+    assert "dead_letter_miss:dropped" in strict
+
+
+def test_an_ack_of_what_has_no_key_to_name_it_by() -> None:
+    """A message whose key was spoilt may have been worked on under a name that nobody knows."""
+    run = malformed("null_field", legible=False)
+    assert found(run) == {"(dead_letter_miss:perhaps_accepted)": [2]}
+    assert "dead_letter_miss:dropped" in found(run, poison="dead-letter")
+
+
+def test_a_debatable_message_in_the_wrong_queue() -> None:
+    """What rests in a queue that is no dead-letter queue was not processed."""
+    run = one_poison()
+    run.messages[name(2)] = replace(run.messages[name(2)], kind="null_field", key_legible=False)
+    hand = run.deliver(2)
+    run.republish(2, "parked").ack(hand).settled(ORDERS, queue("orders.dead"), queue("parked", ready=1))
+    run.rest(2, "parked")
+    assert "dead_letter_miss:wrong_queue" in found(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from check_builders import Run, found, only, queue
 
-from pytest_mqchaos.model.faults import lost_ack
+from pytest_mqchaos.model.faults import lost_ack, malformed_payload, repeated_publish
 from pytest_mqchaos.model.triggers import ack
 
 
@@ -89,3 +89,55 @@ def test_effects_that_nobody_can_see() -> None:
     run = doubled_by_a_lost_ack(idempotent=True)
     assert found(run, "at-most-once", evidence="unknown")["duplicated?"] == [2]
     assert "duplicated?" not in found(Run(1).subscribe().publish().work(1).settled(), evidence="unknown")
+
+
+def published_twice(*, notices: bool = False) -> Run:
+    """The publisher sends one of three messages twice; a consumer that notices works on it once."""
+    run = Run(3).subscribe().plan(malformed_payload(), repeated_publish()).publish(1, 2, 3, 2)
+    run.fire(1, "orders", actor="publisher").work(1, 2, 3)
+    again = run.deliver(2)
+    if not notices:
+        run.effect(2)
+    return run.ack(again, effect_seen=True)
+
+
+def test_a_repeated_publish_doubles_work_that_is_not_idempotent() -> None:
+    """Two copies, two effects: doubled under exactly-once, with the fault as the cause; no copy came twice."""
+    finding = only(published_twice().settled(), "duplicated", "exactly-once")
+    assert (finding.name, finding.violation) == ("duplicated:by_publisher", True)
+    assert finding.messages == ("orders-k3f9-000002",)
+    assert finding.claim == "worked on 2 times, expected 1: it was published 2 times"
+    assert (finding.cause, finding.fault) == ("repeated_publish()", 1)
+    assert "remember the ids" in finding.mend
+
+
+def test_a_store_of_ids_notices_a_repeated_publish() -> None:
+    """Work once for two copies is right under every guarantee, and nothing was delivered again."""
+    for promise in ("at-most-once", "at-least-once", "exactly-once"):
+        assert "duplicated" not in str(found(published_twice(notices=True).settled(), promise))
+        assert "redelivered" not in str(found(published_twice().settled(), promise))
+
+
+def test_of_two_copies_each_is_judged_by_itself() -> None:
+    """One copy left in hand is unacknowledged, though the other was worked on; one that came again is explained."""
+    run = Run(1).subscribe().publish(1, 1).work(1)
+    run.deliver(1)
+    assert "unacknowledged:leaked" in found(run.unsettled(queue("orders", unacknowledged=1)))
+    run = Run(1).subscribe().publish(1, 1)
+    run.deliver(1)
+    run.deliver(1)
+    run.lose(by="client").subscribe()
+    run.work(1, redelivered=True)
+    run.ack(run.deliver(1, redelivered=True), effect_seen=True)
+    assert found(run.settled(), "exactly-once") == {"(redelivered:explained)": [1]}
+
+
+def test_both_copies_must_be_gone_for_a_loss() -> None:
+    """A copy that was dropped is no loss while the other was worked on; both dropped without work are one."""
+    run = Run(1).subscribe().publish(1, 1)
+    run.ack(run.deliver(1), effect_seen=False)
+    assert "lost" not in str(found(run.work(1).settled()))
+    run = Run(1).subscribe().publish(1, 1)
+    run.ack(run.deliver(1), effect_seen=False)
+    run.ack(run.deliver(1), effect_seen=False)
+    assert found(run.settled())["lost:by_consumer"] == [1]

@@ -93,6 +93,15 @@ def test_work_after_the_ack() -> None:
     assert found(run) == {}
 
 
+def test_a_retry_long_after_the_ack_of_its_first_try() -> None:
+    """A copy published again and acked waits its seconds; the work then belongs to the second delivery."""
+    run = Run(1).subscribe().publish()
+    first = run.deliver(1)
+    run.republish(1, "orders").ack(first, effect_seen=False).wait(2 * SECOND)
+    run.work(1).settled()
+    assert hazard(run, "late_effect") is None
+
+
 def test_unlimited_prefetch() -> None:
     """A subscription without a prefetch is named."""
     assert hazard(Run(1).subscribe(prefetch=0).publish().work(1).settled(), "unlimited_prefetch") is not None

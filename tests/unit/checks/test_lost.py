@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from check_builders import Run, found, only, queue
+from check_builders import Run, found, name, only, queue
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.faults import broker_restart, connection_drop, consumer_crash
@@ -95,9 +95,43 @@ def test_expired_in_its_queue_is_lost_by_policy() -> None:
     assert found(run) == {"lost:by_policy": [2]}
 
 
+def expiring(milliseconds: str) -> Run:
+    """Two messages with a time to live of their own, of which one is worked on."""
+    run = Run(2).subscribe()
+    for number in (1, 2):
+        run.add(e.Published, message=name(number), routing_key="orders", expiration=milliseconds,
+                link="publisher", connection=1, channel=1)  # fmt: skip
+        run.answer(number)
+    return run.work(1).wait(200)
+
+
+def test_expired_by_itself_is_lost_by_policy() -> None:
+    """A message whose own expiration was over, and that no dead-letter exchange took, is lost by policy."""
+    finding = only(expiring("100").settled(), "lost")
+    assert (finding.name, finding.messages) == ("lost:by_policy", (name(2),))
+    assert (
+        finding.claim == "lost by policy: its own expiration of 0.1 s was over and is dead-lettered nowhere"
+    )
+
+
+def test_an_expiration_that_was_not_over_explains_nothing() -> None:
+    """A message that is gone before its time was taken by somebody else."""
+    assert found(expiring("60000").settled()) == {"lost:by_broker": [2]}
+
+
 def test_never_delivered_and_gone_is_lost_by_the_broker() -> None:
     """A confirmed message that was never delivered and that no queue holds is the broker's loss."""
     assert found(Run(2).subscribe().publish().work(1).settled()) == {"lost:by_broker": [2]}
+
+
+def test_never_seen_on_its_way_to_an_automatic_ack() -> None:
+    """What a broker had sent with automatic ack to a connection that was cut is not the broker's loss."""
+    run = Run(2).subscribe(auto_ack=True).publish()
+    run.deliver(1, auto_ack=True)
+    run.effect(1).lose().subscribe(auto_ack=True).settled()
+    finding = only(run, "lost")
+    assert (finding.name, finding.messages) == ("lost:in_transit", (name(2),))
+    assert "worker, which read `orders` with automatic ack, lost its connection" in finding.claim
 
 
 def test_delivered_never_read_never_again_is_lost_in_transit() -> None:

@@ -23,6 +23,27 @@ def test_while_another_has_it() -> None:
     assert finding.claim == "delivered again to other while worker (tag 1) had it, and nothing took it back"
 
 
+def test_two_connections_are_read_one_after_the_other() -> None:
+    """The first delivery may be seen last, on the connection whose end made the second: the broker marks the second."""
+    run = Run(1).subscribe().subscribe(link="other").publish()
+    second = run.deliver(1, link="other", redelivered=True)
+    run.deliver(1, passed=False)
+    run.lose()
+    run.effect(1, link="other").ack(second, effect_seen=True)
+    assert found(run.settled()) == EXPLAINED
+
+
+@pytest.mark.parametrize("marks", [(False, False), (False, True), (True, True)])
+def test_the_mark_of_a_redelivery_tells_which_was_first(marks: tuple[bool, bool]) -> None:
+    """Without the broker's mark on the one that we saw first, it was the first, and nothing had taken it back."""
+    run = Run(1).subscribe().subscribe(link="other").publish()
+    first = run.deliver(1, link="other", redelivered=marks[0])
+    run.deliver(1, passed=False, redelivered=marks[1])
+    run.lose()
+    run.effect(1, link="other").ack(first, effect_seen=True)
+    assert only(run.settled(), "redelivered").name == "redelivered:unexplained"
+
+
 @pytest.mark.parametrize(
     "why", ["requeue", "link", "channel", "cancel", "recover", "rollback", "unsubscribe", "stop"]
 )

@@ -7,7 +7,7 @@ from check_builders import SECOND, Run, found, queue
 
 def requeued(times: int, *, pause: float = 0.0, poison: int = 1) -> Run:
     """A poison message is given back so many times."""
-    run = Run(1, poison=poison).subscribe().publish().work(1)
+    run = Run(1, poison=poison).subscribe().publish().work(1).barrier()
     for turn in range(times):
         run.nack(run.deliver(2, redelivered=turn > 0)).wait(pause)
     return run

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
-from check_builders import Run, found
+from check_builders import Run, findings, found, name, numbers, only, queue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated import Simulation
@@ -71,3 +72,70 @@ def test_a_missing_effect_is_always_lost(seed: int) -> None:
     ]
     said = violations(run, "at-least-once")
     assert said == {"lost:by_consumer": [int(victim[-6:])]}
+
+
+@RELAXED
+@given(seed=SEEDS, remembers=st.booleans(), fan_out=st.booleans())
+def test_what_stalls_is_named_only_where_it_surely_is(seed: int, remembers: bool, fan_out: bool) -> None:
+    """In a run that is over in the middle, `stalled` counts what is ready and names nothing that is not."""
+    simulation = Simulation(Random(seed), remembers=remembers, fan_out=fan_out)
+    run = simulation.stand_still()
+    held = simulation.held()
+    for one in findings(run):
+        if one.kind == "stalled" and not one.unknown:
+            (where,) = re.findall("ready in `([a-z]+)`", one.claim)
+            assert one.count == len(simulation.queues[where])
+            assert set(numbers(one.messages)) <= held[where], (one, held)
+            assert len(one.messages) <= one.count
+
+
+@RELAXED
+@given(seed=SEEDS)
+def test_a_run_that_is_over_in_the_middle_loses_nothing(seed: int) -> None:
+    """What is still ready, or was still in hand, is neither lost nor stuck nor missing."""
+    run = Simulation(Random(seed)).stand_still()
+    assert violations(run, "exactly-once").keys() <= {"unacknowledged:hung", "unacknowledged:leaked"} | {
+        "stalled:unsettled?",  # nothing was left
+        *(
+        f"stalled:{why}" for why in ("not_reconnected", "nobody_consumes", "silent", "behind_unacknowledged",
+                                     "waiting_room", "consumer_ended", "not_consuming")
+        ),
+    }  # fmt: skip
+
+
+@RELAXED
+@given(seed=SEEDS)
+def test_what_lost_its_work_in_such_a_run_is_lost_only_if_it_is_nowhere(seed: int) -> None:
+    """A message without its work that the broker may still hold is stalled, not lost."""
+    simulation = Simulation(Random(seed))
+    run = simulation.stand_still()
+    names = [name(number) for number in range(1, simulation.count + 1)]
+    victim = names[seed % len(names)]
+    run.events = [
+        each for each in run.events if not (isinstance(each, e.Effected) and each.message == victim)
+    ]
+    lost = {
+        number
+        for label, numbers in violations(run, "at-least-once").items()
+        if label.startswith(("lost", "persistence_loss")) and not label.endswith("?")
+        for number in numbers
+    }
+    held = set().union(*simulation.held().values(), simulation.in_hand())
+    assert lost <= {int(victim[-6:])} - held
+
+
+@RELAXED
+@given(seed=SEEDS)
+def test_where_all_that_is_ready_is_known_all_of_it_is_named(seed: int) -> None:
+    """With one consumer that left after its acks, nothing foreign and no retries, every name is certain."""
+    random = Random(seed)
+    count, acked, eaten = random.randint(1, 30), random.randint(0, 10), random.randint(0, 3)
+    acked, eaten = min(acked, count), min(eaten, acked, count)
+    in_hand = random.randint(0, count - acked)
+    run = Run(count).start().subscribe().publish()
+    hands = [run.deliver(number) for number in range(1, acked + in_hand + 1)]
+    run.effect(*range(1, acked + 1)).ack(*hands[:acked], effect_seen=True).lose()
+    left = count - acked + eaten
+    if left:
+        run.unsettled(queue("orders", ready=left))
+        assert numbers(only(run, "stalled").messages) == list(range(acked - eaten + 1, count + 1))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from check_builders import Run, found, only
+from check_builders import Run, findings, found, only
 
-from pytest_mqchaos.model.faults import broker_restart, connection_drop, consumer_crash, malformed_payload
+from pytest_mqchaos.model.faults import (
+    broker_restart,
+    connection_drop,
+    consumer_crash,
+    malformed_payload,
+    repeated_publish,
+)
 from pytest_mqchaos.model.triggers import ack, delivery, seconds
 
 
@@ -69,3 +75,17 @@ def test_malformed_messages_that_were_published() -> None:
 def test_malformed_messages_that_were_not() -> None:
     """A payload fault of which nothing was published proves nothing."""
     assert "vacuous" in found(Run(1).subscribe().plan(malformed_payload()).publish().work(1).settled())
+
+
+def test_repetitions_that_were_published() -> None:
+    """Messages that were sent twice are what the fault is."""
+    run = Run(1).subscribe().plan(repeated_publish()).publish(1, 1).fire(0, "orders", actor="publisher")
+    assert found(run.work(1, 1).settled(), "at-most-once") == {"(duplicated:by_publisher)": [1]}
+
+
+def test_repetitions_that_were_not() -> None:
+    """A publisher that sent each message once has tested nothing, whatever was planned."""
+    run = Run(2).subscribe().plan(repeated_publish()).publish().fire(0, "orders", actor="publisher")
+    (finding,) = [one for one in findings(run.work(1, 2).settled()) if one.kind == "vacuous"]
+    assert finding.claim == "repeated_publish() published no message again"
+    assert finding.cause == "2 messages were published, each once"

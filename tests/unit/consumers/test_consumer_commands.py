@@ -93,33 +93,6 @@ def test_a_program_that_is_not_there_is_one_line(bench: Any, tmp_path: Path, tar
     assert "\n" not in text
 
 
-@pytest.mark.parametrize(
-    ("mode", "text", "why"),
-    [
-        (0o644, "#!/bin/sh\n", "is not executable"),
-        (0o755, "#!/no/such/thing -x\n", "asks for '/no/such/thing', which is not there"),
-    ],
-)
-def test_a_program_that_cannot_run_is_one_line(
-    bench: Any, tmp_path: Path, mode: int, text: str, why: str
-) -> None:
-    """A missing permission and a missing interpreter are told apart."""
-    script = tmp_path / "run.sh"
-    script.write_text(text)
-    script.chmod(mode)
-    if mode == 0o644 and os.access(script, os.X_OK):
-        pytest.skip("this user may execute anything")
-    with pytest.raises(UsageError, match=r"the command '\./run\.sh'") as raised:
-        bench.start(["./run.sh"], cwd=tmp_path)
-    assert why in str(raised.value)
-
-
-def test_a_folder_is_no_program(bench: Any, tmp_path: Path) -> None:
-    """A directory with the right name is not executed."""
-    with pytest.raises(UsageError, match="is not executable"):
-        bench.start([str(tmp_path)])
-
-
 def test_a_directory_that_is_not_there_is_one_line(bench: Any, tmp_path: Path) -> None:
     """A bad `cwd` names its value."""
     with pytest.raises(UsageError, match=r"cwd='.*nowhere': there is no such directory"):

@@ -46,6 +46,19 @@ def test_the_end_asks_first(bench: Any) -> None:
     assert notes(bench) == []
 
 
+def test_the_end_asks_once(bench: Any) -> None:
+    """Many a worker takes a second SIGTERM for "at once", or has a handler that is not made for two."""
+    consumer = bench.shell(
+        "trap 'echo asked; asked=1' TERM; echo up; until [ $asked ]; do sleep 0.01; done; sleep 0.2"
+    )
+    bench.await_output(consumer, "up")
+    consumer.begin_end()
+    bench.await_output(consumer, "asked")
+    consumer.begin_end()
+    consumer.end_all(10.0)
+    assert consumer.output == "up\nasked\n"
+
+
 def test_the_end_kills_what_ignores_it(bench: Any) -> None:
     """After the grace, and the history says so."""
     consumer = bench.shell(STUBBORN)
@@ -108,6 +121,7 @@ def test_the_end_takes_orphans_of_earlier_processes(bench: Any) -> None:
     bench.await_output(consumer, "up")
     consumer.crash("main")
     bench.await_output(consumer, "up", 2)
+    bench.await_events(facts.ConsumerStarted, 2)  # it may speak before we wrote down that it started
     groups = [process.pid for process in consumer.replicas[0].processes]
     assert len(proc.members(groups[0])) == 1
     consumer.end_all(5.0)

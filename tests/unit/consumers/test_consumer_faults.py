@@ -236,6 +236,38 @@ def test_terminate_of_a_stopped_consumer_lets_it_hear(bench: Any) -> None:
     assert consumer.output == "up\ndrained\n"
 
 
+def test_who_was_asked_to_end_is_waited_for_not_its_successor(bench: Any) -> None:
+    """A consumer that ends and is started again before anybody waits costs no grace, and its successor lives on."""
+    consumer = bench.shell("exec sleep 100")
+    replica = consumer.replicas[0]
+    replica.begin_end()
+    bench.await_events(facts.ConsumerStarted, 2)
+    bench.until(lambda: replica.alive, consumer.describe_failure)
+    successor = replica.pid
+    assert replica.finish_end(10.0) < 5.0
+    assert replica.pid == successor
+    assert [e.exit_code for e in bench.of(facts.ConsumerEnded)] == [-signal.SIGTERM]
+
+
+def test_a_slow_drain_beside_it_does_not_let_a_successor_be_killed(bench: Any) -> None:
+    """The second replica is back before the first has drained: it was not asked, so it is not waited for."""
+    slow = "trap 'sleep 0.5; exit 0' TERM; echo up; while :; do sleep 0.01; done"
+    script = f"case $MQCHAOS_EFFECTS in *#2*) echo up; exec sleep 100;; *) {slow};; esac"
+    consumer = bench.shell(script, replicas=2)
+    bench.await_output(consumer, "up", 2)
+    assert consumer.terminate() < 5.0
+    bench.await_events(facts.ConsumerStarted, 4)
+    assert sorted(e.exit_code for e in bench.of(facts.ConsumerEnded)) == [-signal.SIGTERM, 0]
+
+
+def test_nobody_asked_is_nobody_waited_for(bench: Any) -> None:
+    """What had ended before it could be asked costs nothing."""
+    consumer = bench.shell("exit 0")
+    bench.await_events(facts.ConsumerEnded)
+    consumer.replicas[0].begin_end()
+    assert consumer.replicas[0].finish_end(10.0) == 0.0
+
+
 @pytest.mark.parametrize("grace", [-1, "1", True, None])
 def test_a_wrong_grace_is_one_line(bench: Any, grace: Any) -> None:
     """It names the value."""

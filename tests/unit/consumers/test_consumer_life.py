@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_mqchaos.consumers import commands
+from pytest_mqchaos.consumers import commands, policy
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.model import events as facts
 
@@ -26,6 +27,25 @@ def test_output_and_errors_are_kept_in_order(bench: Any) -> None:
     consumer = bench.shell("echo one; echo two >&2; echo three")
     bench.await_events(facts.ConsumerEnded)
     assert consumer.output == "one\ntwo\nthree\n"
+
+
+def test_the_last_words_of_each_process(bench: Any) -> None:
+    """Of each process its own output, by its pid: of long output the end, and how much went before."""
+    consumer = bench.shell("for i in $(seq 60); do echo line $i; done; echo amqp://me:secret@host; sleep 100")
+    bench.await_output(consumer, "amqp://me:secret@host\n")
+    consumer.crash()
+    bench.await_events(facts.ConsumerStarted, 2)
+    first, second = consumer.replicas[0].last_words()
+
+    assert [first.pid, second.pid] == [event.pid for event in bench.of(facts.ConsumerStarted)]
+    assert (len(first.lines), first.lines[0], first.lines[-1]) == (40, "line 22", "amqp://***@host")
+    assert first.left_out == len("".join(f"line {n}\n" for n in range(1, 22)))
+
+
+def test_a_process_that_wrote_nothing_has_no_last_words(bench: Any) -> None:
+    """No line is not one empty line."""
+    (words,) = bench.shell("sleep 100").replicas[0].last_words()
+    assert (words.lines, words.left_out) == ((), 0)
 
 
 def test_output_is_kept_across_restarts(bench: Any) -> None:
@@ -104,7 +124,7 @@ def test_the_tail_masks_credentials_and_control_characters(bench: Any) -> None:
     consumer = bench.shell("printf 'at %s\\n\\033[31mred\\033[0m\\r50%%\\r100%%\\n' $AMQP_URL; exit 1")
     bench.await_events(facts.ConsumerEnded)
     tail = consumer.replicas[0].describe_failure().partition("\n")[2]
-    assert tail == "at amqp://user:***@127.0.0.1:9/a%2Fb\n100%"
+    assert tail == "at amqp://***@127.0.0.1:9/a%2Fb\n100%"
 
 
 def test_the_tail_is_that_of_the_last_process_and_short(bench: Any) -> None:
@@ -162,6 +182,31 @@ def test_a_policy_of_always_restarts_twenty_times(bench: Any) -> None:
     assert {by for _, by, _ in ends(bench)} == {"itself"}
     assert len(bench.of(facts.ConsumerStarted)) == 21
     assert consumer.exit_code == 2
+
+
+def test_an_outage_does_not_use_up_the_restarts(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that ends at each refused connection is there when the broker is back."""
+    monkeypatch.setattr(policy, "_MOST_RESTARTS", 2)
+    down = threading.Event()
+    down.set()
+    consumer = bench.shell("exit 1", restart="always", outage=down.is_set)
+    bench.await_events(facts.ConsumerEnded, 5)
+    assert all(again for _, _, again in ends(bench))
+    assert not consumer.replicas[0].over
+    down.clear()
+    bench.until(lambda: not ends(bench)[-1][2], consumer.describe_failure)
+    assert consumer.replicas[0].over
+
+
+def test_how_long_it_may_be_away_is_its_delay(bench: Any) -> None:
+    """From its first end on: settling waits as much longer."""
+    consumer = bench.shell("exec sleep 100", restart_delay=0.05)
+    replica = consumer.replicas[0]
+    assert replica.longest_pause == 0.0
+    consumer.crash()
+    assert replica.longest_pause == 0.05
+    bench.await_events(facts.ConsumerStarted, 2)
+    assert replica.longest_pause == 0.05
 
 
 def test_a_restart_waits_for_its_delay(bench: Any) -> None:

@@ -32,6 +32,17 @@ def test_ends_by_itself_are_counted_those_by_faults_are_not() -> None:
     assert all(policy.again("fault") for _ in range(30))
 
 
+def test_ends_in_an_outage_are_not_counted() -> None:
+    """However long the test lets it last; the twenty are left for what comes after."""
+    policy = Policy("always", 0)
+    assert all(policy.again("itself", outage=True) for _ in range(2000))
+    assert policy.pause("itself") == 0.25
+    assert [policy.again("itself") for _ in range(21)] == [True] * 20 + [False]
+    assert not Policy("on-fault", 0).again("itself", outage=True)
+    assert not Policy("never", 0).again("itself", outage=True)
+    assert not policy.again("plugin", outage=True)
+
+
 def test_the_pause_grows_with_each_end_by_itself() -> None:
     """A quarter of a second at most; a restart after a fault waits for nothing but the declared delay."""
     policy, pauses = Policy("always", 0), []

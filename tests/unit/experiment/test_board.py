@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,16 @@ class Scene:
         for one in self.messages:
             self.history.plan(one)
         self.board.refuse_leftovers()
+
+    def deliver(self, *numbers: int, message: str | None = "", passed: bool = True) -> None:
+        """Hand messages to a worker."""
+        for n in numbers:
+            self.history.append(
+                facts.Delivered(
+                    at=0, link="worker", connection=1, channel=1, queue="orders", tag=n, passed=passed,
+                    message=f"orders-{RUN}-{n:06d}" if message == "" else message,
+                )
+            )  # fmt: skip
 
     @property
     def effected(self) -> list[int]:
@@ -104,6 +117,71 @@ def test_leftovers_of_a_callable(scene: Scene) -> None:
         scene.begin()
 
 
+def test_a_late_source_may_hold_work_that_was_done(scene: Scene, tmp_path: Path) -> None:
+    """What a consumer was given may be done by the time that the source is named, and counts once."""
+    path = tmp_path / "orders.log"
+    path.write_text("1\n2\n")
+    scene.begin()
+    scene.deliver(1, 2)
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    assert scene.effected == [1, 2]
+    with path.open("a") as more:
+        more.write("3\n")
+    scene.board.poll()
+    scene.board.add_call(lambda: ["2"], name="booked")
+    scene.board.poll_calls()
+    assert scene.effected == [1, 2, 3, 2]
+
+
+@pytest.mark.parametrize("call", [False, True])
+def test_leftovers_of_a_late_source_are_an_error(scene: Scene, tmp_path: Path, call: bool) -> None:
+    """Nobody can have worked on what nobody was given: a strike that ate a delivery gives nothing."""
+    path = tmp_path / "orders.log"
+    path.write_text("1\n2\n3\nsomebody else's\n")
+    scene.begin()
+    scene.deliver(1)
+    scene.deliver(2, passed=False)
+    name_it: Callable[[], None] = (
+        partial(scene.board.add_call, path.read_text().split, name="booked")
+        if call
+        else partial(scene.board.add_file, path, name="booked", consumer=None, named=True)
+    )
+    said = r"source booked already holds 2 messages of this run that no consumer has been given yet \(2\)"
+    with pytest.raises(ChaosError, match=said):
+        name_it()
+    scene.board.poll()
+    scene.board.poll_calls()
+    assert scene.effected == [1]
+
+
+def test_a_shared_key_in_a_late_source_may_be_of_any_that_carries_it(tmp_path: Path) -> None:
+    """One of them was delivered, so it may be its work."""
+    scene = Scene(message(1, key="A", key_shared=True), message(2, key="A", key_shared=True))
+    scene.begin()
+    scene.deliver(2)
+    scene.board.add_call(lambda: ["A"], name="booked")
+
+
+def test_a_delivery_that_nobody_can_name_may_be_of_any_message(scene: Scene) -> None:
+    """Then nothing is held against a late source."""
+    scene.begin()
+    scene.deliver(1, message=None)
+    scene.board.add_call(lambda: ["2"], name="booked")
+
+
+def test_a_consumers_own_file_may_come_late(scene: Scene, tmp_path: Path) -> None:
+    """Nobody named it: it is made for the consumer, which is started afterwards."""
+    scene.begin()
+    scene.board.add_file(tmp_path / "effects", name="$MQCHAOS_EFFECTS", consumer="worker", named=False)
+
+
+def test_a_late_source_that_cannot_be_read_is_told_at_once(scene: Scene, tmp_path: Path) -> None:
+    """With the system's reason."""
+    scene.begin()
+    with pytest.raises(ChaosError, match=r"source orders\.log: could not be read: .*[Dd]irectory"):
+        scene.board.add_file(tmp_path, name="orders.log", consumer=None, named=True)
+
+
 def test_a_key_makes_the_name_out_of_a_line(scene: Scene, tmp_path: Path) -> None:
     """One line, one call."""
     path = tmp_path / "orders.csv"
@@ -143,6 +221,7 @@ def test_callables_count(scene: Scene) -> None:
     """Each asking tells all; what is more than before is new."""
     counts = {"1": 1, "2": 2}
     scene.begin()
+    scene.deliver(1, 2)
     scene.board.add_call(lambda: dict(counts), name="booked")
     scene.board.poll_calls()
     scene.board.poll_calls()
@@ -191,7 +270,44 @@ def test_a_look_tells_what_is_known(scene: Scene, tmp_path: Path) -> None:
 def test_the_order_of_a_callable_is_unknown(scene: Scene) -> None:
     """It is asked at times of our own."""
     scene.begin()
+    scene.deliver(1)
     scene.board.add_call(lambda: ["1"], name="booked")
     assert (scene.board.shows, scene.board.ordered) == (True, False)
     scene.board.poll_calls()
     assert scene.board.look(message(1).id) is None
+
+
+def test_a_fork_waits_for_a_source_that_is_being_read() -> None:
+    """A library that the test's callable is inside of may hold locks, which a fork would copy for ever."""
+    scene, reading, go, entered = Scene(), threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> list[str]:
+        reading.set()
+        go.wait(5)
+        return []
+
+    go.set()
+    scene.board.add_call(slow, name="slow")
+    scene.begin()
+    go.clear()
+    reading.clear()
+    reader = threading.Thread(target=scene.board.poll_calls)
+    reader.start()
+    assert reading.wait(5)
+    with scene.board.not_calling(0.01):
+        entered.set()
+    assert entered.is_set(), "it is waited for with a bound"
+    order: list[str] = []
+
+    def fork() -> None:
+        with scene.board.not_calling(5):
+            order.append("fork")
+
+    forking = threading.Thread(target=fork)
+    forking.start()
+    assert forking.is_alive()
+    order.append("read")
+    go.set()
+    reader.join(5)
+    forking.join(5)
+    assert order == ["read", "fork"]

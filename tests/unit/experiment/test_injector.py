@@ -6,12 +6,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.experiment.injection import Injection
+from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
@@ -24,6 +26,7 @@ from pytest_mqchaos.model.faults import (
     refuse,
 )
 from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.triggers import (
     Trigger,
     ack,
@@ -47,10 +50,19 @@ def message(number: int) -> str:
 class FakeRelay:
     """A connection that stands still and goes on."""
 
-    def __init__(self, link: str) -> None:
+    def __init__(self, link: str, number: int) -> None:
         self.observer = SimpleNamespace(link=link)
+        self.number = number
         self.holds = 0
         self.was_held = False
+        self.tight = False
+
+    def tighten(self, client: object) -> None:
+        assert client == f"processes of {self.observer.link}"
+        self.tight = True
+
+    def slacken(self) -> None:
+        self.tight = False
 
     def hold(self) -> None:
         self.holds += 1
@@ -68,12 +80,10 @@ class Bench:
         self.history = History(RUN)
         self.unread: list[facts.Effected] = []
         self.injector = Injector(self.history, self.thread, self._read, random.Random(seed))
-        self.injector.strike = self._strike
-        self.injector.stop_first = lambda armed, link: self.stopped.append((armed.number, link))
-        self.injector.relays_of = lambda link: [
-            relay for name, relay in self.relays.items() if link in (None, name) and name != "publisher"
-        ]
-        self.relays: dict[str, FakeRelay] = {}
+        self.injector.bind(self)
+        self.still: list[int] = []
+        """The faults whose aims stand still."""
+        self.relays: dict[tuple[str, int], FakeRelay] = {}
         self.struck: list[tuple[int, str | None, str, str]] = []
         """Number of the fault, link, position, `held` or `free`."""
         self.stopped: list[tuple[int, str]] = []
@@ -84,12 +94,32 @@ class Bench:
         while self.unread:
             self.injector.saw_effect(self.unread.pop(0))
 
-    async def _strike(self, armed: Armed, held: object, link: str | None, words: str) -> None:
+    def stop_first(self, armed: Armed, link: str) -> None:
+        self.stopped.append((armed.number, link))
+
+    def relays_of(self, link: str | None) -> list[FakeRelay]:
+        return [
+            relay for (name, _), relay in self.relays.items() if link in (None, name) and name != "publisher"
+        ]
+
+    def client_of(self, link: str) -> str:
+        return f"processes of {link}"
+
+    def stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+        self.still.append(armed.number)
+        return lambda: self.still.remove(armed.number)
+
+    async def __call__(self, armed: Armed, held: object, link: str | None, words: str) -> None:
         self.during(armed, held)
         if self.slow is not None:
             await self.thread.blocking(self.slow.wait, TIMEOUT)
         if armed.swallow is None and armed.fault.kind == "lost_ack" and armed.position != "before":
-            armed.swallow = armed.fault.consumer or link or "*"
+            own = armed.fault.consumer is None
+            armed.swallow = (
+                Swallow(link=link, connection=armed.connection)
+                if own
+                else Swallow(consumer=armed.fault.consumer)
+            )
             return
         armed.fired = True
         self.struck.append((armed.number, link, armed.position, "free" if held is None else "held"))
@@ -99,6 +129,11 @@ class Bench:
         self.sync()
         return armed
 
+    def plan(self, *numbers: int) -> None:
+        """Make messages known, in the order of publishing."""
+        for number in numbers:
+            self.history.plan(Message(id=message(number), number=number, body=b"", digest=""))
+
     def sync(self) -> None:
         """Return when the link's thread has done all it was asked before."""
 
@@ -106,12 +141,12 @@ class Bench:
 
         self.thread.call(nothing(), timeout=TIMEOUT, what="nothing")
 
-    def relay(self, link: str) -> FakeRelay:
-        return self.relays.setdefault(link, FakeRelay(link))
+    def relay(self, link: str, number: int = 1) -> FakeRelay:
+        return self.relays.setdefault((link, number), FakeRelay(link, number))
 
     def saw(self, *found: facts.LinkEvent, settlement: bool = False) -> bool:
         """Let a frame of these facts come by; return whether something struck at it."""
-        relay = self.relay(found[0].link)
+        relay = self.relay(found[0].link, found[0].connection)
 
         async def frame() -> bool:
             early = self.injector.before_settlement(relay) if settlement else None
@@ -123,11 +158,13 @@ class Bench:
 
         return self.thread.call(frame(), timeout=TIMEOUT, what="a frame")
 
-    def delivered(self, number: int, *, link: str = "worker", queue: str = "orders", **more: object) -> bool:
+    def delivered(
+        self, number: int, *, link: str = "worker", connection: int = 1, queue: str = "orders", **more: object
+    ) -> bool:
         found = facts.Delivered(
             at=now(),
             link=link,
-            connection=1,
+            connection=connection,
             channel=1,
             message=message(number),
             tag=number,
@@ -136,13 +173,13 @@ class Bench:
         )
         return self.saw(found)
 
-    def acked(self, *numbers: int, link: str = "worker") -> bool:
+    def acked(self, *numbers: int, link: str = "worker", connection: int = 1) -> bool:
         return self.saw(
             *(
                 facts.Acked(
                     at=now(),
                     link=link,
-                    connection=1,
+                    connection=connection,
                     channel=1,
                     message=message(n),
                     tag=n,
@@ -240,10 +277,50 @@ def test_a_queue_narrows_deliveries_and_settlements(bench: Bench) -> None:
     assert bench.delivered(4, queue="audit")
 
 
-def test_a_message_is_named_by_its_number(bench: Bench) -> None:
-    """`delivery(message=7)`: its first delivery."""
-    bench.arm(connection_drop(after=delivery(message=7)))
-    assert [bench.delivered(n) for n in (17, 70, 7, 7)] == [False, False, True, False]
+def test_a_message_is_named_by_its_place(bench: Bench) -> None:
+    """`delivery(message=3)`: the first delivery of the third that was published, poison counted like the others."""
+    bench.plan(1, 12, 2, 11, 3)
+    bench.arm(connection_drop(after=delivery(message=3)))
+    assert [bench.delivered(n) for n in (1, 12, 3, 11, 2, 2)] == [False] * 4 + [True, False]
+
+
+def test_a_place_goes_on_in_the_next_publication(bench: Bench) -> None:
+    """Also where that is published after the fault was armed."""
+    bench.plan(1, 2)
+    bench.arm(connection_drop(after=ack(message=3)))
+    bench.delivered(2)
+    assert not bench.acked(2)
+    bench.plan(4, 3)
+    assert [bench.acked(n) for n in (3, 4)] == [False, True]
+
+
+def test_a_queue_narrows_a_message_too(bench: Bench) -> None:
+    """A message that is delivered from two queues: the settlement of the delivery from the one named."""
+    bench.plan(1, 2)
+    bench.arm(connection_drop(after=ack(message=2, queue="audit")))
+    bench.arm(connection_drop(after=nack(message=2, queue="audit")))
+    bench.delivered(2, queue="orders")
+    assert not bench.acked(2)
+    bench.delivered(2, queue="audit")
+    assert bench.acked(2)
+    bench.delivered(2, queue="audit")
+    rejected = facts.Rejected(
+        at=1, link="worker", connection=1, channel=1, message=message(2), tag=2, requeue=False
+    )
+    assert bench.saw(rejected)
+
+
+def test_a_settlement_of_a_transaction_may_come_again(bench: Bench) -> None:
+    """A rollback opens its delivery: the second settlement is of that queue, too."""
+    bench.arm(connection_drop(after=ack(2, queue="orders")))
+    bench.delivered(1)
+    acks = [
+        facts.Acked(
+            at=1, link="worker", connection=1, channel=1, message=message(1), tag=1, transactional=True
+        )
+        for _ in range(2)
+    ]
+    assert [bench.saw(each) for each in acks] == [False, True]
 
 
 def test_the_frame_that_brings_the_acks_to_n(bench: Bench) -> None:
@@ -251,6 +328,7 @@ def test_the_frame_that_brings_the_acks_to_n(bench: Bench) -> None:
     bench.arm(consumer_crash(after=ack(3)))
     assert not bench.acked(1)
     assert bench.acked(2, 3, 4)
+    assert bench.injector.armed[0].message == message(3)
     assert not bench.acked(5)
 
 
@@ -338,6 +416,57 @@ def test_a_moment_that_has_passed_is_refused(bench: Bench) -> None:
     assert bench.injector.armed == []
 
 
+@pytest.mark.parametrize(
+    ("trigger", "past"),
+    [
+        (delivery(message=2), True),
+        (delivery(message=2, queue="orders"), True),
+        (delivery(message=2, queue="audit"), False),
+        (delivery(message=1), False),
+        (delivery(message=9), False),
+        (ack(message=2), True),
+        (ack(message=2, queue="orders"), True),
+        (ack(message=2, queue="audit"), False),
+        (ack(message=3), False),
+        (nack(message=2), False),
+        (effect(message=2), True),
+        (effect(message=3), False),
+    ],
+    ids=str,
+)
+def test_a_message_that_has_passed_is_refused(bench: Bench, trigger: Trigger, past: bool) -> None:
+    """By hand, in one line; what died on its way may come again, and is waited for."""
+    bench.plan(3, 1, 2)
+    bench.history.append(
+        facts.Delivered(
+            at=1, link="worker", connection=1, channel=1, message=message(1), tag=1, queue="orders"
+        )
+    )
+    acked = facts.Acked(at=2, link="worker", connection=1, channel=1, message=message(1), tag=1)
+    died = replace(acked, message=message(2), passed=False)
+    for event in (acked, died, bench.effect(1)):
+        bench.history.append(event)
+    fault = consumer_crash(after=trigger)
+    if not past:
+        bench.arm(fault, by_hand=True)
+        return
+    with pytest.raises(UsageError) as caught:
+        bench.injector.arm(fault, by_hand=True)
+    assert str(caught.value) == f"{fault}: {trigger} has already happened"
+    assert bench.injector.armed == []
+
+
+def test_the_past_of_another_consumer_is_not_ones_own(bench: Bench) -> None:
+    """`consumer=` narrows it as it narrows what is still to come."""
+    bench.plan(1)
+    bench.history.append(
+        facts.Delivered(at=1, link="audit", connection=1, message=message(1), tag=1, queue="orders")
+    )
+    bench.arm(connection_drop(after=delivery(message=1), consumer="worker"), by_hand=True)
+    with pytest.raises(UsageError, match="has already happened"):
+        bench.injector.arm(connection_drop(after=delivery(message=1), consumer="audit"), by_hand=True)
+
+
 def test_fire_now(bench: Bench) -> None:
     """By hand and without a moment: at once, on nobody in particular."""
     armed = bench.arm(connection_drop(), by_hand=True)
@@ -365,6 +494,21 @@ def test_seconds_by_hand_run_from_inject(bench: Bench) -> None:
     bench.await_struck()
 
 
+def test_a_debugger_pauses_what_is_to_come_at_a_time(bench: Bench) -> None:
+    """A fault by seconds, or with a delay, does not strike while somebody reads the code; then it does."""
+    bench.arm(connection_drop(after=seconds(0.03)), by_hand=True)
+    bench.arm(connection_drop(after=delivery(1, delay=0.03)))
+    bench.arm(connection_drop(after=delivery(2)))
+    bench.delivered(1)
+    bench.injector.pause()
+    time.sleep(0.1)
+    assert bench.struck == []
+    assert bench.delivered(2)  # a moment of the stream is one
+    assert [entry[0] for entry in bench.struck] == [2]
+    bench.injector.resume()
+    bench.await_struck(3)
+
+
 def test_a_delay_lets_the_stream_flow(bench: Bench) -> None:
     """X is not held, and the one it happened on is struck later."""
     bench.arm(connection_drop(after=delivery(1, delay=0.02)))
@@ -384,6 +528,95 @@ def test_processes_are_stopped_as_x_is_seen(bench: Bench) -> None:
     bench.during = lambda armed, held: bench.stopped.append((armed.number, "strikes"))
     bench.delivered(2)
     assert bench.stopped == [(0, "worker"), (0, "strikes")]
+
+
+def test_the_kernel_helps_while_the_next_frame_may_be_x(bench: Bench) -> None:
+    """A consumer is stopped by its own sending from the delivery on that lets it reach X, until the strike."""
+    bench.arm(consumer_crash(after=ack(3)))
+    relay, other = bench.relay("worker"), bench.relay("billing")
+    bench.delivered(1)
+    bench.delivered(2)
+    bench.acked(1)
+    assert not relay.tight, "two at most"
+    bench.delivered(3)
+    assert relay.tight
+    assert other.tight, "over all consumers it counts"
+    bench.acked(2)
+    assert relay.tight
+    assert bench.acked(3)
+    assert not relay.tight
+    assert not other.tight
+
+
+@pytest.mark.parametrize(
+    ("fault", "tight"),
+    [
+        (consumer_crash(before=ack(message=1)), True),
+        (consumer_terminate(after=nack(1)), True),
+        (consumer_crash(after=effect(1)), True),
+        (consumer_crash(after=delivery(2)), False),
+        (consumer_crash(after=ack(1, delay=0.1)), False),
+        (consumer_crash(after=ack(2)), False),
+        (consumer_crash(after=ack(1), consumer="billing"), False),
+        (connection_drop(after=ack(1)), False),
+    ],
+)
+def test_only_processes_at_their_own_frames(bench: Bench, fault: Fault, *, tight: bool) -> None:
+    """What the wire sends by itself it can hold; networks and brokers wait for no process."""
+    bench.plan(1)
+    bench.arm(fault)
+    bench.delivered(1)
+    assert bench.relay("worker").tight is tight
+
+
+def test_the_end_lets_all_go_on(bench: Bench) -> None:
+    """No consumer stands because of a fault that can strike no more."""
+    bench.arm(consumer_crash(after=ack(1)))
+    bench.delivered(1)
+    assert bench.relay("worker").tight
+    bench.injector.disarm(TIMEOUT)
+    assert not bench.relay("worker").tight
+
+
+def test_what_is_aimed_at_stands_still_from_x_on(bench: Bench) -> None:
+    """From the moment that X is seen until the strike is over; no sooner for a moment still to come."""
+    bench.arm(connection_drop(after=delivery(2)))
+    bench.arm(consumer_crash(after=delivery(2, delay=10)))
+    bench.delivered(1)
+    assert bench.still == []
+    during: list[list[int]] = []
+    bench.during = lambda armed, held: during.append(list(bench.still))
+    bench.delivered(2)
+    assert during == [[0]]
+    assert bench.still == []
+
+
+def test_two_faults_at_one_frame_hold_until_each_is_over(bench: Bench) -> None:
+    """The first does not let go what the second aims at, and one that fails lets go too."""
+    bench.arm(connection_drop(after=delivery(1)))
+    bench.arm(consumer_crash(after=delivery(1)))
+    during: list[list[int]] = []
+
+    def fail(armed: Armed, held: object) -> None:
+        during.append(list(bench.still))
+        raise ValueError("no such proxy")
+
+    bench.during = fail
+    bench.delivered(1)
+    assert during == [[0, 1], [1]]
+    assert bench.still == []
+
+
+def test_what_an_effect_strikes_stands_still_too(bench: Bench) -> None:
+    """Also where the fault aims at another consumer than the one whose effect it was."""
+    bench.relay("worker")
+    bench.arm(consumer_crash(after=effect(1)))
+    during: list[list[int]] = []
+    bench.during = lambda armed, held: during.append(list(bench.still))
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    bench.await_struck()
+    assert during == [[0]]
+    assert bench.still == []
 
 
 def test_two_faults_at_one_frame(bench: Bench) -> None:
@@ -549,6 +782,75 @@ def test_a_lost_ack_waits_for_the_next_ack(bench: Bench) -> None:
     assert not bench.acked(2)
 
 
+def test_a_lost_ack_takes_one_of_the_connection_that_x_was_on(bench: Bench) -> None:
+    """Neither another connection's of the same link, nor another replica's: worker's link is called worker."""
+    bench.relay("worker", 2)
+    bench.arm(lost_ack(after=delivery(1)))
+    bench.delivered(1, connection=1)
+    bench.delivered(2, connection=2)
+    bench.delivered(3, link="worker#2", connection=3)
+    assert not bench.acked(2, connection=2)
+    assert not bench.acked(3, link="worker#2", connection=3)
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(5, connection=1)
+    armed = bench.injector.armed[0]
+    assert (armed.words, armed.message) == (f"delivery(1) ({message(1)})", message(5))
+
+
+def test_a_lost_ack_by_hand_takes_the_next(bench: Bench) -> None:
+    """Anybody's, from now on; its words say that it was by hand."""
+    armed = bench.arm(lost_ack(), by_hand=True)
+    bench.injector.fire_now(armed)
+    bench.sync()
+    bench.sync()
+    assert armed.words == "by hand"
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(4, link="audit", connection=3)
+    assert (armed.words, armed.message) == ("by hand", message(4))
+
+
+def test_a_lost_ack_whose_connection_has_ended_takes_the_next_of_its_link(bench: Bench) -> None:
+    """The consumer has reconnected, and acknowledges there."""
+    bench.arm(lost_ack(after=delivery(1)))
+    bench.delivered(1, connection=1)
+    del bench.relays["worker", 1]
+    assert not bench.acked(3, link="worker#2", connection=3)
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(1, connection=2)
+
+
+@pytest.mark.parametrize(
+    ("consumer", "own"),
+    [("worker", ("worker", "worker#2")), ("worker#1", ("worker",)), ("worker#2", ("worker#2",)), ("*", None)],
+)
+def test_a_lost_ack_of_a_named_consumer(bench: Bench, consumer: str, own: tuple[str, ...] | None) -> None:
+    """`consumer=` naming another one: any connection of its own."""
+    for number, link in enumerate(("audit", "worker", "worker#2"), 1):
+        armed = Armed(number=number, fault=lost_ack(), trigger=None, position="after", by_hand=True)
+        armed.swallow = Swallow(consumer=consumer)
+        bench.injector._waiting.add(armed)
+        bench.during = lambda armed, held: setattr(armed, "position", "before")
+        assert bench.acked(1, link=link, connection=number) == (own is None or link in own)
+
+
+def test_a_lost_ack_after_an_effect_is_of_the_connection_that_had_the_message(bench: Bench) -> None:
+    """The settlement that comes by on another connection is not it, and goes on."""
+    bench.relay("worker", 1)
+    bench.arm(lost_ack(after=effect(1)))
+    bench.delivered(1, connection=1)
+    bench.delivered(2, connection=2)
+    bench.unread.append(bench.effect(1, consumer="worker"))
+    assert not bench.acked(2, connection=2)
+    deadline = time.monotonic() + TIMEOUT
+    while bench.injector.armed[0].swallow is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    bench.sync()
+    assert bench.injector.armed[0].swallow == Swallow(link="worker", connection=1)
+    bench.during = lambda armed, held: setattr(armed, "position", "before")
+    assert bench.acked(1, connection=1)
+
+
 def test_a_lost_ack_after_an_effect_waits_for_acks_only(bench: Bench) -> None:
     """Later effects are no acks."""
     bench.relay("worker")
@@ -564,6 +866,79 @@ def test_a_lost_ack_after_an_effect_waits_for_acks_only(bench: Bench) -> None:
     assert bench.struck == []
     bench.during = lambda armed, held: setattr(armed, "position", "before")
     assert bench.acked(1)
+
+
+# --- by hand, for a while ---
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        connection_drop(after=delivery(1)),
+        consumer_crash(after=effect(1)),
+        connection_drop(after=seconds(0.02)),
+        refuse(after=delivery(1, delay=0.02)),
+        lost_ack(after=delivery(1)),
+    ],
+    ids=str,
+)
+def test_leaving_its_block_disarms_a_fault_that_has_not_struck(bench: Bench, fault: Fault) -> None:
+    """Whatever it waits for: it never strikes, and the history says why."""
+    bench.relay("worker")
+    with Injection(bench.arm(fault, by_hand=True), bench.thread, bench.injector) as handle:
+        if fault.trigger is not None and fault.trigger.delay:
+            bench.delivered(1)
+        if fault.kind == "lost_ack":
+            bench.delivered(1)
+    assert repr(handle) == f"<{fault}: disarmed>"
+    bench.delivered(1)
+    bench.acked(1)
+    bench.injector.saw_effect(bench.effect(1, consumer="worker"))
+    time.sleep(0.05)
+    bench.sync()
+    assert not handle.fired
+    assert bench.struck == []
+    assert bench.still == []
+    texts = [event.text for event in bench.history if isinstance(event, facts.Noted)]
+    assert texts == [f"{fault}: disarmed at the end of its block, before it struck"]
+
+
+def test_leaving_its_block_waits_for_a_strike_under_way(bench: Bench) -> None:
+    """One whose moment has come strikes, and is healed."""
+    bench.slow = threading.Event()
+    armed = bench.arm(connection_drop(), by_hand=True)
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        bench.injector.fire_now(armed)
+        bench.sync()
+        threading.Timer(0.05, bench.slow.set).start()
+    assert handle.fired
+    assert repr(handle) == "<connection_drop(): healed>"
+
+
+def test_leaving_its_block_while_a_lost_ack_begins_to_wait(bench: Bench) -> None:
+    """Its moment strikes nothing by itself: what waits for the next ack behind it is disarmed."""
+    bench.slow = threading.Event()
+    armed = bench.arm(lost_ack(), by_hand=True)
+    started = time.monotonic()
+    with Injection(armed, bench.thread, bench.injector) as handle:
+        bench.injector.fire_now(armed)
+        bench.sync()
+        assert armed.striking
+        threading.Timer(0.05, bench.slow.set).start()
+    assert time.monotonic() - started < TIMEOUT
+    assert repr(handle) == "<lost_ack(): disarmed>"
+    assert not bench.acked(1)
+
+
+def test_healing_leaves_a_fault_armed(bench: Bench) -> None:
+    """Only the end of its block disarms it."""
+    handle = Injection(
+        bench.arm(connection_drop(after=delivery(1)), by_hand=True), bench.thread, bench.injector
+    )
+    handle.heal()
+    assert repr(handle) == "<connection_drop(after=delivery(1)): armed>"
+    bench.delivered(1)
+    assert handle.fired
 
 
 # --- failures and the end ---

@@ -23,6 +23,15 @@ class FakeReplica:
         self.restarting = False
         self.trouble: ChaosError | None = None
         self.elsewhere: list[str] = []
+        self.exit_code: int | None = None
+        self.left: list[int] = []
+
+    @property
+    def over(self) -> bool:
+        return not self.alive and not self.restarting
+
+    def left_behind(self) -> list[int]:
+        return self.left
 
     def describe_failure(self) -> str:
         return "it wrote nothing"
@@ -38,8 +47,8 @@ class Ground:
         names = ["worker", *(f"worker#{n}" for n in range(2, replicas + 1))]
         self.history = History("k3f9")
         self.consumer = SimpleNamespace(replicas=[FakeReplica(name) for name in names], queues=queues)
-        self.wires = {name: SimpleNamespace(upstream_error="") for name in names}
-        self.vetting = SimpleNamespace(check=lambda: None)
+        self.wires = {name: SimpleNamespace(upstream_error="", connected=list) for name in names}
+        self.sharing = SimpleNamespace(check=lambda: None)
         self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
 
     def ready(self, *, timeout: float = 0.02, since: int = 0) -> None:
@@ -137,6 +146,31 @@ def test_one_that_ended() -> None:
     ground = Ground()
     ground.consumer.replicas[0].alive = False
     assert ground.trouble() == "worker ended before it consumed: it wrote nothing"
+
+
+def test_one_that_went_to_the_background() -> None:
+    """It forked, and its first process left: whether it has subscribed already or not."""
+    ground = Ground()
+    replica = ground.consumer.replicas[0]
+    replica.alive, replica.exit_code, replica.left = False, 0, [4711, 4712]
+    away = ", and left 4711, 4712 in the background (let it run in the foreground, without an option for a daemon)"
+    assert ground.trouble() == f"worker ended before it consumed{away}: it wrote nothing"
+    ground.subscribed("orders")
+    ground.wires["worker"].connected = lambda: ["relay"]
+    assert ground.trouble() == f"the first process of worker ended{away}"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "left", "connected"), [(0, [], True), (0, [4711], False), (1, [4711], True)]
+)
+def test_one_that_has_done_its_work_already(exit_code: int, left: list[int], connected: bool) -> None:
+    """Ready is ready: neither a helper that lingers nor a connection that is about to end make it a daemon."""
+    ground = Ground()
+    replica = ground.consumer.replicas[0]
+    replica.alive, replica.exit_code, replica.left = False, exit_code, left
+    ground.wires["worker"].connected = lambda: ["relay"] if connected else []
+    ground.subscribed("orders")
+    ground.ready()
 
 
 def test_one_that_is_being_restarted_has_its_time() -> None:

@@ -54,7 +54,7 @@ class Table:
 class Ground:
     """A run that does what its script says; `at` maps a number of the look to what happens then."""
 
-    def __init__(self, *, timeout: float = 30.0, effect_timeout: float = 5.0) -> None:
+    def __init__(self, *, timeout: float = 30.0, effect_timeout: float = 5.0, once: bool = False) -> None:
         self.clock = Clock()
         self.table = Table()
         self.history = History("k3f9")
@@ -72,11 +72,13 @@ class Ground:
         self.progressing = True
         self.lacking: tuple[str, ...] = ()
         self.holders = True
+        self.away: tuple[str, ...] = ()
         self.done = 0
         self.error: ChaosError | None = None
         self.settling = Settling(
-            self.history, self.table, self, timeout=timeout, effect_timeout=effect_timeout, clock=self.clock
-        )
+            self.history, self.table, self, timeout=timeout, effect_timeout=effect_timeout, once=once,
+            clock=self.clock,
+        )  # fmt: skip
 
     def wait(self) -> facts.SettleEnded:
         """Settle, with an end."""
@@ -117,6 +119,9 @@ class Ground:
 
     def workable(self, messages: Iterable[str]) -> bool:
         return self.holders
+
+    def absent(self) -> Sequence[str]:
+        return self.away
 
     def longest_wait(self) -> float:
         return 0.0
@@ -217,6 +222,16 @@ def test_a_broker_that_was_just_left_is_asked_again(ground: Ground) -> None:
     assert ground.clock.now < 0.2
 
 
+def test_what_moves_while_nothing_is_left_is_counted_once_more(ground: Ground) -> None:
+    """The state that is judged is that of two censuses with nothing in between."""
+    ground.holds = lambda: "`orders` holds 3 ready"
+    ground.progressing = False
+    happenings = [lambda: ground.history.append(moving())]
+    ground.between = lambda: happenings.pop()() if happenings else None
+    assert not ground.wait().settled
+    assert ground.censuses == 3
+
+
 def test_no_census_while_messages_are_on_their_way(ground: Ground) -> None:
     """Between the censuses of a run that moves there is a quarter of a second."""
     ground.table.still = False
@@ -305,3 +320,60 @@ def test_a_true_loss_costs_no_time_out(ground: Ground) -> None:
     ground.holders = False
     assert ground.wait().settled
     assert ground.clock.now < 0.1
+
+
+def test_hands_at_work_are_waited_for() -> None:
+    """Under exactly-once, a consumer that lost its link with deliveries in hand has to come back first."""
+    ground = Ground(once=True)
+    ground.away = ("worker",)
+
+    def come_back() -> None:
+        if ground.clock.now > 20:
+            ground.away = ()
+
+    ground.every = come_back
+    assert ground.wait().settled
+    assert 20 < ground.clock.now < 20.1
+
+
+def test_hands_at_work_that_never_come_back_cost_the_time_out() -> None:
+    """It has an end all the same: the account says that it did not come back."""
+    ground = Ground(once=True)
+    ground.away = ("worker",)
+    assert ground.wait().settled
+    assert 30 < ground.clock.now < 30.1
+
+
+def test_hands_at_work_that_lose_their_link_again_and_again_have_an_end() -> None:
+    """A consumer that connects and never consumes does not keep a run for ever."""
+    ground = Ground(once=True)
+    ground.away = ("worker",)
+    ground.every = lambda: ground.history.append(
+        facts.LinkLost(at=0, link="worker", connection=9, by="client")
+    )
+    assert not ground.wait().settled or ground.clock.now < 32
+
+
+def test_hands_at_work_matter_only_where_nothing_may_be_done_twice(ground: Ground) -> None:
+    """Under at-least-once nobody is waited for."""
+    ground.away = ("worker",)
+    assert ground.wait().settled
+    assert ground.clock.now < 0.1
+
+
+def test_late_work_that_moves_something_is_counted_again(ground: Ground) -> None:
+    """What a late handler publishes has to be settled too."""
+    ground.lacking = (ID,)
+
+    def finish() -> None:
+        if ground.clock.now > 2 and ground.lacking:
+            ground.lacking = ()
+            ground.history.append(
+                facts.Republished(
+                    at=0, link="worker", connection=1, channel=1, message=ID, exchange="", routing_key="x"
+                )
+            )
+
+    ground.every = finish
+    assert ground.wait().settled
+    assert ground.censuses == 4

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment import strikes as module
+from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed
+from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.experiment.striking import cuts, outages
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (
@@ -28,7 +33,8 @@ from pytest_mqchaos.model.faults import (
     lost_ack,
     refuse,
 )
-from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.topology import QueueState
 from pytest_mqchaos.model.triggers import ack, confirm, delivery, effect, publish
 
 TIMEOUT = 5.0
@@ -41,8 +47,10 @@ class FakeRelay:
     def __init__(self, log: list[str], link: str) -> None:
         self.log = log
         self.observer = SimpleNamespace(link=link)
+        self.number = 7
         self.cause: str | None = None
-        self.held = False
+        self.holds = 0
+        self.client_left = False
         self.upstream_gone = asyncio.Event()
         self.reading = True
         self.upstream = SimpleNamespace(is_closing=lambda: False, is_reading=lambda: self.reading)
@@ -54,10 +62,10 @@ class FakeRelay:
             self.log.append(f"{'reset' if reset else 'close'} {self.observer.link} ({self.cause or by})")
 
     def hold(self) -> None:
-        self.held = True
+        self.holds += 1
 
     def release(self) -> None:
-        self.held = False
+        self.holds -= 1
 
     def let_goodbye(self) -> None:
         self.log.append(f"goodbye to {self.observer.link}")
@@ -167,7 +175,17 @@ class Ground:
         self.links = {name: FakeLink(self.log, name) for name in (*names, "publisher")}
         self.all = [FakeReplica(self.log, name) for name in names]
         self.broker_up = True
-        self.hand = SimpleNamespace(stop_app=self._stop, start_app=self._start, census=lambda namespace: ())
+        self.hand = SimpleNamespace(
+            stop_app=self._stop,
+            start_app=self._start,
+            census=lambda namespace: self.queues,
+            crash=self._die,
+            start_again=self._start,
+            freeze=lambda: self.log.append("broker stands"),
+            thaw=lambda: self.log.append("broker goes on"),
+        )
+        self.queues: tuple[QueueState, ...] = ()
+        self.ages = Ages(self.history)
         self.strikes = Strikes(
             history=self.history,
             thread=self.thread,
@@ -175,6 +193,7 @@ class Ground:
             consumers=self,
             broker=self.hand,
             namespace="mqchaos",
+            ages=self.ages,
         )
         for link in self.links.values():
             link.broker_up = lambda: self.broker_up
@@ -187,11 +206,22 @@ class Ground:
     def named(self, name: str) -> FakeLink | None:
         return self.links.get(name)
 
+    def refuse(self) -> None:
+        for link in self:
+            link.refuse()
+
+    async def welcome(self) -> None:
+        for link in self:
+            await link.welcome()
+
     def replicas(self) -> list[FakeReplica]:
         return self.all
 
-    def _stop(self) -> None:
-        self.log.append("broker stops")
+    def _die(self) -> None:
+        self._stop("broker dies")
+
+    def _stop(self, how: str = "broker stops") -> None:
+        self.log.append(how)
         self.broker_up = False
         for link in self.links.values():
             for relay in link.relays:
@@ -204,6 +234,10 @@ class Ground:
     def armed(self, fault: Fault) -> Armed:
         return Armed(number=0, fault=fault, trigger=fault.trigger, position=fault.position, by_hand=False)
 
+    def handle(self, armed: Armed) -> Injection:
+        injector = Injector(self.history, self.thread, lambda: None, random.Random(1))
+        return Injection(armed, self.thread, injector)
+
     def strike(
         self,
         fault: Fault,
@@ -214,6 +248,7 @@ class Ground:
     ) -> Armed:
         """Let a fault strike at a frame of a link; at none where `fact` is None."""
         armed = self.armed(fault)
+        armed.message, armed.connection = ID, 7
         held = None
         if fact is not None and link is not None:
             held = FakeHeld(self.log, self.links[link].relays[0], fact)
@@ -287,6 +322,38 @@ def test_nobody_to_hit_changes_nothing(ground: Ground) -> None:
     assert not ground.fired.changed
 
 
+# --- what stands still ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "link", "still"),
+    [
+        (connection_drop(after=delivery(3)), "worker", "worker"),
+        (connection_reset(after=delivery(3), consumer="worker"), "audit", "worker worker#2"),
+        (refuse(after=publish(3)), "publisher", "publisher"),
+        (consumer_crash(after=ack(3)), "worker#2", "worker#2"),
+        (consumer_crash(after=publish(3)), "publisher", "worker worker#2 audit"),
+        (consumer_terminate(after=ack(3), consumer="*"), "worker", "worker worker#2 audit"),
+        (broker_restart(after=ack(3)), "worker", "worker worker#2 audit publisher"),
+        (lost_ack(after=delivery(3)), "worker", ""),
+    ],
+    ids=str,
+)
+def test_all_that_a_fault_aims_at_stands_still(ground: Ground, fault: Fault, link: str, still: str) -> None:
+    """Every connection of the links it strikes, and new ones wait; a protocol fault strikes X's own only."""
+    for each in ground.links.values():
+        each.relays.append(FakeRelay(ground.log, each.name))
+    names = still.split()
+    go_on = ground.strikes.stand_still(ground.armed(fault), link)
+    assert {each.name for each in ground for relay in each.relays if relay.holds == 1} == set(names)
+    assert all(len({relay.holds for relay in each.relays}) == 1 for each in ground)
+    assert ground.log == [f"hold {name}" for name in names]
+    ground.links["worker"].relays.append(FakeRelay(ground.log, "worker"))  # came in meanwhile, and waits
+    go_on()
+    assert not any(relay.holds for each in ground for relay in each.relays)
+    assert ground.log[len(names) :] == [f"let {name}" for name in names]
+
+
 # --- order ---
 
 
@@ -304,13 +371,29 @@ def test_a_crash_before_an_ack(ground: Ground) -> None:
 
 
 def test_the_crash_of_the_first_process(ground: Ground) -> None:
-    """Its children may have connections of their own: only the one that stands at X ends with it."""
-    relay = FakeRelay(ground.log, "worker")
-    ground.links["worker"].relays.append(relay)
-    ground.links["worker"].relays[0].held = True
+    """Its children may have connections of their own: only its own, and the one that stands at X, end with it."""
+    link = ground.links["worker"]
+    own, childs = FakeRelay(ground.log, "worker"), FakeRelay(ground.log, "worker")
+    link.relays += [own, childs]
+    own.client_left = True
     ground.strike(consumer_crash(before=ack(3), process="main"))
-    assert ground.log == ["stopped worker", "X taken", "kill main of worker", "close worker (fault)"]
-    assert not relay.closed
+    assert ground.log == [
+        "stopped worker", "X taken", "kill main of worker", "close worker (fault)", "close worker (fault)",
+    ]  # fmt: skip
+    assert [relay.closed for relay in link.relays] == [True, True, False]
+
+
+def test_what_a_killed_child_said_behind_x_dies(ground: Ground) -> None:
+    """Its connection ends with it, and nothing that waited on it is passed on; those of others go on."""
+    link = ground.links["worker"]
+    childs = FakeRelay(ground.log, "worker")
+    link.relays.append(childs)
+    childs.client_left = True
+    ground.strike(consumer_crash(after=ack(3), process="child"))
+    assert [relay.closed for relay in link.relays] == [False, True]
+    childs.closed = False
+    ground.strike(consumer_crash(before=ack(3), process="child"))
+    assert not childs.closed
 
 
 def test_the_crash_of_a_child_lets_x_go(ground: Ground) -> None:
@@ -382,7 +465,7 @@ def test_a_reset(ground: Ground) -> None:
 
 def test_a_cut_that_does_not_arrive_is_an_error(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Toxiproxy says that it cut, and the connection is there: nothing is what it seems."""
-    monkeypatch.setattr(module, "_CUT_TIMEOUT", 0.1)
+    monkeypatch.setattr(cuts, "_CUT_TIMEOUT", 0.1)
     ground.links["worker"].cuts = False
     with pytest.raises(ChaosError, match="said that it cut worker, but its connection was open"):
         ground.strike(connection_drop(after=delivery(3)), fact=None)
@@ -435,7 +518,7 @@ def test_a_refusal_and_its_heal(ground: Ground) -> None:
 def test_a_refusal_is_healed_once(ground: Ground) -> None:
     """By hand and by its duration at the same time."""
     armed = ground.strike(refuse(duration=0.01), fact=None)
-    handle = Injection(armed, ground.thread)
+    handle = ground.handle(armed)
     handle.heal()
     handle.heal()
     assert armed.healed.wait(TIMEOUT)
@@ -448,11 +531,11 @@ def test_overlapping_refusals(ground: Ground) -> None:
     first = ground.strike(refuse(duration=60), fact=None)
     second = ground.strike(refuse(duration=60), fact=None)
     ground.log.clear()
-    Injection(first, ground.thread).heal()
+    ground.handle(first).heal()
     assert ground.log == ["welcome worker"]
     ground.strike(connection_drop(after=delivery(3)), fact=None)
     assert "up worker" not in ground.log
-    Injection(second, ground.thread).heal()
+    ground.handle(second).heal()
     assert ground.log[-3:] == ["up worker", "reach worker", "welcome worker"]
     assert ground.links["worker"].refused == 0
 
@@ -479,7 +562,7 @@ def test_a_restart_while_a_link_is_refused(ground: Ground) -> None:
     assert "reach worker" not in ground.log
     assert "reach worker#2" in ground.log
     assert ground.links["worker"].refused == 1
-    Injection(armed, ground.thread).heal()
+    ground.handle(armed).heal()
     assert ground.links["worker"].refused == 0
 
 
@@ -512,6 +595,100 @@ def test_a_restart_that_fails_lets_clients_in_again(ground: Ground) -> None:
     assert [link.refused for link in ground] == [0] * 4
 
 
+# --- a broker that is killed or frozen ---
+
+CRASH, FREEZE = Fault(kind="broker_crash", family="broker"), Fault(kind="broker_freeze", family="broker")
+
+
+def test_a_crash_of_the_broker(ground: Ground) -> None:
+    """All links refuse, nothing says goodbye, and all are welcome once the broker greets."""
+    ground.strike(CRASH, link=None, fact=None)
+    names = list(ground.links)
+    assert ground.log == [
+        *(f"hold {n}" for n in names), *(f"refuse {n}" for n in names), "broker dies",
+        *(f"close {n} (broker)" for n in names), "broker starts",
+        *(f"reach {n}" for n in names), *(f"welcome {n}" for n in names), *(f"let {n}" for n in names),
+    ]  # fmt: skip
+    assert [(type(event), getattr(event, "how", "")) for event in ground.history] == [
+        (facts.FaultFired, ""), (facts.BrokerStopped, "crash"), (facts.BrokerStarted, "crash"), (facts.FaultHealed, ""),
+    ]  # fmt: skip
+
+
+def test_a_young_queue_is_waited_for(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is killed may lose it: the wait stands in the history, before the strike."""
+    monkeypatch.setattr(outages, "_OF_AGE", 0.2)
+    ground.queues = tuple(
+        QueueState(name=name, type="classic", ready=0, unacknowledged=0, transit=0, exact=True)
+        for name in ("audit", "orders")
+    )
+    ground.ages.known("audit", at=now() - 10**9)
+    ground.ages.known("orders", at=now() - 10**8)
+    held: list[int] = []
+    census = ground.hand.census
+    ground.hand.census = lambda namespace: (
+        held.append(ground.links["worker"].relays[0].holds),
+        census(namespace),
+    )[1]
+    started = time.monotonic()
+    ground.strike(CRASH, link=None, fact=None)
+    assert held[0] == 1  # the stream stands still
+    assert ground.links["worker"].relays[0].holds == 0
+    assert time.monotonic() - started >= 0.1
+    noted = next(event for event in ground.history if isinstance(event, facts.Noted))
+    assert re.fullmatch(
+        r"broker_crash\(\): waited 0\.[12] s first: `orders` was 0\.1 s old, and a broker that is killed may lose "
+        r"a queue younger than 0\.2 s",
+        noted.text,
+    )
+    assert [type(event) for event in ground.history][:2] == [facts.Noted, facts.FaultFired]
+
+
+def test_queues_of_age_are_not_waited_for(ground: Ground) -> None:
+    """Then the crash is at once, and there is nothing to tell."""
+    state = QueueState(name="orders", type="quorum", ready=0, unacknowledged=0, transit=0, exact=True)
+    ground.queues = (state,)
+    ground.ages.known("orders", at=now() - 4 * 10**9)
+    started = time.monotonic()
+    ground.strike(CRASH, link=None, fact=None)
+    assert time.monotonic() - started < 2
+    assert not [event for event in ground.history if isinstance(event, facts.Noted)]
+
+
+def test_a_broker_that_does_not_come_back_lets_clients_in(ground: Ground) -> None:
+    """Whatever happens, no link stays refused."""
+
+    def fail() -> None:
+        raise ChaosError("it ended (exit code 1)")
+
+    ground.hand.start_again = fail
+    with pytest.raises(ChaosError, match="exit code 1"):
+        ground.strike(CRASH, link=None, fact=None)
+    assert [link.refused for link in ground] == [0] * 4
+
+
+def test_a_freeze_and_its_thaw(ground: Ground) -> None:
+    """Connections stay open and new ones hang, as with any broker that stands still: no link refuses."""
+    armed = ground.strike(FREEZE, link=None, fact=None)
+    assert ground.log == ["broker stands"]
+    assert not armed.healed.is_set()
+    handle = ground.handle(armed)
+    handle.heal()
+    handle.heal()
+    assert ground.log == ["broker stands", "broker goes on", *(f"reach {name}" for name in ground.links)]
+    assert [(type(event), getattr(event, "how", "")) for event in ground.history] == [
+        (facts.FaultFired, ""), (facts.BrokerStopped, "freeze"),
+        (facts.BrokerStarted, "freeze"), (facts.FaultHealed, ""),
+    ]  # fmt: skip
+
+
+def test_a_freeze_for_a_while(ground: Ground) -> None:
+    """With a duration it thaws by itself, and X goes on when it is in force."""
+    armed = ground.strike(replace(FREEZE, position="before", trigger=ack(3), duration=0.05))
+    assert armed.healed.wait(TIMEOUT)
+    assert "X taken" not in ground.log
+    assert "broker goes on" in ground.log
+
+
 # --- lost acks ---
 
 
@@ -534,18 +711,40 @@ def test_a_lost_ack(ground: Ground) -> None:
 def test_a_lost_ack_at_another_moment(ground: Ground, fault: Fault, fact: type) -> None:
     """The first ack after it: it waits."""
     armed = ground.strike(fault, fact=fact)
-    assert armed.swallow == "worker"
+    assert armed.swallow == Swallow(link="worker", connection=7)
     assert ground.log == (["X passed"] if fault.position == "after" else [])
     assert not armed.fired
 
 
-def test_a_lost_ack_after_a_confirm_is_anybodys(ground: Ground) -> None:
-    """The publisher acknowledges nothing."""
-    assert ground.strike(lost_ack(after=confirm(3)), link="publisher", fact=facts.Confirmed).swallow == "*"
-    armed = ground.strike(
-        lost_ack(after=confirm(3), consumer="audit"), link="publisher", fact=facts.Confirmed
-    )
-    assert armed.swallow == "audit"
+@pytest.mark.parametrize(
+    ("consumer", "link", "swallow"),
+    [
+        (None, "publisher", Swallow(consumer="*")),
+        ("audit", "publisher", Swallow(consumer="audit")),
+        ("audit", "worker", Swallow(consumer="audit")),
+        ("worker#1", "worker#2", Swallow(consumer="worker#1")),
+        ("worker", "worker#2", Swallow(link="worker#2", connection=7)),
+        ("worker#1", "worker", Swallow(link="worker", connection=7)),
+        ("*", "worker", Swallow(link="worker", connection=7)),
+        (None, None, Swallow(consumer="*")),
+        ("audit", None, Swallow(consumer="audit")),
+    ],
+)
+def test_whose_ack_is_lost(ground: Ground, consumer: str | None, link: str | None, swallow: Swallow) -> None:
+    """That of the connection X was on, unless X is the publisher's, which acknowledges nothing, or another is named."""
+    armed = ground.strike(lost_ack(after=confirm(3), consumer=consumer), link=link, fact=facts.Confirmed)
+    assert armed.swallow == swallow
+
+
+def test_the_nth_of_a_frame_is_named(ground: Ground) -> None:
+    """Under `multiple` the frame settles several: the one that brought the count to n is the moment's."""
+    armed = ground.armed(consumer_crash(before=ack(3)))
+    held = FakeHeld(ground.log, ground.links["worker"].relays[0])
+    first = replace(held.found[0], message="orders-k3f9-000001", multiple=True)
+    held.found.insert(0, first)
+    armed.message = ID
+    ground.thread.call(ground.strikes(armed, held, "worker", "ack(3)"), timeout=TIMEOUT, what="the strike")
+    assert ground.fired.message == ID
 
 
 def test_a_lost_ack_after_an_effect(ground: Ground) -> None:
@@ -553,10 +752,11 @@ def test_a_lost_ack_after_an_effect(ground: Ground) -> None:
     armed = ground.armed(lost_ack(after=effect(3)))
     armed.position = "before"
     for fact, log in ((facts.Nacked, []), (facts.Acked, ["X taken", "reset worker (fault)"])):
-        armed.swallow = None
+        armed.swallow, armed.message = None, "orders-k3f9-000001"
         held = FakeHeld(ground.log, ground.links["worker"].relays[0], fact)
         ground.thread.call(
             ground.strikes(armed, held, "worker", "effect(3)"), timeout=TIMEOUT, what="the strike"
         )
         assert ground.log == log
     assert armed.fired
+    assert ground.fired.message == ID  # whose ack it was, not whose effect

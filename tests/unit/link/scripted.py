@@ -175,3 +175,31 @@ def receive(own: socket.socket, size: int) -> bytes:
             break
         found += data
     return found
+
+
+def relay_of(stage: Stage) -> Relay:
+    """The only connection."""
+    (relay,) = stage.wire.connected()
+    return relay
+
+
+def do(stage: Stage, *calls: object) -> None:
+    """Call functions on the link's thread."""
+
+    async def work() -> None:
+        for call in calls:
+            call()  # type: ignore[operator]
+
+    stage.thread.call(work(), timeout=TIMEOUT, what="a call")
+
+
+def silent(own: socket.socket) -> bool:
+    """Whether nothing has arrived."""
+    own.setblocking(False)
+    try:
+        own.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    finally:
+        own.settimeout(TIMEOUT)
+    return False

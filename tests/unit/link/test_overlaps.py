@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
 from amqp_streams import method
 from pamqp import commands
-from scripted import TIMEOUT, Stage, ack, delivery, message, receive
+from scripted import TIMEOUT, Stage, ack, delivery, do, message, receive, relay_of, silent
 
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.relay import Relay, Strike
@@ -29,34 +28,6 @@ def stage() -> Iterator[Stage]:
         yield made
     finally:
         made.close()
-
-
-def relay_of(stage: Stage) -> Relay:
-    """The only connection."""
-    (relay,) = stage.wire.connected()
-    return relay
-
-
-def do(stage: Stage, *calls: object) -> None:
-    """Call functions on the link's thread."""
-
-    async def work() -> None:
-        for call in calls:
-            call()  # type: ignore[operator]
-
-    stage.thread.call(work(), timeout=TIMEOUT, what="a call")
-
-
-def silent(own: socket.socket) -> bool:
-    """Whether nothing has arrived."""
-    own.setblocking(False)
-    try:
-        own.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return True
-    finally:
-        own.settimeout(TIMEOUT)
-    return False
 
 
 def test_a_connection_that_two_hold_waits_for_both(stage: Stage) -> None:

@@ -112,6 +112,8 @@ def case(events: Sequence[Event], messages: dict[str, Message], **fields: Any) -
         "guarantee": guarantee("at-least-once"),
         "evidence": "effects",
         "dead_letters": frozenset(),
+        "ordered_evidence": True,
+        "consumers": (),
     }
     return cast("Case", SimpleNamespace(**(known | fields)))
 

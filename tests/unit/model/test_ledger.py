@@ -244,6 +244,19 @@ def test_settled_says_what_is_missing() -> None:
     assert run.ack(hand).ledger().settled() == (True, "")
 
 
+def test_the_workloads_own_expiration_is_a_wait() -> None:
+    """A delay that the test publishes into is waited for as long as its messages live."""
+    run = Run(2, to="delay").subscribe()
+    for number, expiration in ((1, "1500"), (2, "40000")):
+        run.add(e.Published, message=name(number), routing_key="delay", expiration=expiration,
+                link="publisher", connection=1, channel=1)  # fmt: skip
+        run.answer(number)
+    delay = queue("delay", ready=2, dead_letter_exchange="", dead_letter_routing_key="orders")
+    ledger = run.census(queue("orders"), delay).ledger()
+    assert (ledger.longest_wait(), ledger.waiting_messages()) == (40.0, 2)
+    assert ledger.settled() == (False, "`delay` holds 2 ready")
+
+
 def test_looks_settled_when_the_wire_shows_nothing_on_its_way() -> None:
     """The census is worth asking once all is handed out and answered."""
     run = Run(1).subscribe().publish()

@@ -99,6 +99,30 @@ def test_a_confirm_that_comes_later_keeps_its_place() -> None:
     ]
 
 
+def test_what_a_malformed_message_is() -> None:
+    """Its kind stands beside its publish; the test's own poison has none, nor has a good message."""
+    malformed = message(1, poison=True, kind="byte_order_mark")
+    assert told(published(1), confirmed(1), of=malformed) == [
+        "published, confirmed <- malformed: byte_order_mark"
+    ]
+    assert told(published(1), confirmed(1), of=message(1, poison=True, kind="own")) == [
+        "published, confirmed"
+    ]
+    known = lives([published(1)], {malformed.id: malformed, **workload(1)})
+    assert lives([published(1)], {malformed.id: malformed})[malformed.id].kind == "byte_order_mark"
+    assert known[name(1)].kind == ""
+
+
+def test_a_message_published_twice() -> None:
+    """Both publishes and both confirms are told."""
+    assert told(published(1), published(1, 1), confirmed(1, 2), confirmed(1, 2)) == [
+        "published",
+        "published again",
+        "confirmed",
+        "confirmed",
+    ]
+
+
 def test_times_count_from_the_first_publish() -> None:
     """What happened to the second message is timed by the publish of the first."""
     life = lives([published(1, 100), published(2, 250)], workload(2))[name(2)]

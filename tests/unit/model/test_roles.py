@@ -63,6 +63,24 @@ def test_a_messages_own_expiration_is_a_wait() -> None:
     assert found.wait_in("wait") == 3.0
 
 
+def test_a_queue_of_the_workload_may_be_a_waiting_room() -> None:
+    """A test that publishes with a delay, into a queue that nobody reads and whose messages expire back."""
+    delay = {"orders": {}, "delay": to("orders")}
+    published = [("", "delay")]
+    assert roles(delay, published=published).waiting_rooms == frozenset()
+    found = roles(delay, published=published, expirations={("", "delay"): 40.0})
+    assert (found.waiting_rooms, found.wait_in("delay")) == ({"delay"}, 40.0)
+    timed = {"orders": {}, "delay": to("orders") | {"message_ttl": 50.0}}
+    assert roles(timed, published=published).waiting_rooms == {"delay"}
+
+
+def test_of_two_times_to_live_the_shorter_holds() -> None:
+    """A message that would live longer than its queue lets it leaves with the queue's."""
+    wait = to("orders") | {"message_ttl": 2.0}
+    found = roles({"orders": {}, "wait": wait}, onward=[("", "wait")], expirations={("", "wait"): 60.0})
+    assert found.wait_in("wait") == 2.0
+
+
 def test_a_queue_of_the_workload_is_never_terminal() -> None:
     """A queue that the test publishes to is work, though nobody reads it: a typo is the commonest bug."""
     found = roles({"orders": {}, "order": {}}, read=["order"])

@@ -42,6 +42,8 @@ def test_never_readable_as_json(body, kind, seed):
 
 
 @given(body=_bodies, seed=_seeds)
+@example(body=b"\xc2", seed=2917)
+@example(body=b"\xed\xa0", seed=2)
 def test_invalid_utf8_never_decodes(body, seed):
     """`invalid_utf8` fails in a reader that decodes before it parses, surrogates let pass or not."""
     made = malformed(body, "invalid_utf8", Random(seed))

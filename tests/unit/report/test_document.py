@@ -25,10 +25,13 @@ from account_builders import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from report_builders import failing
 
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import Rested
 from pytest_mqchaos.model.findings import FINDING_KINDS, Finding, Hazard
+from pytest_mqchaos.model.messages import digest
+from pytest_mqchaos.report import document as document_module
 from pytest_mqchaos.report.document import document, run_record, schema, write
 
 NODE = "tests/test_orders.py::test_orders[consumer_crash-after-ack-17]"
@@ -63,10 +66,15 @@ def whole(*runs: Mapping[str, Any], servers: Mapping[str, Any] | None = None) ->
     return made
 
 
+def step(at: float, text: str, note: str, kind: str, where: str) -> dict[str, Any]:
+    """Return a step of a life as the document has it."""
+    return {"at": at, "text": text, "note": note, "kind": kind, "where": where}
+
+
 def test_the_schema_is_one() -> None:
     """The packaged schema is itself valid, and says its version."""
     jsonschema.Draft202012Validator.check_schema(schema())
-    assert schema()["$id"].endswith(":1.0")
+    assert schema()["$id"].endswith(":1.1")
 
 
 def test_a_run_has_the_fields_of_the_contract() -> None:
@@ -127,6 +135,22 @@ def test_a_fault_in_the_document() -> None:
             "message": name(17),
             "trigger": "",
             "actor": "signal",
+            "recovery": 0.0701,
+            "resumed": 0.0691,
+            "struck": [
+                {
+                    "at": 0.4329,
+                    "until": None,
+                    "target": "worker",
+                    "changed": True,
+                    "actor": "signal",
+                    "trigger": "",
+                    "message": name(17),
+                    "delay": 0.0,
+                    "waiting": 0,
+                    "in_hand": 0,
+                }
+            ],
         }
     ]
 
@@ -142,16 +166,31 @@ def test_a_life_in_the_document() -> None:
         "queue": "orders",
         "poison": False,
         "size": 12,
+        "digest": digest(b'{"order":17}'),
         "body": '{"order":17}',
         "body_hex": b'{"order":17}'.hex(),
         "events": [
-            {"at": 0.412, "text": "published, confirmed", "note": ""},
-            {"at": 0.431, "text": "delivered to worker (tag 17)", "note": ""},
-            {"at": 0.4312, "text": "acknowledged by worker", "note": "before its effect"},
-            {"at": 0.433, "text": "worker killed", "note": "consumer_crash(after=ack(17))"},
+            step(0.412, "published, confirmed", "", "published", "publisher"),
+            step(0.431, "delivered to worker (tag 17)", "", "delivered", "worker"),
+            step(0.4312, "acknowledged by worker", "before its effect", "acked", "worker"),
+            step(0.433, "worker killed", "consumer_crash(after=ack(17))", "consumer_ended", "worker"),
         ],
         "events_left_out": 0,
+        "events_gap": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("bodies", "told"),
+    [("none", ("", "", "")), ("digest", (digest(b'{"order":17}'), "", "")),
+     ("full", (digest(b'{"order":17}'), '{"order":17}', b'{"order":17}'.hex()))],
+)  # fmt: skip
+def test_what_is_told_of_bodies(bodies: str, told: tuple[str, ...]) -> None:
+    """Nothing but their size, a digest, or their beginning."""
+    (life,) = record(one_lost(), bodies=bodies)["lives"]
+
+    assert (life["digest"], life["body"], life["body_hex"]) == told
+    assert life["size"] == 12
 
 
 def test_a_run_without_an_account() -> None:
@@ -210,7 +249,9 @@ def test_long_lists_are_cut_and_counted() -> None:
 
     assert (len(run["findings"][0]["messages"]), run["findings"][0]["count"]) == (1000, 3000)
     assert len(run["lives"]) == 25
-    assert (len(run["lives"][0]["events"]), run["lives"][0]["events_left_out"]) == (200, 304)
+    life = run["lives"][0]
+    assert (len(life["events"]), life["events_left_out"], life["events_gap"]) == (200, 304, 150)
+    assert life["events"][-1]["text"].startswith("delivered again to worker (tag 499")
     whole(run)
 
 
@@ -234,7 +275,7 @@ def test_every_verdict_obeys_the_schema() -> None:
     made = whole(*runs, record(None, error="boom"), servers={"rabbitmq": {"version": "4.0.5", "port": 5672}})
     assert [run["verdict"] for run in made["runs"]] == ["pass", "unknown", "unknown", "fail", None]
     assert made["servers"] == {"rabbitmq": {"version": "4.0.5", "port": 5672}}
-    assert (made["schema"], made["plugin"], made["started"]) == ("1.0", "0.1.0", "2026-07-01T12:00:00+00:00")
+    assert (made["schema"], made["plugin"], made["started"]) == ("1.1", "0.1.0", "2026-07-01T12:00:00+00:00")
 
 
 def undescribed(
@@ -243,6 +284,8 @@ def undescribed(
     """Return the fields of a document that the schema does not describe."""
     if "$ref" in described:
         described = defs[described["$ref"].rpartition("/")[2]]
+    if "oneOf" in described and value is not None:
+        return undescribed(value, described["oneOf"][0], defs, path)
     if isinstance(value, dict) and "properties" in described:
         inner = described["properties"]
         unknown = [f"{path}.{key}" for key in value if key not in inner]
@@ -256,15 +299,36 @@ def undescribed(
 def test_the_schema_describes_every_field() -> None:
     """Nothing is written that the schema does not know, and all it requires of a run is what it describes."""
     rested = Rested(at=ms(900), message=name(1), queue="dead", death_reason="rejected")
-    made = whole(
-        record(one_lost()),
-        record(account(found("lost", 1), hazards=[Hazard(kind="x", claim="y")], events=[rested])),
+    skipped = {"nodeid": "t.py::test_it[refuse]", "scenario": "refuse", "reason": "no server"}
+    option = {"name": "servers", "value": None, "origin": "default"}
+    made = document(
+        [
+            record(one_lost()),
+            record(account(found("lost", 1), hazards=[Hazard(kind="x", claim="y")], events=[rested])),
+            failing(),
+        ],
+        {},
+        "0.1.0",
+        "2026-07-01T12:00:00+00:00",
+        skipped=[skipped],
+        settings=[option],
     )
+    jsonschema.Draft202012Validator(schema()).validate(made)
 
     assert undescribed(made, schema(), schema()["$defs"]) == []
     for each in (schema(), *schema()["$defs"].values()):
         assert set(each["required"]) == set(each["properties"])
         assert all("description" in one or "$ref" in one for one in each["properties"].values())
+
+
+def test_the_schema_only_grows() -> None:
+    """Whoever reads documents by the schema of 1.0 can read those of today."""
+    old = json.loads(Path(document_module.__file__).with_name("schema-1.0.json").read_text(encoding="utf-8"))
+    made = whole(record(one_lost()), record(None, error="boom"), record(account(UNKNOWN)))
+
+    jsonschema.Draft202012Validator(old).validate(made)
+    for where, described in (("run", old["$defs"]["run"]), ("fault", old["$defs"]["fault"])):
+        assert set(described["required"]) <= set(schema()["$defs"][where]["required"])
 
 
 @pytest.mark.parametrize("field", CONTRACT)

@@ -71,12 +71,22 @@ def test_unknown_is_a_state_of_its_own() -> None:
     ]
 
 
-def test_unknown_that_the_test_allows_is_well() -> None:
-    """`allow="*"` decides by itself: such a run is as promised."""
-    assert lines(run(account(UNKNOWN, allow=(("*", ""),))))[0] == (
-        "1 chaos test, 200 messages: all as promised",
-        GREEN,
-    )
+def test_what_the_test_allows_is_not_as_promised() -> None:
+    """A run whose test decides by itself is well, and counted by what it is: with findings that are allowed."""
+    everything = (("*", ""),)
+    for each in (UNKNOWN, found("lost", 1)):
+        assert lines(run(account(each, allow=everything)))[0] == (
+            "1 chaos test, 200 messages: 1 with allowed findings",
+            GREEN,
+        )
+    runs = [run(account(found("lost", 1), allow=(("lost", "known"),))), run(account()), run(account())]
+    assert lines(*runs)[0] == ("3 chaos tests, 600 messages: 1 with allowed findings, 2 as promised", GREEN)
+
+
+def test_an_allowance_for_nothing_counts_for_nothing() -> None:
+    """Information and what is no violation leave a run as promised."""
+    duplicated = replace(found("duplicated", 1), violation=False)
+    assert lines(run(account(duplicated, allow=(("duplicated", ""),))))[0][0].endswith(": all as promised")
 
 
 def test_a_run_without_verdict_shows_its_error() -> None:
@@ -184,7 +194,7 @@ def test_allowances_are_shown() -> None:
     )
 
     assert lines(run(judged)) == [
-        ("1 chaos test, 200 messages: all as promised", GREEN),
+        ("1 chaos test, 200 messages: 1 with allowed findings", GREEN),
         (
             "allowed in test_orders[baseline]: duplicated:by_redelivery, 2 messages (deduplicated later)",
             PLAIN,

@@ -125,10 +125,48 @@ def test_a_larger_body_streams_behind_its_event(size: int) -> None:
     payload = b"z" * (HELD_BODY + 1)
     data = deliver(1, payload) + deliver(2, b"next")
     played = consuming()
-    first, second = played.server(*reads(data, size))
+    first, passed, second = played.server(*reads(data, size))
     assert (first.body, first.digest, first.size) == (None, None, HELD_BODY + 1)
+    assert passed == e.BodyPassed(1, digest(payload))
     assert (second.delivery_tag, second.body) == (2, b"next")
     assert played.passed("server") == data
+
+
+@pytest.mark.parametrize("frame_max", [4096, 131072, 8 * HELD_BODY])
+@pytest.mark.parametrize("size", [999, 65536, 1 << 30])
+def test_the_digest_of_a_streaming_body_is_taken_as_it_passes(size: int, frame_max: int) -> None:
+    """However it is cut into frames and reads, the digest comes with its last byte."""
+    payload = random.Random(2).randbytes(2 * HELD_BODY + 17)
+    data = deliver(1, payload, frame_max=frame_max)
+    played = consuming()
+    head, last = reads(data[:-1], size), data[-1:]
+    assert [type(event) for event in played.server(*head)] == [e.Delivered]
+    assert played.server(last) == [e.BodyPassed(1, digest(payload))]
+    assert played.passed("server") == data
+
+
+def test_two_streaming_bodies_side_by_side() -> None:
+    """Frames of two large bodies take turns; each has its own digest."""
+    one, two = (b"1" * (HELD_BODY + 1), b"2" * (HELD_BODY + 1))
+    frames = [content_frames(c.Basic.Deliver("c", n, False, "", "orders"), body, channel=n)
+              for n, body in ((1, one), (2, two))]  # fmt: skip
+    turns = b"".join(part for pair in zip(*frames, strict=True) for part in pair)
+    for size in (4096, 1 << 30):
+        events = consuming(1, 2).server(*reads(turns, size))
+        assert events[2:] == [e.BodyPassed(1, digest(one)), e.BodyPassed(2, digest(two))]
+
+
+def test_a_streaming_body_that_breaks_off_has_no_digest() -> None:
+    """A method in between ends it: what came is not what was sent."""
+    frames = content_frames(c.Basic.Deliver("c", 1, False, "", "orders"), b"z" * (2 * HELD_BODY))
+    events = consuming().server(*frames[:4], deliver(2, b"next"), *frames[4:])
+    assert [type(event) for event in events] == [e.Delivered, e.Delivered]
+
+
+def test_a_large_publication_has_no_digest() -> None:
+    """What is published is known from the plan: only what is delivered is worth its reading."""
+    events = Played().client(publish(b"z" * (HELD_BODY + 1)))
+    assert [type(event) for event in events] == [e.PublishSent]
 
 
 def test_a_streaming_body_holds_nothing_back() -> None:

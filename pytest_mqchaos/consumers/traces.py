@@ -1,0 +1,40 @@
+"""What the system knows of a replica's processes besides their group: those that left it, and their connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pytest_mqchaos.consumers import proc
+from pytest_mqchaos.consumers.addresses import LinkAddress
+
+__all__ = ["Traced", "foreign_connections", "strays"]
+
+
+class Traced(Protocol):
+    """What a replica's processes carry wherever they go."""
+
+    name: str
+    effects: Path
+    """Named in their environment."""
+    output_path: Path
+    """Held open for writing."""
+
+
+def strays(replicas: Sequence[Traced]) -> dict[int, str]:
+    """Return the processes that carry something of some replicas, each with its replica's name."""
+    return proc.holders(
+        {f"MQCHAOS_EFFECTS={replica.effects}": replica.name for replica in replicas},
+        {str(replica.output_path.resolve()): replica.name for replica in replicas},
+    )
+
+
+def foreign_connections(group: int, link: LinkAddress) -> list[str]:
+    """Return the remote ends of a group's TCP connections, besides its link's, as `host:port`."""
+    local = {link.host, "127.0.0.1", "::1"}
+    return sorted(
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        for host, port in proc.connections(group)
+        if not (port == link.port and host in local)
+    )

@@ -1,0 +1,68 @@
+"""What crosses with a test's report to where the session's reports are written: plain values only."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.fixtures import Trial, ground
+from pytest_mqchaos.options import setting
+from pytest_mqchaos.xdist import outcome
+
+__all__ = ["crossing", "first_line", "passed_over"]
+
+_HOLDING = ("evidence", "poison", "settle_timeout", "effect_timeout", "strict")
+"""Settings of a test that a reader of its run should know."""
+
+
+def crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[str, object]:
+    """Return what crosses for a run."""
+    from pytest_mqchaos.report.document import run_record
+
+    account, settings, here_now = here.account, here.settings, ground(item.config)
+    run = run_record(
+        account,
+        nodeid=settings.nodeid,
+        attempt=settings.attempt,
+        outcome=outcome(report),
+        reproduce=settings.again,
+        scenario=settings.scenario.id,
+        error=None if not report.failed or (account and account.failed) else first_line(report),
+        seed=settings.seed,
+        reason=_reason(report),
+        settings={name: getattr(settings, name) for name in _HOLDING},
+        bodies=setting(item.config, "report_bodies").value,
+    )
+    unknown = account is not None and any(each.allowed is None for each in account.undecided)
+    servers = here_now.session.facts() if here_now.session is not None else {}
+    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker}
+
+
+def first_line(report: pytest.TestReport) -> str:
+    """Return the first line of what a test failed with."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr) if crash is None else str(crash.message)
+    return text.strip().partition("\n")[0]
+
+
+def passed_over(item: pytest.Item, report: pytest.TestReport) -> dict[str, object] | None:
+    """Return what crosses for a chaos test that was skipped before its run began; None for any other test."""
+    from pytest_mqchaos.markers import FIXTURE, planned
+
+    if hasattr(report, "wasxfail") or FIXTURE not in getattr(item, "fixturenames", ()):
+        return None
+    try:
+        scenario = planned(item).id
+    except ChaosError:
+        scenario = "baseline"
+    told = {"nodeid": item.nodeid, "scenario": scenario, "reason": _reason(report)}
+    return {"skipped": told, "unknown": False}
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Return why a test was skipped; empty if it was not."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return ""
+    longrepr = report.longrepr
+    text = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
+    return text.removeprefix("Skipped: ")

@@ -1,0 +1,110 @@
+"""How a run comes to its accounts: it settles, its consumers are ended, the effects are read a last time."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.judging import account_of
+from pytest_mqchaos.experiment.settle import Settling
+from pytest_mqchaos.experiment.work import Work
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
+from pytest_mqchaos.model.history import now
+
+if TYPE_CHECKING:
+    from pytest_mqchaos.experiment.run import Run
+    from pytest_mqchaos.model.account import Account
+
+__all__ = ["Accounts"]
+
+_GRACE = 3.0
+"""Seconds that consumers have for their own end when a test is over."""
+
+
+class Accounts:
+    """The accounts of one run, and how long it took to come to them."""
+
+    def __init__(self, run: Run, work: Work) -> None:
+        self._run = run
+        self._work = work
+        self._timings: dict[str, float] = {}
+        self._opened = time.monotonic()
+        self._judged_at: tuple[int, ...] = ()
+
+    def settled(self, timeout: float | None = None, *, guarantee: object = None) -> Account:
+        """Settle, and return the account of that, by the test's own guarantee or another one."""
+        __tracebackhide__ = True
+        chosen = None if guarantee is None else guarantee_of(guarantee)
+        self._settle(timeout, chosen)
+        return account_of(self._run, timings=self._timings, final=False, guarantee=chosen)
+
+    def concluded(self) -> Account:
+        """Give the final verdict: settle if anything happened since, end the consumers, read the effects, judge.
+
+        Raises:
+            ChaosError: if the test itself, or the ground under it, is at fault.
+        """
+        __tracebackhide__ = True
+        fresh = self._judged_at != self._doings()
+        if fresh:
+            self._settle(None)
+        started = time.monotonic()
+        self._run.disarm()
+        self._run.end_consumers(_GRACE)
+        self._run.board.poll(final=True)
+        try:
+            self._run.board.poll_calls()
+        except ChaosError as error:
+            if fresh:
+                raise
+            # The test settled by itself, and has closed what its source reads from: that reading stands.
+            self._run.history.append(facts.Noted(at=now(), text=f"not read again at the end: {error}"))
+        self._run.board.check()
+        self._timings["end"] = time.monotonic() - started
+        return account_of(self._run, timings=self._timings, final=True)
+
+    def snapshot(self) -> Account | None:
+        """Judge what there is, without waiting; None if nothing was published."""
+        run = self._run
+        if not run.publications:
+            return None
+        run.board.poll()
+        if self._judged_at == self._doings():
+            return account_of(run, timings=self._timings, final=False)
+        run.remember_consumers()
+        with suppress(ChaosError):  # the broker may be what failed: the wire's own account stands
+            run.census()
+        run.history.append(facts.SettleEnded(at=now(), settled=False, reason="the test failed by itself"))
+        return account_of(run, timings=self._timings, final=False, interrupted=True)
+
+    def _settle(self, timeout: float | None, guarantee: Guarantee | None = None) -> None:
+        __tracebackhide__ = True
+        run = self._run
+        self._work.ready_to_settle()
+        started = time.monotonic()
+        self._timings.setdefault("test", started - self._opened)
+        settling = Settling(
+            run.history,
+            run.ledger,
+            run,
+            timeout=run.test.settle_timeout if timeout is None else float(timeout),
+            effect_timeout=run.test.effect_timeout,
+            once=(guarantee or run.test.guarantee).counts("duplicated"),
+        )
+        end = settling.wait()
+        judged_at = self._doings()
+        run.remember_consumers()
+        run.read_resting()
+        self._work.nothing_confirmed()
+        run.history.append(end)
+        self._judged_at = judged_at
+        self._timings["settle"] = self._timings.get("settle", 0.0) + time.monotonic() - started
+
+    def _doings(self) -> tuple[int, ...]:
+        """What would make the last verdict stale: publications and faults since, and those that struck since."""
+        armed = self._run.injector.armed
+        return len(self._run.publications), len(armed), sum(one.fired or one.striking for one in armed)

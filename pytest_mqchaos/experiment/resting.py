@@ -1,0 +1,64 @@
+"""What rests in terminal queues at the end: read out of them into the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
+from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.messages import digest
+from pytest_mqchaos.model.names import Names
+from pytest_mqchaos.wire.amqp import Properties
+
+__all__ = ["read_resting"]
+
+
+def read_resting(
+    queues: Mapping[str, int], *, url: str, identity: Identity, history: History, names: Names, shared: bool
+) -> None:
+    """Take the messages out of some queues, and write down each.
+
+    Args:
+        queues: how many are ready in each, by its name.
+        url: the broker's own address, past every link.
+        identity: knows which message of the workload each is.
+        history: where they go.
+        names: how names of the run become names on the broker.
+        shared: whether messages of others may be among them, which stay where they are.
+    """
+    ours = partial(_is_ours, identity) if shared else None
+    for name, ready in queues.items():
+        if not ready:
+            continue
+        found, trouble = drain(url, names.full(name), ready, ours=ours)
+        for resting in found:
+            history.append(_rested(name, resting, identity, names))
+        if trouble:
+            history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
+
+
+def _is_ours(identity: Identity, resting: RestingMessage) -> bool:
+    message, _ = identity.of(resting, resting.body, digest(resting.body))
+    return message is not None
+
+
+def _rested(queue: str, resting: RestingMessage, identity: Identity, names: Names) -> facts.Rested:
+    body_digest = digest(resting.body)
+    message, how = identity.of(resting, resting.body, body_digest)
+    raw = resting.properties
+    altered = () if raw is None else identity.contracts.altered(message, Properties(raw))
+    return facts.Rested(
+        at=now(),
+        message=message,
+        queue=queue,
+        digest=body_digest,
+        death_reason=resting.death_reason,
+        death_queue=None if resting.death_queue is None else names.plain(resting.death_queue),
+        identified_by=how,
+        altered=altered,
+        headers=resting.headers,
+        body=resting.body[:1024],
+    )

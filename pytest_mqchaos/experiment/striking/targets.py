@@ -1,0 +1,103 @@
+"""Whom a fault aims at: links, connections and processes, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pytest_mqchaos.consumers.consumer import Replica
+from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.experiment.names import aimed
+from pytest_mqchaos.experiment.striking.armed import Armed
+from pytest_mqchaos.experiment.striking.moment import Moment
+from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.tripwire import Halted
+
+__all__ = ["Replicas", "Targets"]
+
+
+class Replicas(Protocol):
+    """The consumers' processes, by their links' names."""
+
+    def replicas(self) -> Sequence[Replica]:
+        """All replicas of all consumers, in the order started."""
+
+
+class Targets:
+    """The links and the consumers of one run."""
+
+    def __init__(self, links: Links, consumers: Replicas) -> None:
+        self._links = links
+        self._consumers = consumers
+
+    def links(self, moment: Moment) -> list[Link]:
+        """The links that a network fault strikes."""
+        wanted = moment.fault.consumer
+        if wanted is None and moment.link is not None:
+            found = [link for link in self._links if link.name == moment.link]
+            if found:
+                return found
+        return [link for link in self._links if link.name != "publisher" and aimed(wanted, link.name)]
+
+    def replicas(self, moment: Moment) -> list[Replica]:
+        """The processes that a process fault strikes."""
+        wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())
+        if wanted is None and moment.link is not None:
+            found = [replica for replica in everyone if replica.name == moment.link]
+            if found:
+                return found
+        return [replica for replica in everyone if aimed(wanted, replica.name)]
+
+    def aims(self, moment: Moment) -> list[Link]:
+        """The links of all that a fault strikes."""
+        if moment.fault.family == "broker":
+            return list(self._links)
+        if moment.fault.family == "process":
+            names = {replica.name for replica in self.replicas(moment)}
+            return [link for link in self._links if link.name in names]
+        return self.links(moment)
+
+    def stand_still(self, armed: Armed, link: str | None) -> Callable[[], None]:
+        """Let all that a fault aims at stand still while it strikes; return what lets it go on.
+
+        A consumer may have several connections, and X is one moment for all of them: what is said on any behind X
+        reaches nobody before the strike. Holds are counted, so strikes that overlap wait for each other's. A
+        protocol fault strikes one connection only, which the relay holds.
+        """
+        if armed.fault.family == "protocol":
+            return lambda: None
+        links = self.aims(Moment(armed, None, link, ""))
+        relays = [relay for one in links for relay in one.wire.connected()]
+        for relay in relays:
+            relay.hold()
+        for one in links:
+            one.wire.hold_new()
+
+        def go_on() -> None:
+            for relay in relays:
+                relay.release()
+            for one in links:
+                one.wire.let_new()
+
+        return go_on
+
+    def relays_of(self, link: str | None) -> list[Relay]:
+        """The open connections of a link; of every consumer for None."""
+        links = [one for one in self._links if one.name == link or (link is None and one.name != "publisher")]
+        return [relay for one in links for relay in one.wire.connected()]
+
+    def connected(self) -> list[Relay]:
+        """Every open connection, the publisher's too."""
+        return [relay for link in self._links for relay in link.wire.connected()]
+
+    def connections(self, replica: Replica) -> list[Relay]:
+        """The open connections of a replica."""
+        link = self._links.named(replica.name)
+        return [] if link is None else link.wire.connected()
+
+    def client_of(self, link: str) -> Halted | None:
+        """The processes of a consumer's replica; None if there are none, or they stand already."""
+        for replica in self._consumers.replicas():
+            if replica.name == link and replica.alive and not replica.frozen:
+                return replica.process
+        return None

@@ -1,0 +1,43 @@
+"""When the sources of effects are looked at, besides the moments of settlements."""
+
+from __future__ import annotations
+
+import time
+
+from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.link.loop import LoopThread
+
+__all__ = ["EffectsWatch"]
+
+_CALLS_EVERY = 0.05
+_FILES_EVERY = 0.02
+
+
+class EffectsWatch:
+    """Looks at files now and then on the link's thread, and at callables when the test's thread asks."""
+
+    def __init__(self, board: Board, thread: LoopThread) -> None:
+        self._board = board
+        self._thread = thread
+        self._called = 0.0
+        self._over = False
+
+    def start(self) -> None:
+        """Look at the files from now on: each effect is seen soon after it is there."""
+        self._thread.soon(self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._over = True
+
+    def poll(self) -> None:
+        """Read all sources, in this thread; callables not too often."""
+        self._board.poll()
+        if self._board.has_calls and time.monotonic() - self._called >= _CALLS_EVERY:
+            self._board.poll_calls()
+            self._called = time.monotonic()
+
+    def _look(self) -> None:
+        if not self._over:
+            self._board.poll()
+            self._thread.loop.call_later(_FILES_EVERY, self._look)

@@ -1,0 +1,114 @@
+"""The page: what must be seen first is told in full, and what no longer fits is named, never dropped in silence."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.html.texts import environment, markup, style_sheet
+from pytest_mqchaos.report.html.timeline import timeline
+from pytest_mqchaos.report.states import ORDER, many
+
+__all__ = ["MOST", "page", "write_page"]
+
+MOST = 5_000_000
+"""Most bytes of a page."""
+_FULL = 3_400_000
+"""Bytes of runs told in full; from there on they are told in short."""
+_SHORT = 3_900_000
+"""Bytes of runs at all; the rest is in the matrix only."""
+_ROWS = 1200
+"""Most tests in the matrix."""
+_SHARES = (1.0, 0.5, 0.2, 0.05, 0.0)
+"""What is tried of these limits where long names make a page too large."""
+_OPEN = ("failed", "unknown")
+"""States of causes whose first run stands open."""
+
+
+def write_page(directory: Path, document: Mapping[str, Any]) -> Path:
+    """Write the page as `index.html` into `directory`, whole or not at all, and return its path.
+
+    Raises:
+        OSError: if it cannot be written; nothing half-written stays.
+    """
+    path = directory / "index.html"
+    part = directory / f".index-{os.getpid()}.html"
+    try:
+        part.write_text(page(document), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """Return the page of a document of any 1.x; of equal documents the pages are equal."""
+    whole = complete(document)
+    text = ""
+    for share in _SHARES:
+        text = _render(whole, share)
+        if len(text.encode()) <= MOST:
+            break
+    return text
+
+
+def _render(whole: Mapping[str, Any], share: float) -> str:
+    overview: Mapping[str, Any] = whole["overview"]
+    told, in_short, omitted = _within_budget(whole, share)
+    rows, style = int(_ROWS * share), style_sheet()
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            document=whole,
+            overview=overview,
+            runs=whole["runs"],
+            told=told,
+            shown={number for number, _ in told},
+            in_short=in_short,
+            omitted=omitted,
+            tests=overview["tests"][:rows],
+            tests_left_out=max(len(overview["tests"]) - rows, 0),
+            most_causes=max(int(40 * share), 5),
+            style=markup(style),
+            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        )
+    )
+
+
+def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[int, str]], int, int]:
+    """Return the runs as HTML in the order told, how many of them in short, and how many are left out."""
+    runs: Sequence[Mapping[str, Any]] = whole["runs"]
+    template = environment().get_template("run.html")
+    firsts = {each["runs"][0] for each in whole["overview"]["causes"] if each["state"] in _OPEN}
+    told: list[tuple[int, str]] = []
+    used = in_short = 0
+    for number in sorted(range(len(runs)), key=lambda number: ORDER.index(runs[number]["state"])):
+        context = {**_context(runs, number), "open": number in firsts}
+        full = used < _FULL * share
+        text = template.render(**context, full=full)
+        if full and used + len(text.encode()) > _SHORT * share:
+            full, text = False, template.render(**context, full=False)
+        used += len(text.encode())
+        if used > _SHORT * share:
+            break
+        in_short += not full
+        told.append((number, markup(text)))
+    return told, in_short, len(runs) - len(told)
+
+
+def _context(runs: Sequence[Mapping[str, Any]], number: int) -> dict[str, Any]:
+    run = runs[number]
+    return {
+        "run": run,
+        "number": number,
+        "baseline": None if run["baseline"] is None else runs[run["baseline"]],
+        "drawing": timeline(run),
+        "lives": {life["id"]: place for place, life in enumerate(run["lives"])},
+        "many": many,
+    }

@@ -1,0 +1,93 @@
+"""How the templates are read, and what they may do with a text: it is escaped unless it is ours.
+
+Jinja2 is imported when the first page is made, not before.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mqchaos.model.printable import printable
+from pytest_mqchaos.report import words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["environment", "markup", "style_sheet"]
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_TICKED = re.compile("`([^`]+)`")
+_JOINT = re.compile(r"(::|[-+_/])|(?=\[)")
+
+
+@cache
+def environment() -> Environment:
+    """Return what renders the templates: everything is escaped, and a name that is not there is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "seconds": words.seconds,
+        "span": words.span,
+        "number": words.number,
+        "ending": words.ending,
+        "weight": words.weight,
+        "setting": words.setting,
+        "breakable": _breakable,
+        "ticked": _ticked,
+        "sentence": _sentence,
+    }
+    made.globals |= {"SYMBOLS": words.SYMBOLS, "WORDS": words.WORDS}
+    return made
+
+
+def markup(text: str) -> Any:
+    """Return a text of our own that is markup already."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def style_sheet() -> str:
+    """Return the page's style."""
+    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def _finalize(value: object) -> object:
+    """Take out of a text what would turn, hide or break it; what is markup already is ours."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable(value)
+    return value
+
+
+def _escaped(text: str) -> str:
+    from markupsafe import escape
+
+    return str(escape(printable(text)))
+
+
+def _ticked(text: str) -> object:
+    """Return a sentence with what stands between backquotes as code."""
+    return markup(_TICKED.sub(r"<code>\1</code>", _escaped(text)))
+
+
+def _breakable(text: str) -> object:
+    """Return a name that a narrow screen may break at its joints."""
+    return markup(_JOINT.sub(lambda found: f"{found[0]}<wbr>", _escaped(text)))
+
+
+def _sentence(text: str) -> str:
+    """Return a text that begins as a sentence does; what looks like code stays what it is."""
+    first = text.partition(" ")[0]
+    return text if "_" in first or "(" in first else f"{text[:1].upper()}{text[1:]}"

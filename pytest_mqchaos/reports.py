@@ -1,0 +1,115 @@
+"""What a session leaves for its readers: the document, the page beside it, and the summary of a CI job.
+
+```
+runs ──document──► report.json
+          ├──────► index.html          beside it
+          └──────► Markdown            appended to $GITHUB_STEP_SUMMARY, written to --mqchaos-report-md
+```
+The document comes first: no trouble with what is made of it may cost it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mqchaos.options import OPTIONS, setting
+
+__all__ = ["Written", "write_reports"]
+
+_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+class Written:
+    """What was written, and what could not be."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        """For people: the page, or the document where there is no page."""
+        self.troubles: list[str] = []
+
+
+def write_reports(
+    config: pytest.Config,
+    runs: Sequence[Mapping[str, Any]],
+    skipped: Sequence[Mapping[str, Any]],
+    servers: Mapping[str, Any],
+    started: str,
+) -> Written:
+    """Write all reports of a session; what fails is told and keeps nothing else from being written."""
+    from pytest_mqchaos import __version__
+    from pytest_mqchaos.errors import UsageError
+    from pytest_mqchaos.options import session_settings
+    from pytest_mqchaos.report.document import document, write
+
+    written = Written()
+    directory: Path | str = "the report"
+    try:
+        directory = session_settings(config, "").report
+        whole = document(
+            runs,
+            servers,
+            __version__,
+            started,
+            finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+            skipped=skipped,
+            settings=_settings(config),
+            environment=_environment(),
+        )
+        written.path = write(directory, whole)
+    except UsageError as error:
+        written.troubles.append(f"no report: {error}")
+        return written
+    except OSError as error:
+        written.troubles.append(f"no report: {directory} cannot be written: {error.strerror or error}")
+        return written
+    _page(directory, whole, written)
+    _markdown(config, whole, written)
+    return written
+
+
+def _settings(config: pytest.Config) -> list[dict[str, object]]:
+    found = [(option.name, setting(config, option.name)) for option in OPTIONS]
+    return [{"name": name, "value": one.value, "origin": one.origin} for name, one in found]
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "pytest": pytest.__version__,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+
+
+def _page(directory: Path, whole: Mapping[str, Any], written: Written) -> None:
+    try:
+        from pytest_mqchaos.report.html import write_page
+
+        written.path = write_page(directory, whole)
+    except Exception as error:  # the document stands, whatever becomes of its ornaments
+        written.troubles.append(f"no index.html: {type(error).__name__}: {error}")
+
+
+def _markdown(config: pytest.Config, whole: Mapping[str, Any], written: Written) -> None:
+    path, summary = setting(config, "report_md").value, os.environ.get(_SUMMARY, "").strip()
+    if not path and not summary:
+        return
+    try:
+        from pytest_mqchaos.report.markdown import markdown
+
+        text = markdown(whole)
+        if path:
+            target = config.rootpath / Path(path).expanduser()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(text)
+    except Exception as error:  # as above
+        written.troubles.append(f"no Markdown: {type(error).__name__}: {error}")

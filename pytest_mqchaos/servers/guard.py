@@ -1,0 +1,152 @@
+"""The guard of a run, as the run sees it: armed before the first server starts, told what is about to be made.
+
+What a run starts has a mark by which the guard's process (`guardian`) finds it: the run's tag in the environment,
+a folder named after it, a label. So it need not hear of each process; it hears of folders and of an engine, before
+there is anything in them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pytest_mqchaos.errors import ServerUnavailable
+from pytest_mqchaos.servers.guardian import VARIABLE
+
+__all__ = ["Guard", "new_run", "tagged"]
+
+_KEPT = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG")
+_ARMING = 20.0
+_ENDING = 10.0
+
+
+def new_run() -> str:
+    """The tag of a run of servers: like no other's on any host that ever was."""
+    return secrets.token_hex(6)
+
+
+def tagged(run: str) -> dict[str, str]:
+    """The environment variable by which a server of a run is found."""
+    return {VARIABLE: run}
+
+
+class Guard:
+    """A process that cleans up behind this one, however it ends; `end` when there is nothing left to clean.
+
+    A guard that was killed is replaced at once.
+    """
+
+    def __init__(self, run: str, watched: Sequence[int]) -> None:
+        self._run = run
+        self._watched = tuple(watched)
+        self._told: list[bytes] = []
+        self._lock = threading.Lock()
+        self._ended = False
+        self._process = self._armed()
+        threading.Thread(target=self._stand_in, name="mqchaos-guards-the-guard", daemon=True).start()
+
+    @classmethod
+    def arm(cls, run: str, *, watched: Sequence[int] = ()) -> Guard:
+        """Start the guard of this process; it acts at the end of any of `watched`, too.
+
+        Raises:
+            ServerUnavailable: it does not stand; then nothing may be started.
+
+        """
+        return cls(run, (os.getpid(), *watched))
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
+    def folder(self, path: Path) -> None:
+        """Tell of a folder that is about to be made; its name holds the run's tag."""
+        self._tell({"folder": str(path.absolute())})
+
+    def engine(self, address: str) -> None:
+        """Tell of a Docker engine on which things are about to be made."""
+        self._tell({"engine": address})
+
+    def end(self) -> None:
+        """Let it have its last look and end; may be called again."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+            self._write(b'{"end": true}\n')
+            process = self._process
+        with suppress(OSError):
+            process.stdin.close()  # type: ignore[union-attr]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDING)
+
+    def _tell(self, fact: dict[str, str]) -> None:
+        line = json.dumps(fact).encode() + b"\n"
+        with self._lock:
+            self._told.append(line)
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        with suppress(OSError):  # it was killed just now: its successor is told all of it
+            os.write(self._process.stdin.fileno(), line)  # type: ignore[union-attr]
+
+    def _stand_in(self) -> None:
+        """Replace it whenever it ends before its time."""
+        while True:
+            process = self._process
+            process.wait()
+            with self._lock:
+                if self._ended:
+                    return
+                with suppress(OSError):
+                    process.stdin.close()  # type: ignore[union-attr]
+                try:
+                    self._process = self._armed()
+                except ServerUnavailable:
+                    return  # one that can no longer be had: the end in order is all there is
+
+    def _armed(self) -> subprocess.Popen[bytes]:
+        """A guard that stands. What is to be known it is told at once: we may end before it is ready to listen."""
+        process = _started(self._run, self._watched)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):
+            os.write(process.stdin.fileno(), b"".join(self._told))
+        with process.stdout as words:
+            said = words.readline() if select.select([words], [], [], _ARMING)[0] else b""
+        if said != b"armed\n":
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            why = said.decode(errors="replace").strip() or "it said nothing"
+            raise ServerUnavailable(
+                f"the guard that would clean up behind the servers does not stand ({why})"
+            )
+        return process
+
+
+def _started(run: str, watched: Sequence[int]) -> subprocess.Popen[bytes]:
+    program = Path(__file__).with_name("guardian.py")
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(program), run, *map(str, watched)],
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ServerUnavailable(
+            f"the guard that would clean up behind the servers cannot be started: {error.strerror or error}"
+        ) from None

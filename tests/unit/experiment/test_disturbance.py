@@ -1,0 +1,69 @@
+"""What the faults of a run do just now."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_mqchaos.experiment import disturbance
+
+
+def injector(*armed: Any, due: bool = False) -> Any:
+    """An injector with some faults, one of which may be due."""
+    return SimpleNamespace(armed=list(armed), due=due)
+
+
+class Fault:
+    """What is shown of a fault."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+
+    def __str__(self) -> str:
+        return "refuse(duration=1)"
+
+
+def one(family: str = "network", *, fired: bool = False, striking: bool = False, healed: bool = False) -> Any:
+    """A fault, and how far it is."""
+    over = threading.Event()
+    if healed:
+        over.set()
+    return SimpleNamespace(fault=Fault(family), fired=fired, striking=striking, healed=over)
+
+
+@pytest.mark.parametrize(
+    ("faults", "words", "steps"),
+    [
+        (injector(), "", 0),
+        (injector(one()), "", 0),
+        (injector(one(), due=True), "a fault is about to strike", 0),
+        (injector(one(striking=True)), "refuse(duration=1) is striking", 0),
+        (injector(one(fired=True, striking=True)), "refuse(duration=1) is striking", 1),
+        (injector(one(fired=True)), "refuse(duration=1) is in force", 1),
+        (injector(one(fired=True, healed=True)), "", 2),
+    ],
+)
+def test_what_disturbs(faults: Any, words: str, steps: int) -> None:
+    """One that was armed disturbs nobody yet, and one that is over nobody any more."""
+    assert disturbance.disturbed(faults) == words
+    assert disturbance.steps(faults) == steps
+
+
+@pytest.mark.parametrize(
+    ("fault", "out"),
+    [
+        (one(), False),
+        (one("network", striking=True), True),
+        (one("broker", striking=True), True),
+        (one("network", fired=True), True),
+        (one("network", fired=True, healed=True), False),
+        (one("process", fired=True), False),
+        (one("payload", fired=True), False),
+    ],
+)
+def test_what_is_an_outage(fault: Any, out: bool) -> None:
+    """A fault of the network or of the broker, while it is in force: others leave the broker in reach."""
+    assert disturbance.outage(injector(one("process", fired=True), fault)) is out

@@ -1,0 +1,119 @@
+"""The links of a run: opened at any time, refused together."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_mqchaos.experiment.injector import Injector
+from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.link.embedded import EmbeddedNetwork
+from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.model.history import History
+
+TIMEOUT = 5.0
+
+
+class Ground:
+    """Links to a broker that only accepts."""
+
+    def __init__(self) -> None:
+        self.thread = LoopThread()
+        self.broker = socket.create_server(("127.0.0.1", 0))
+        self.broker.settimeout(TIMEOUT)
+        history = History("k3f9")
+        self.links = Links(
+            run="k3f9",
+            network=EmbeddedNetwork(*self.broker.getsockname()[:2]),
+            thread=self.thread,
+            history=history,
+            identity=Identity("k3f9"),
+            look=lambda message: None,
+            tap=Injector(history, self.thread, lambda: None, random.Random(1)),
+        )
+
+    def refuse(self) -> None:
+        """Let all refuse."""
+
+        async def refuse() -> None:
+            self.links.refuse()
+
+        self.thread.call(refuse(), timeout=TIMEOUT, what="refusing")
+
+    def welcome(self) -> None:
+        """Let all be welcome again."""
+        self.thread.call(self.links.welcome(), timeout=TIMEOUT, what="welcoming")
+
+    def connects(self, link: Link) -> bool:
+        """Whether a client reaches the broker; if not, it is refused, and not accepted and ended."""
+        try:
+            with socket.create_connection((link.wire.host, link.wire.port), timeout=TIMEOUT):
+                self.broker.accept()[0].close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """End all of it."""
+        self.links.close()
+        self.thread.close()
+        self.broker.close()
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """Links, and a broker that only accepts."""
+    made = Ground()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_link_that_is_opened_while_all_refuse_refuses_too(ground: Ground) -> None:
+    """A consumer that is started while the broker is down finds it down, and is welcome with the others."""
+    first = ground.links.open("worker")
+    ground.refuse()
+    second = ground.links.open("worker#2")
+    assert not ground.connects(first)
+    assert not ground.connects(second)
+    ground.welcome()
+    assert ground.connects(first)
+    assert ground.connects(second)
+    assert ground.connects(ground.links.open("audit"))
+
+
+def test_two_outages_want_two_welcomes(ground: Ground) -> None:
+    """A link that was opened between them waits for the end of both, like the others."""
+    ground.refuse()
+    between = ground.links.open("worker")
+    ground.refuse()
+    ground.welcome()
+    assert not ground.connects(between)
+    ground.welcome()
+    assert ground.connects(between)
+
+
+def test_a_link_has_one_address(ground: Ground) -> None:
+    """It is opened once, whoever asks for it."""
+    link = ground.links.open("worker")
+    assert ground.links.open("worker") is ground.links.named("worker") is link
+    assert [each.name for each in ground.links] == ["worker"]
+
+
+def test_refusals_and_openings_at_once(ground: Ground) -> None:
+    """Whatever comes first, nobody stays refused, and no refusal is missed."""
+    for number in itertools.islice(itertools.count(1), 20):
+        ground.thread.soon(ground.links.refuse)
+        link = ground.links.open(f"worker#{number}")
+        ground.refuse()
+        assert not ground.connects(link)
+        ground.welcome()
+        assert not ground.connects(link)
+        ground.welcome()
+        assert ground.connects(link)

@@ -1,0 +1,374 @@
+"""The page: what a reader must see is there without script, style or network, and hostile text stays text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from account_builders import AGAIN, done, found, name, workload
+from hostile import INJECTIONS, document_full_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_builders import NODE, failing, judged, passing, session
+
+from pytest_mqchaos.model.printable import printable
+from pytest_mqchaos.report.document import run_record
+from pytest_mqchaos.report.html import MOST, page, write_page
+
+TAGS = frozenset(
+    re.findall(
+        r"\S+",
+        """
+    html head meta title style body a header footer nav main section div p span h1 h2 h3 h4 h5 b dl dt
+    dd ol ul li code pre table caption thead tbody tr th td details summary figure figcaption wbr svg g
+    path rect text circle
+    """,
+    )
+)
+ATTRIBUTES = frozenset(
+    re.findall(
+        r"\S+",
+        """
+    lang charset http-equiv content name href class id role tabindex title scope open colspan xmlns
+    viewbox width height font-family font-size font-weight fill fill-opacity stroke stroke-opacity
+    stroke-width stroke-dasharray stroke-linecap stroke-linejoin text-anchor x y d cx cy r aria-label
+    aria-labelledby aria-hidden
+    """,
+    )
+)
+HTML = Path(inspect.getfile(write_page)).parent
+VOID = frozenset(("meta", "wbr", "path", "rect", "circle"))
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser would: its elements, their nesting, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.tags.add(tag)
+        for key, value in attrs:
+            self.attributes.setdefault(key, []).append(value or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close an element; it must be the innermost."""
+        if tag in VOID:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        """Note text, but for the style's."""
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All text, its white space as it reads."""
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+
+def read(text: str) -> Reader:
+    """Return a page as read, well-formed, of known elements, and with links within itself only."""
+    made = Reader(text)
+    assert (made.wrong, made.open) == ([], [])
+    assert made.tags <= TAGS
+    assert set(made.attributes) <= ATTRIBUTES
+    assert all(link.startswith("#") for link in made.attributes.get("href", ()))
+    ids = made.attributes["id"]
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in made.attributes["href"]} <= set(ids)
+    assert {each for found in made.attributes.get("aria-labelledby", ()) for each in found.split()} <= set(
+        ids
+    )
+    return made
+
+
+def test_the_verdict_comes_first() -> None:
+    """The headline, what was promised and what happened stand before everything else."""
+    text = read(page(session(passing(), failing()))).text.partition("Skip to the verdict")[2]
+    where = [
+        text.index(words)
+        for words in (
+            "1 of 2 chaos tests failed.",
+            "Promised",
+            "Every good message is worked on, settled and gone",
+            "Happened",
+            "1 of 10 messages lost by the consumer: its ack reached the broker, its work was never done",
+            "What broke, by cause",
+            "Tests and scenarios Each test",
+            "Runs ✗ failed",
+            "The session",
+        )
+    ]
+    assert where == sorted(where)
+
+
+def test_a_failing_run_is_told_in_full() -> None:
+    """Claim, evidence, cause, mend, how to allow, how to repeat, lives, last words, faults, numbers."""
+    text = read(page(session(failing()))).text
+
+    for words in (
+        AGAIN,
+        "lost:by_consumer breaks the promise 1 of 10 messages",
+        name(3),
+        "consumer_crash(after=ack(17)) fault 1, at 0.071 s",
+        "acknowledge after the work",
+        'allow=("lost:by_consumer",)',
+        "acknowledged by worker ← before its effect",
+        "worker killed ← consumer_crash(after=ack(17))",
+        "killed by SIGKILL at 0.072 s, by a fault, started again",
+        "Traceback: boom",
+        "ran when the run was judged",
+        "refuse(after=delivery(6), duration=0.5)",
+        "From publish to effect",
+        "Deliveries per message",
+        "delivery limit: 20",
+        "hazard acked_before_effect: acks early",
+        "this run proves it",
+        "a note",
+        "RabbitMQ 4.0.5 (docker)",
+        "seed4711",
+    ):
+        assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (passing(), "✓ The chaos test kept its promise."),
+        (run_record(None, nodeid=NODE, attempt=1, outcome="error", reproduce="", error="no consumer"), "no consumer"),
+        (
+            run_record(
+                judged(found("lost", 1, unknown=True, claim="cannot be seen", mend="name a source")),
+                nodeid=NODE, attempt=1, outcome="passed", reproduce="x",
+            ),
+            "? The chaos test could not be judged.",
+        ),
+        (failing(outcome="xfailed"), "✗ No surprise: the chaos test failed as expected."),
+        (failing(outcome="skipped", reason="no server"), "– The chaos test was skipped."),
+    ],
+)  # fmt: skip
+def test_every_sort_of_run_has_a_page(run: dict[str, Any], words: str) -> None:
+    """Passed, unknown, expected, skipped, never judged: each is told, by a sign and a word."""
+    assert words in read(page(session(run))).text
+
+
+def test_an_empty_session_has_a_page() -> None:
+    """Without a run nothing breaks."""
+    assert "skipped" in read(page(session())).text
+
+
+def test_what_was_skipped_says_why() -> None:
+    """A test that never began is in the matrix, and its reason in a table."""
+    skipped = {"nodeid": "t.py::test_it[refuse]", "scenario": "refuse", "reason": "the baseline failed: lost"}
+
+    assert "the baseline failed: lost" in read(page(session(passing(), skipped=[skipped]))).text
+
+
+def test_no_script_no_network_no_style_in_attributes() -> None:
+    """The page's own policy allows its one style element and nothing else; meaning does not rest on it."""
+    text = page(session(failing()))
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+    assert f"default-src &#39;none&#39;; style-src &#39;sha256-{digest}&#39;" in text or (
+        f"default-src 'none'; style-src 'sha256-{digest}'" in text
+    )
+    assert not re.search(
+        r"<script|<link|<img|<iframe|\sstyle=|\son\w+=|@import|url\(|https?://(?!www\.w3\.org/2000/svg)", text
+    )
+
+
+def test_the_timeline_needs_no_style() -> None:
+    """Every shape of the drawing carries its own colours, and every row its name and number."""
+    text = page(session(failing()))
+    drawing = re.search(r"<svg.*?</svg>", text, re.DOTALL)
+    assert drawing is not None
+    for tag in re.findall(r"<(?:path|rect|circle)[^>]*>", drawing[0]):
+        assert " fill=" in tag or " stroke=" in tag, tag
+    for words in (
+        "publisher",
+        "published 10",
+        "queues",
+        "worker#2",
+        "deliveries 7",
+        "acks 3",
+        "effects 2",
+        "#3",
+    ):
+        assert f">{words}</text>" in drawing[0], words
+
+
+def test_an_offending_life_is_drawn_and_linked() -> None:
+    """From the drawing to the life, from the life to its finding, from the finding to the life and the fault."""
+    text = page(session(failing()))
+
+    assert re.search(r'<a href="#run-0-life-0" aria-label="#3: the life of orders-k3f9-000003">', text)
+    assert 'id="run-0-life-0"' in text
+    assert '<a href="#run-0-finding-0">lost:by_consumer</a>' in text
+    assert f'<a href="#run-0-life-0">{name(3)}</a>' in text
+    assert 'id="run-0-fault-1"' in text
+
+
+def test_headings_go_down_step_by_step() -> None:
+    """A screen reader finds its way by headings: one h1, and none is skipped."""
+    levels = [int(level) for level in re.findall(r"<h([1-5])", page(session(failing(), passing())))]
+
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_the_same_document_is_the_same_page() -> None:
+    """Rendered twice, and after a way through JSON, the bytes are the same."""
+    made = session(failing(), passing())
+
+    assert page(made) == page(json.loads(json.dumps(made))) == page(made)
+
+
+@pytest.mark.parametrize("evil", INJECTIONS)
+def test_hostile_text_stays_text(evil: str) -> None:
+    """In bodies, keys, queues, routing keys, consumers, node ids and all else: it is shown, and does nothing."""
+    made = read(page(document_full_of(evil)))
+
+    shown = re.sub(r"\s+", " ", printable(evil))
+    assert made.text.count(shown) > 20
+    assert "49" not in re.findall(r"test_(\S+)", made.text)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=40))
+def test_any_text_stays_text(evil: str) -> None:
+    """Whatever a name is, the page is well-formed and of known elements."""
+    read(page(document_full_of(evil or "x")))
+
+
+def test_what_is_cut_is_said() -> None:
+    """Many messages, lives, steps and causes are cut visibly, with the number that is left out."""
+    lost = found("lost", *range(1, 1501), detail="by_consumer", violation=True)
+    events = [event for n in range(1, 1501) for event in done(n, n)]
+    run = run_record(
+        judged(lost, events=events, messages=workload(1500)),
+        nodeid=NODE,
+        attempt=1,
+        outcome="failed",
+        reproduce="x",
+    )
+    text = read(page(session(run))).text
+
+    assert "and 1,495 more" in text
+    assert "... and 1,295 more, 795 of them in report.json" in text
+    assert "21 more lives" in text
+    assert "Too many marks to draw one by one: each bar counts" in text
+    assert "The lives of 4 messages are drawn, 25 are told below" in text
+
+
+def test_a_page_has_a_limit_and_says_so() -> None:
+    """Of very many runs the worst are told in full, the next in short, the rest in the matrix, then by their number."""
+    good = [passing(test=f"test_{n}") for n in range(3)]
+    many = [dict(good[n % 3], nodeid=f"tests/t.py::test_{n}[baseline]") for n in range(3000)]
+    bad = failing()
+    text = page(session(*many, bad))
+    made = read(text)
+
+    assert len(text.encode()) <= MOST
+    assert made.text.index("1 of 3,001") < made.text.index(AGAIN)
+    assert "at the end are told in short" in made.text
+    assert "more are in the table above and in report.json only" in made.text
+    assert "more tests are in report.json" in made.text
+
+
+def test_long_names_do_not_break_the_limit() -> None:
+    """Names of a thousand characters in thousands of tests: the page is cut shorter still."""
+    good = passing()
+    many = [dict(good, nodeid=f"tests/t.py::test_{n}{'&' * 1000}[baseline]") for n in range(2000)]
+
+    assert len(page(session(*many)).encode()) <= MOST
+
+
+def test_a_document_of_before_has_a_page() -> None:
+    """A document of schema 1.0, without all that came later, is rendered as far as it goes."""
+    new = session(failing(), passing())
+    described = json.loads(HTML.parent.joinpath("schema-1.0.json").read_text(encoding="utf-8"))["$defs"]
+    old_run, old_fault = (set(described[name]["properties"]) for name in ("run", "fault"))
+    runs = [{key: value for key, value in run.items() if key in old_run} for run in new["runs"]]
+    for run in runs:
+        run["faults"] = [
+            {key: value for key, value in each.items() if key in old_fault} for each in run["faults"]
+        ]
+        for life in run["lives"]:
+            life.pop("digest")
+            life["events"] = [{key: step[key] for key in ("at", "text", "note")} for step in life["events"]]
+    old = {"schema": "1.0", "plugin": "0.1.0", "started": "x", "servers": {}, "runs": runs}
+
+    text = read(page(old)).text
+    assert "1 of 2 chaos tests failed." in text
+    assert "report schema 1.0" in text
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that cannot be made leaves the one of before, and nothing half-written."""
+    path = write_page(tmp_path, session(passing()))
+    before = path.read_text(encoding="utf-8")
+
+    assert path == tmp_path / "index.html"
+    with pytest.raises(KeyError):
+        write_page(tmp_path, {})
+    assert [each.name for each in tmp_path.iterdir()] == ["index.html"]
+    assert path.read_text(encoding="utf-8") == before
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, by WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(scheme: str) -> None:
+    """Text has a contrast of 4.5 on what it stands on, marks of 3, light and dark."""
+    style = HTML.joinpath("templates", "style.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[scheme == "dark"]))
+
+    def contrast(one: str, other: str) -> float:
+        high, low = sorted((luminance(colour[one]), luminance(colour[other])), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    for text in ("ink", "soft", "link"):
+        for ground in (
+            "paper",
+            "card",
+            "tint",
+            "bad-tint",
+            "unsure-tint",
+            "good-tint",
+            "let-tint",
+            "none-tint",
+        ):
+            assert contrast(text, ground) >= 4.5, (text, ground)
+    for state in ("bad", "unsure", "good", "let", "none"):
+        assert contrast(state, f"{state}-tint") >= 4.5, state
+        assert contrast(state, "card") >= 4.5, state
+    for mark in ("blue", "violet", "green", "ochre", "orange", "pink"):
+        assert min(contrast(mark, "card"), contrast(mark, "tint")) >= 3, mark
