@@ -39,13 +39,14 @@ __all__ = [
 ]
 
 Origin = Literal["command line", "environment", "ini", "default"]
+_RANKS: tuple[Origin, ...] = ("command line", "environment", "ini", "default")
 
 
 class Option:
     """One option: its name without the prefix, and what its text may be.
 
     `read` turns the text into the value, and a `ValueError` of it says what was expected; `ini` is the type in
-    a configuration file. (No dataclass: to make one costs a millisecond of every pytest run.)
+    a configuration file; `secret` values are addresses with a password. (No dataclass: that costs a millisecond.)
     """
 
     def __init__(
@@ -59,9 +60,8 @@ class Option:
         ini: Any = "string",
         secret: bool = False,
     ) -> None:
-        self.name, self.read, self.default = name, read, default
+        self.name, self.read, self.default, self.secret = name, read, default, secret
         self.help, self.metavar, self.ini = help, metavar, ini
-        self.secret = secret
 
     @property
     def flag(self) -> str:
@@ -141,15 +141,13 @@ def _seed(text: str) -> int | str:
     return int(text)
 
 
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off"}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _SEED_TYPE: Any = int | str if pytest.version_tuple >= (9, 2) else "string"
 
 OPTIONS = (
     Option("servers", read=_one_of("auto", "docker", "process", "external"), default="auto", metavar="KIND",
-           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), external (see "
-                "--mqchaos-url), or auto: docker where the engine has or gets the images, else process "
-                "(default: auto)"),
+           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), external (a --mqchaos-"
+                "url), or auto: docker where the engine has or gets the images, else process (default: auto)"),
     Option("url", read=_amqp_url, default="", metavar="URL", secret=True,
            help="a RabbitMQ that runs already, amqp://user:password@host:5672/ or amqps://...?cacertfile=FILE; "
                 "means --mqchaos-servers=external. It is never stopped, and only what a run made is deleted"),
@@ -166,8 +164,7 @@ OPTIONS = (
     Option("require", read=_one_of("broker"), default="", metavar="WHAT",
            help="broker: what cannot run for want of a RabbitMQ (that may be disturbed) fails, and is not skipped"),
     Option("network", read=_one_of("auto", "toxiproxy", "wire"), default="auto", metavar="KIND",
-           help="who does the network's faults: toxiproxy, wire (our own), "
-                "or auto: Toxiproxy where it can be had (default: auto)"),
+           help="who does the network's faults: toxiproxy, wire (ours), or auto: Toxiproxy if there (default: auto)"),
     Option("rabbitmq_image", read=_text, default="rabbitmq:4", metavar="IMAGE",
            help="image of docker servers (default: rabbitmq:4)"),
     Option("toxiproxy_image", read=_text, default="ghcr.io/shopify/toxiproxy:2.12.0", metavar="IMAGE",
@@ -177,8 +174,7 @@ OPTIONS = (
     Option("strict", read=_flag, default=None, ini="bool",
            help="an unknown verdict fails (default: when CI is set)"),
     Option("report", read=_text, default="mqchaos-report", metavar="DIR",
-           help="directory of report.json, relative to the root directory, written when a chaos test ran "
-                "(default: mqchaos-report)"),
+           help="folder of report.json, relative to the root, written when a chaos test ran (default: mqchaos-report)"),
     Option("report_bodies", read=_one_of("none", "digest", "full"), default="digest", metavar="KIND",
            help="what the report tells of the bodies of messages: none, their digest, or full: their first "
                 "256 bytes (default: digest)"),
@@ -189,6 +185,9 @@ OPTIONS = (
            help="a test's random choices follow from its node id and this number; "
                 "random draws one, and what repeats a test names it (default: 0)"),
 )  # fmt: skip
+_AS_GIVEN = ("url", "isolation", "management_url", "container", "allow_remote", "require", "network", "rabbitmq_image",
+             "toxiproxy_image", "settle_timeout")  # fmt: skip
+"""What the session's settings have by the same name, as it was read."""
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -270,13 +269,13 @@ def _kind(servers: Setting, url: Setting) -> str:
     """
     if not url.value or servers.value in ("auto", "external"):
         return "external" if url.value else str(servers.value)
-    ranks: tuple[Origin, ...] = ("command line", "environment", "ini", "default")
-    if ranks.index(servers.origin) == ranks.index(url.origin):
+    nearer = _RANKS.index(servers.origin) - _RANKS.index(url.origin)
+    if nearer == 0:
         raise UsageError(
             f"--mqchaos-servers={servers.value} and --mqchaos-url: the address of a RabbitMQ that runs already "
             "means --mqchaos-servers=external"
         )
-    return str(servers.value) if ranks.index(servers.origin) < ranks.index(url.origin) else "external"
+    return str(servers.value) if nearer < 0 else "external"
 
 
 def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
@@ -292,19 +291,10 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
     strict = value["strict"]
     return SessionSettings(
         servers=_kind(found["servers"], found["url"]),
-        url=value["url"],
-        isolation=value["isolation"],
-        management_url=value["management_url"],
-        container=value["container"],
-        allow_remote=value["allow_remote"],
-        require=value["require"],
-        network=value["network"],
-        rabbitmq_image=value["rabbitmq_image"],
-        toxiproxy_image=value["toxiproxy_image"],
-        settle_timeout=value["settle_timeout"],
         strict=on_ci() if strict is None else strict,
         report=config.rootpath / Path(value["report"]).expanduser(),
         rootdir=config.rootpath,
         ci=on_ci(),
         worker=worker,
+        **{name: value[name] for name in _AS_GIVEN},
     )

@@ -149,11 +149,8 @@ class Whereabouts:
         A broker that cannot be asked for policies and bindings may have put it into a queue that is not known.
         """
         for one in (*record.publications, *record.republications):
-            if (
-                one.passed
-                and not self.roles.topology.complete
-                and not self.roles.leads_to(one.exchange, one.routing_key)
-            ):
+            known = self.roles.topology.complete or self.roles.leads_to(one.exchange, one.routing_key)
+            if one.passed and not known:
                 return f"which queues exchange {one.exchange!r} leads to could not be asked for"
         for queue in sorted({copy.queue for copy in record.copies} | self.unseen(record)):
             state = self.roles.queues.get(queue)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
+from pytest_mqchaos.experiment.sharing import Sharing
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
@@ -17,7 +18,7 @@ __all__ = ["read_resting"]
 
 
 def read_resting(
-    queues: Mapping[str, int], *, url: str, identity: Identity, history: History, names: Names, shared: bool
+    queues: Mapping[str, int], *, url: str, identity: Identity, history: History, sharing: Sharing
 ) -> None:
     """Take the messages out of some queues, and write down each.
 
@@ -26,10 +27,10 @@ def read_resting(
         url: the broker's own address, past every link.
         identity: knows which message of the workload each is.
         history: where they go.
-        names: how names of the run become names on the broker.
-        shared: whether messages of others may be among them, which stay where they are.
+        sharing: knows the names on the broker, and whether messages of others are among them, which stay there.
     """
-    ours = partial(_is_ours, identity) if shared else None
+    names = sharing.names
+    ours = partial(_is_ours, identity) if sharing.queues_shared else None
     for name, ready in queues.items():
         if not ready:
             continue

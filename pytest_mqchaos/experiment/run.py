@@ -57,9 +57,6 @@ class Run:
         self.thread = thread
         self.token = new_run()
         self.namespace = f"mqchaos-{self.token}"
-        broker.create_namespace(self.namespace)
-        self.names = broker.names(self.namespace)
-        """How names of the test become names on the broker."""
         self.directory = directory / self.token
         self.directory.mkdir(parents=True)
         self.history = History(self.token, self.directory / "history.jsonl")
@@ -69,9 +66,8 @@ class Run:
         self.injector = Injector(self.history, thread, self._poll_files, Random(f"{test.seed} moments"))
         self.board = Board(self.history, self.injector.saw_effect)
         self.watch = EffectsWatch(self.board, thread)
-        self.sharing = Sharing(
-            broker, self.namespace, self.names, identity=self.identity, injector=self.injector, thread=thread
-        )
+        self.sharing = Sharing(broker, self.namespace, self.identity, self.injector, thread)
+        self.names = self.sharing.names
         self.links = Links(
             run=self.token,
             network=network,
@@ -128,8 +124,7 @@ class Run:
     def declarer(self) -> Declarer:
         """Declares queues and exchanges, on a connection of its own past every link."""
         if self._declarer is None:
-            told = self.sharing.declared if self.broker.kind == "external" else None
-            self._declarer = Declarer(self.url, self.names, told)
+            self._declarer = Declarer(self.url, self.names, self.sharing.noted)
         return self._declarer
 
     def replicas(self) -> Sequence[Replica]:
@@ -146,15 +141,11 @@ class Run:
         self.sharing.check()
         self.links.check()
         self.board.check()
-        for armed in self.injector.armed:
-            if armed.error is not None:
-                raise armed.error
-        for replica in self.replicas():
-            if replica.trouble is not None:
-                raise replica.trouble
-        for publication in self.publications:
-            if publication.error is not None:
-                raise publication.error
+        errors = [armed.error for armed in self.injector.armed]
+        errors += [replica.trouble for replica in self.replicas()]
+        errors += [publication.error for publication in self.publications]
+        if first := next(filter(None, errors), None):
+            raise first
 
     def publishing(self) -> bool:
         """Whether a publication still runs."""
@@ -264,9 +255,7 @@ class Run:
             queues = self.ledger.terminal_queues(self.dead_letters, self.expected_queues())
             ready = {state.name: state.ready for state in self.ledger.queues()}
         counts = {name: ready.get(name, 0) for name in sorted(queues)}
-        read_resting(
-            counts, url=self.url, identity=self.identity, history=self.history, names=self.names,
-            shared=self.broker.shared)  # fmt: skip
+        read_resting(counts, url=self.url, identity=self.identity, history=self.history, sharing=self.sharing)
 
     def disarm(self) -> None:
         """Let no fault strike any more: not while consumers end, and not in the next test.

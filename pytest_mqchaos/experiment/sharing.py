@@ -20,7 +20,6 @@ from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.declared import Declared
 from pytest_mqchaos.model.history import now
-from pytest_mqchaos.model.names import Names
 
 if TYPE_CHECKING:
     from pytest_mqchaos.experiment.run import Run
@@ -33,29 +32,27 @@ class Sharing:
 
     Args:
         broker: that the run is on.
-        namespace: of the run.
-        names: how names of the test become names there.
+        namespace: of the run; it is made here.
         identity: tells whose message a body is.
         injector: is asked for strikes, behind whatever else looks at the links.
         thread: the links' thread.
     """
 
     def __init__(
-        self,
-        broker: Broker,
-        namespace: str,
-        names: Names,
-        *,
-        identity: Identity,
-        injector: Injector,
-        thread: LoopThread,
+        self, broker: Broker, namespace: str, identity: Identity, injector: Injector, thread: LoopThread
     ) -> None:
+        broker.create_namespace(namespace)
+        self.names = names = broker.names(namespace)
+        """How names of the test become names on the broker."""
+        self.queues_shared = broker.shared
+        """Whether messages of others may be in the queues that the run uses."""
         self.declared = Declared()
-        self.survey = Survey(self.declared, names) if broker.kind == "external" else None
-        """What notes the clients' declarations; None where the broker itself tells all of them."""
+        self.noted = self.declared if broker.kind == "external" else None
+        """Where declarations are noted; None where the broker itself tells all of them."""
+        self.survey = None if self.noted is None else Survey(self.noted, names)
+        """What notes those of the clients."""
         self._broker = broker
         self._namespace = namespace
-        self._names = names
         self._identity = identity
         self._vetting = Vetting(
             injector,
@@ -107,7 +104,7 @@ class Sharing:
             UsageError: it is.
         """
         __tracebackhide__ = True
-        if self._names.prefix and exchange is not None and exchange.startswith("amq."):
+        if self.names.prefix and exchange is not None and exchange.startswith("amq."):
             raise UsageError(
                 f"{call}: {exchange!r} is everybody's where runs are kept apart by prefix: declare one"
             )

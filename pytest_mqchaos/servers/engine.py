@@ -158,7 +158,6 @@ class Engine:
 
         Raises:
             docker.errors.DockerException: there is none of that name.
-
         """
         return self._client.containers.get(name)
 

@@ -1,6 +1,6 @@
 """One namespace on a broker that somebody else runs: a vhost of its own, a prefix, or the names as they are.
 
-Whatever is deleted there goes through `Place.delete`, which knows what is the run's own and refuses everything else.
+It only looks; what a run leaves there is removed by `clearing`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +19,7 @@ from pytest_mqchaos.brokers.rabbitmq.counter import Counter
 from pytest_mqchaos.brokers.rabbitmq.joined import Settings
 from pytest_mqchaos.brokers.rabbitmq.management import Management, Policies
 from pytest_mqchaos.brokers.rabbitmq.policies import in_force
-from pytest_mqchaos.brokers.rabbitmq.resting import drain
-from pytest_mqchaos.errors import ChaosError, NotPossible
+from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.declared import BUILT_IN, Declared
 from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.model.topology import Binding, Topology
@@ -34,8 +32,6 @@ _EXCHANGE, _KEY = "dead-letter-exchange", "dead-letter-routing-key"
 _REPLIES = "amq.rabbitmq.reply-to"
 """No queue, but a way back to whoever asked."""
 _JUST_NOW, _LATELY = 0.1, 1.0
-_LET_GO = 2.0
-"""Seconds that the broker has to notice that the run's consumers are gone."""
 
 
 def own_name(namespace: str) -> str:
@@ -82,12 +78,17 @@ class Place:
         self.since = 0.0
         self.patience = 0.0
         """How long it has to stand to be decided."""
-        self._url = url
-        self._management = management
+        self.url = url
+        self.management = management
         self._taken = -math.inf, Config()
         self._asked = -math.inf
         self._policies: Policies | None = None
         self._default: str | None = None
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """Plain names of the queues that messages of the run may stand in, by the last look."""
+        return self.used() | frozenset(self._taken[1].queues)
 
     @property
     def declared(self) -> Declared:
@@ -103,7 +104,7 @@ class Place:
 
     def config(self) -> Config:
         """What the management API says, or else what was seen on the wire."""
-        config = self._seen() if self._management is None else self._told(self._management)
+        config = self._seen() if self.management is None else self._told(self.management)
         self._taken = time.monotonic(), config
         return config
 
@@ -136,7 +137,7 @@ class Place:
             reached = self._reached(found, topology)
             found = {name: one for name, one in found.items() if name in reached}
         seen = self._seen().queues
-        return Config({**{n: s for n, s in seen.items() if n in self._used()}, **found}, topology)
+        return Config({**{n: s for n, s in seen.items() if n in self.used()}, **found}, topology)
 
     def _settings(
         self, full: str, listed: Mapping[str, Any], policies: Policies | None, default: str
@@ -155,7 +156,7 @@ class Place:
     def _reached(self, queues: Mapping[str, Settings], topology: Topology) -> set[str]:
         """The queues that messages of the run may come to: those used, and where their dead letters may go."""
         routes = frozenset() if self.witness is None else self.witness.routes()
-        waiting = {*self._used(), *(queue for route in routes for queue in topology.leads_to(*route))}
+        waiting = {*self.used(), *(queue for route in routes for queue in topology.leads_to(*route))}
         reached: set[str] = set()
         while waiting:
             name = waiting.pop()
@@ -173,7 +174,7 @@ class Place:
 
     def _seen(self) -> Config:
         declared = self.declared
-        found = {name: Settings() for name in self._used()}
+        found = {name: Settings() for name in self.used()}
         for name, one in declared.queues.items():
             found[name] = Settings(
                 type=_type(one.arguments),
@@ -208,7 +209,7 @@ class Place:
             ),
         )
 
-    def _used(self) -> frozenset[str]:
+    def used(self) -> frozenset[str]:
         """Plain names of the queues that the run has to do with, whoever made them."""
         if self.witness is None:
             return frozenset()
@@ -218,10 +219,11 @@ class Place:
     def _inside(self, full: str) -> bool:
         """Whether a name may be one of the run's: by prefix all that have it, and what the broker named for it."""
         return (
-            not self.names.prefix or self._ours(full) or (full.startswith("amq.gen") and full in self._used())
+            not self.names.prefix or self.ours(full) or (full.startswith("amq.gen") and full in self.used())
         )
 
-    def _ours(self, full: str) -> bool:
+    def ours(self, full: str) -> bool:
+        """Whether a name has the run's prefix."""
         return bool(self.names.prefix) and full.startswith(self.names.prefix)
 
     def _plain(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,87 +233,6 @@ class Place:
             else value
             for key, value in arguments.items()
         }
-
-    # --- its end ---
-
-    def clear(self) -> None:
-        """Remove what the run made here.
-
-        Raises:
-            ChaosError: something of it is left, and why.
-        """
-        trouble: list[ChaosError] = []
-        try:
-            if self.names.prefix:
-                self._clear_prefix(trouble)
-            elif not self.whole:
-                self._clear_shared(trouble)
-        finally:
-            self.counter.close()
-        if trouble:
-            raise trouble[0]
-
-    def delete(self, kind: str, full: str) -> None:
-        """Delete one queue or exchange, if it is the run's.
-
-        Raises:
-            NotPossible: it is not.
-            ChaosError: the broker refuses.
-        """
-        made = (kind, full) in self.declared.made
-        if not (self._ours(full) or (made and not full.startswith("amq."))):
-            raise NotPossible(f"deleting the {kind} {full!r}: it is not of this run")
-        self.counter.delete(kind, full)
-
-    def _clear_prefix(self, trouble: list[ChaosError]) -> None:
-        names = [(kind, self.names.full(name)) for kind, name in self.declared.ever]
-        if self._management is not None:
-            with suppress(ChaosError):
-                names += [("queue", str(one["name"])) for one in self._management.queues(self.vhost)]
-                names += [("exchange", str(one["name"])) for one in self._management.exchanges(self.vhost)]
-        for kind, full in dict.fromkeys(names):
-            if self._ours(full):
-                try:
-                    self.delete(kind, full)
-                except ChaosError as error:
-                    trouble.append(error)
-
-    def _clear_shared(self, trouble: list[ChaosError]) -> None:
-        """Take our messages out of the queues that were used, and delete those that we made."""
-        made = set(self.declared.made)
-        for queue in sorted(self._used() | self._taken[1].queues.keys()):
-            try:
-                if ("queue", queue) not in made:
-                    self._take_ours(queue)
-            except ChaosError as error:
-                trouble.append(error)
-        for kind, name in reversed(self.declared.made):
-            try:
-                self.delete(kind, name)
-            except ChaosError as error:
-                trouble.append(error)
-
-    def _take_ours(self, queue: str) -> None:
-        witness = self.witness
-        if witness is None:
-            return
-        deadline = time.monotonic() + _LET_GO
-        while True:
-            answer = self.counter.count([queue]).get(queue)
-            if answer is None or answer.locked:
-                return
-            if not answer.consumers or time.monotonic() > deadline:
-                break
-            time.sleep(0.02)  # between two questions: nothing tells when the broker has noticed
-        if answer.ready:
-            _, why = drain(
-                self._url,
-                queue,
-                answer.ready,
-                ours=lambda one: witness.ours(one.message_id, one.mqchaos_id, one.body),
-            )
-            if why:
-                raise ChaosError(f"taking our messages out of {queue!r}: {why}")
 
 
 def _type(arguments: Mapping[str, object]) -> str:
