@@ -88,10 +88,10 @@ class Option:
 
 
 class Setting:
-    """An option's value and where it came from."""
+    """An option's value, where it came from, and both in words, with `{}` for the value."""
 
-    def __init__(self, value: Any, origin: Origin) -> None:
-        self.value, self.origin = value, origin
+    def __init__(self, value: Any, origin: Origin, words: str = "") -> None:
+        self.value, self.origin, self.words = value, origin, words
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -213,17 +213,17 @@ def setting(config: pytest.Config, name: str) -> Setting:
     option = _BY_NAME[name]
     given = config.getoption(option.key, None)
     if given is not None:
-        return Setting(_read(option, given, option.flag), "command line")
+        return Setting(_read(option, given, option.flag), "command line", f"{option.flag}={{}}")
     text = os.environ.get(option.variable, "")
     if text:
-        return Setting(_read(option, text, option.variable), "environment")
-    where = f"{option.key} {_ini_place(config, option)}"
+        return Setting(_read(option, text, option.variable), "environment", f"{option.variable}={{}}")
+    place = _ini_place(config, option)
     try:
         written = config.getini(option.key)
     except (TypeError, ValueError, pytest.UsageError) as error:
-        raise UsageError(f"{where}: {error}") from None
+        raise UsageError(f"{option.key} {place}: {error}") from None
     if written is not None:
-        return Setting(_read(option, written, where), "ini")
+        return Setting(_read(option, written, f"{option.key} {place}"), "ini", f"{option.key} = {{}} {place}")
     return Setting(option.default, "default")
 
 
@@ -271,9 +271,9 @@ def _kind(servers: Setting, url: Setting) -> str:
         return "external" if url.value else str(servers.value)
     nearer = _RANKS.index(servers.origin) - _RANKS.index(url.origin)
     if nearer == 0:
+        both = f"{servers.words.replace('{}', str(servers.value))} and {url.words.partition('{}')[0].rstrip('= ')}"
         raise UsageError(
-            f"--mqchaos-servers={servers.value} and --mqchaos-url: the address of a RabbitMQ that runs already "
-            "means --mqchaos-servers=external"
+            f"{both}: the address of a RabbitMQ that runs already means --mqchaos-servers=external"
         )
     return str(servers.value) if nearer < 0 else "external"
 
@@ -285,6 +285,7 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
         UsageError: if an option cannot be read.
     """
     from pytest_mqchaos.experiment.settings import SessionSettings
+    from pytest_mqchaos.model.origins import Origins
 
     found = {option.name: setting(config, option.name) for option in OPTIONS}
     value = {name: one.value for name, one in found.items()}
@@ -296,5 +297,6 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
         rootdir=config.rootpath,
         ci=on_ci(),
         worker=worker,
+        origins=Origins({name: found[name].words for name in ("servers", *_AS_GIVEN)}),
         **{name: value[name] for name in _AS_GIVEN},
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pytest_mqchaos.brokers._witness import Witness
 from pytest_mqchaos.model.names import Names
+from pytest_mqchaos.model.origins import Origins
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.engine import Engine
 
@@ -54,6 +55,8 @@ class External:
     management_url: str = field(repr=False, default="")
     allow_remote: bool = False
     container: Borrowed | None = None
+    origins: Origins = field(default_factory=Origins)
+    """Where each of these came from."""
 
 
 class Launcher(Protocol):
@@ -69,8 +72,8 @@ class Launcher(Protocol):
     def start_container(self, engine: Engine, *, image: str) -> Broker:
         """Start it in a container; raises `ServerUnavailable`."""
 
-    def external_place(self, url: str) -> tuple[str, int, str]:
-        """Host and port that an address names, and the place that a lock is for; raises `UsageError`."""
+    def external_place(self, external: External) -> tuple[str, int, str]:
+        """Host and port that its address names, and the place that a lock is for; raises `UsageError`."""
 
     def open_external(self, external: External) -> Broker:
         """Use one that runs already; raises `ServerUnavailable` if nobody answers, else `ChaosError`."""

@@ -109,6 +109,7 @@ class Session:
             management_url=self._settings.management_url,
             allow_remote=self._settings.allow_remote,
             container=self._settings.container,
+            origins=self._settings.origins,
             worker=self._settings.worker,
             watched=(os.getppid(),) if self._settings.worker else (),
         )

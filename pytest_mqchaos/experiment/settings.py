@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pytest_mqchaos.model.faults import Scenario
 from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.origins import Origins
 
 __all__ = ["SessionSettings", "TestSettings"]
 
@@ -31,6 +32,8 @@ class SessionSettings:
     """The one container of an external broker that may be disturbed."""
     allow_remote: bool = False
     """Whether an external broker may be on another host."""
+    origins: Origins = field(default_factory=Origins)
+    """Where each of these came from."""
     require: str = ""
     """What must be there: without a `broker` that permits a scenario, it fails instead of being skipped."""
     settle_timeout: float = 30.0

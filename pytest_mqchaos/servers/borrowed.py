@@ -25,15 +25,14 @@ _ANYWHERE = ("", "0.0.0.0", "::")
 _T = TypeVar("_T")
 
 
-def borrow(engine: Engine, name: str, host: str, port: int) -> BorrowedContainer:
-    """Take the container of that name, if `host:port` leads to it.
+def borrow(engine: Engine, name: str, host: str, port: int, *, option: str) -> BorrowedContainer:
+    """Take the container of that name, if `host:port` leads to it; `option` is how the name was given.
 
     Raises:
         UsageError: there is none, or the address leads elsewhere.
     """
     from docker.errors import DockerException
 
-    option = f"--mqchaos-container={name}"
     try:
         found = engine.borrowed(name)
         published = _published(found.ports)

@@ -11,12 +11,13 @@ import json
 import os
 import tempfile
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_mqchaos.brokers._protocol import Borrowed, Broker, External, Launcher
+from pytest_mqchaos.brokers._protocol import Broker, External, Launcher
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
-from pytest_mqchaos.servers.borrowed import borrow
+from pytest_mqchaos.servers.borrowed import BorrowedContainer, borrow
 from pytest_mqchaos.servers.engine import Engine
 from pytest_mqchaos.servers.guard import Guard
 from pytest_mqchaos.servers.settings import ServerSettings
@@ -35,40 +36,49 @@ def opened(settings: ServerSettings, run: str, launcher: Launcher, ending: ExitS
         ServerUnavailable: nobody serves there.
         ChaosError: it refuses us, or another session has the place.
     """
+    said = settings.origins.said
     if not settings.url:
         raise UsageError(
-            "--mqchaos-servers=external: which one? --mqchaos-url=amqp://user:password@host:5672/ says it"
+            f"{said('servers', 'external')}: which one? --mqchaos-url=amqp://user:password@host:5672/ says it"
         )
     if settings.isolation == "none" and settings.worker:
         raise UsageError(
-            "--mqchaos-isolation=none: not with pytest-xdist (-n), whose tests would meet in the same queues"
+            f"{said('isolation', 'none')}: not with pytest-xdist (-n), whose tests would meet in the same queues"
         )
-    host, port, place = launcher.external_place(settings.url)
-    container: Borrowed | None = None
-    if settings.container:
-        try:
-            engine = Engine.connect(run)
-        except ServerUnavailable as error:
-            raise UsageError(f"--mqchaos-container={settings.container}: {error}") from None
-        ending.callback(engine.close)
-        container = own = borrow(engine, settings.container, host, port)
-        ending.callback(own.restore)
-    if settings.isolation == "none":
-        _lock(place, ending)
-    broker = launcher.open_external(
-        External(
-            url=settings.url,
-            isolation=settings.isolation,
-            management_url=settings.management_url,
-            allow_remote=settings.allow_remote,
-            container=container,
-        )
+    external = External(
+        url=settings.url,
+        isolation=settings.isolation,
+        management_url=settings.management_url,
+        allow_remote=settings.allow_remote,
+        origins=settings.origins,
     )
+    host, port, place = launcher.external_place(external)
+    if settings.container:
+        own = _borrowed(settings, run, (host, port), ending)
+        external = replace(external, container=own)
+    if settings.isolation == "none":
+        _lock(place, said("isolation", "none"), ending)
+    broker = launcher.open_external(external)
     ending.callback(broker.stop)
     return broker
 
 
-def _lock(place: str, ending: ExitStack) -> None:
+def _borrowed(
+    settings: ServerSettings, run: str, place: tuple[str, int], ending: ExitStack
+) -> BorrowedContainer:
+    """Take the container that the user permits to disturb; it runs when all is over."""
+    option = settings.origins.said("container", settings.container)
+    try:
+        engine = Engine.connect(run)
+    except ServerUnavailable as error:
+        raise UsageError(f"{option}: {error}") from None
+    ending.callback(engine.close)
+    own = borrow(engine, settings.container, *place, option=option)
+    ending.callback(own.restore)
+    return own
+
+
+def _lock(place: str, option: str, ending: ExitStack) -> None:
     """Have a place for this session alone, as far as this host goes."""
     from filelock import FileLock, Timeout
 
@@ -79,11 +89,11 @@ def _lock(place: str, ending: ExitStack) -> None:
         lock.acquire(timeout=0)
     except Timeout:
         raise ChaosError(
-            f"--mqchaos-isolation=none: another session uses {place} just now; "
+            f"{option}: another session uses {place} just now; "
             "--mqchaos-isolation=prefix or vhost lets several do so"
         ) from None
     except OSError as error:
-        raise ChaosError(f"--mqchaos-isolation=none: no lock at {path}: {error.strerror or error}") from None
+        raise ChaosError(f"{option}: no lock at {path}: {error.strerror or error}") from None
 
     def release() -> None:
         with suppress(OSError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_mqchaos.model.origins import Origins
+
 __all__ = ["ISOLATIONS", "NETWORKS", "SERVERS", "ServerSettings"]
 
 SERVERS = ("auto", "docker", "process", "external")
@@ -19,7 +21,7 @@ class ServerSettings:
     `servers` is one of `SERVERS`, `network` one of `NETWORKS`, `isolation` one of `ISOLATIONS`; `tool_folder` is
     where `toxiproxy-server` may lie besides PATH. `watched` are processes besides this one whose end is the end of
     the servers. `url` and what follows it is for `external` servers: `container` names what may be disturbed,
-    `worker` is the id of an xdist worker.
+    `worker` is the id of an xdist worker, `origins` where these settings came from.
     """
 
     servers: str = "auto"
@@ -33,4 +35,5 @@ class ServerSettings:
     management_url: str = field(default="", repr=False)
     allow_remote: bool = False
     container: str = ""
+    origins: Origins = field(default_factory=Origins)
     worker: str = ""

@@ -257,13 +257,15 @@ def test_it(mqchaos, tmp_path):
 def test_none_takes_a_lock(project, url):
     """Two sessions on the same names: the second is refused, and knows why."""
     from pytest_mqchaos.brokers import launcher
+    from pytest_mqchaos.brokers._protocol import External
     from pytest_mqchaos.servers.external import _lock
 
     with contextlib.ExitStack() as ending:
-        _lock(launcher("rabbitmq").external_place(url)[2], ending)
+        place = launcher("rabbitmq").external_place(External(url=url))[2]
+        _lock(place, "--mqchaos-isolation=none", ending)
         ran = project.run(LOSES, f"--mqchaos-url={url}", "--mqchaos-isolation=none")
         with pytest.raises(ChaosError, match="another session"):
-            _lock(launcher("rabbitmq").external_place(url)[2], ending)
+            _lock(place, "--mqchaos-isolation=none", ending)
     ran.outcomes(errors=1)
     one_line(ran, "--mqchaos-isolation=none: another session uses 127.0.0.1:")
 

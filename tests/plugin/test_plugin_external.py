@@ -34,6 +34,16 @@ def test_an_address_means_external(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert shown(bench.run(None, "-s"), "servers") == "external"
 
 
+def test_where_an_address_came_from(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors may say it: the option, the variable, or the file."""
+    assert "'--mqchaos-url={}'" in bench.run(SHOW, "-s", f"--mqchaos-url={URL}").stdout.str()
+    monkeypatch.setenv("PYTEST_MQCHAOS_URL", URL)
+    assert "'PYTEST_MQCHAOS_URL={}'" in bench.run(None, "-s").stdout.str()
+    monkeypatch.delenv("PYTEST_MQCHAOS_URL")
+    bench.pytester.makeini(f"[pytest]\nmqchaos_url = {URL}\n")
+    assert "'mqchaos_url = {} in tox.ini'" in bench.run(None, "-s").stdout.str()
+
+
 def test_a_contradiction(bench: Bench) -> None:
     """Two kinds at one place are none."""
     result = bench.run(SHOW, f"--mqchaos-url={URL}", "--mqchaos-servers=docker")

@@ -105,8 +105,11 @@ class BrokerAddress:
         credentials = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return f"{scheme}://{credentials}@{place}/{quote(vhost, safe='')}"
 
-    def context(self) -> tuple[ssl.SSLContext, str] | None:
+    def context(self, where: str) -> tuple[ssl.SSLContext, str] | None:
         """What TLS to the broker needs: the context, and the name in its certificate; None for plain text.
+
+        Args:
+            where: how the address was given, for the error.
 
         Raises:
             UsageError: a file cannot be read, or is not what it should be.
@@ -121,7 +124,7 @@ class BrokerAddress:
                 name = "certfile"
                 made.load_cert_chain(certificate, self.tls.get("keyfile"))
         except OSError as error:
-            raise UsageError(f"{self}: {name}={self.tls[name]}: {error.strerror or error}") from None
+            raise UsageError(f"{where}: {name}={self.tls[name]}: {error.strerror or error}") from None
         if self.tls.get("verify") == "verify_none":
             made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
         return made, self.tls.get("server_name_indication") or self.host

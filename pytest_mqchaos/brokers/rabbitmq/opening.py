@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from functools import partial
 
 from pytest_mqchaos.brokers._protocol import External
 from pytest_mqchaos.brokers.rabbitmq.address import BrokerAddress, is_loopback, masked
@@ -21,13 +22,13 @@ _TIMEOUT = 5.0
 _REMOTE = "is not on this host: --mqchaos-allow-remote permits chaos tests on it"
 
 
-def external_place(url: str) -> tuple[str, int, str]:
-    """Return host and port of an address, and the place that a lock is for.
+def external_place(external: External) -> tuple[str, int, str]:
+    """Return host and port of its address, and the place that a lock is for.
 
     Raises:
         UsageError: it is no address.
     """
-    address = _address(url)
+    address = _address(external)
     return address.host, address.port, f"{address.place}/{address.vhost}"
 
 
@@ -39,28 +40,29 @@ def open_external(external: External) -> ExternalRabbitMQ:
         ServerUnavailable: nobody serves AMQP there.
         ChaosError: it refuses the login, or the isolation asked for cannot be had.
     """
-    address = _address(external.url)
+    address = _address(external)
+    where = external.origins.said("url", address)
     if not address.loopback and not external.allow_remote:
-        raise UsageError(f"--mqchaos-url={address}: {address.host!r} {_REMOTE}")
-    tls = address.context()
+        raise UsageError(f"{where}: {address.host!r} {_REMOTE}")
+    tls = address.context(where)
     if tls is not None:
         speak_tls(address.host, address.port, tls)
     if (lacks := amqp_lacks(address.host, address.port, timeout=_TIMEOUT, tls=tls)) is not None:
         if "certificate" in lacks:
-            raise ChaosError(f"--mqchaos-url={address}: {lacks}; ?cacertfile=FILE names who vouches for it")
-        raise ServerUnavailable(f"no broker at --mqchaos-url={address}: {lacks}")
+            raise ChaosError(f"{where}: {lacks}; ?cacertfile=FILE names who vouches for it")
+        raise ServerUnavailable(f"no broker at {where}: {lacks}")
     management, why = _management(address, external, tls)
-    isolation, lacks = _isolation(external.isolation, management, why)
+    isolation, lacks = _isolation(external, management, why)
     counter = Counter(address.url(address.vhost), "mqchaos login")
     try:
-        about = _login(address, counter, isolation)
+        about = _login(where, counter, isolation)
         if management is not None and about and not _same(management, about):
             management.close()
             why = f"the management API at {management} is another broker's"
             if external.management_url or address.management:
-                raise ChaosError(f"--mqchaos-url={address}: {why}")
+                raise ChaosError(f"{where}: {why}")
             management = None
-            isolation, lacks = _isolation(external.isolation, None, why)
+            isolation, lacks = _isolation(external, None, why)
         if management is not None:
             _sweep(management, counter, address.vhost, isolation)
     finally:
@@ -77,14 +79,15 @@ def open_external(external: External) -> ExternalRabbitMQ:
     )
 
 
-def _address(url: str) -> BrokerAddress:
+def _address(external: External) -> BrokerAddress:
     try:
-        return BrokerAddress.parse(url)
+        return BrokerAddress.parse(external.url)
     except ValueError as error:
-        raise UsageError(f"--mqchaos-url: {masked(url)!r} is not {error}") from None
+        shown = external.origins.said("url", masked(external.url))
+        raise UsageError(f"{shown} is not {error}") from None
 
 
-def _login(address: BrokerAddress, counter: Counter, isolation: str) -> dict[str, object]:
+def _login(where: str, counter: Counter, isolation: str) -> dict[str, object]:
     """Log in to the vhost of the address; with a vhost of our own to come, it need not be open to us."""
     try:
         return counter.properties()
@@ -92,7 +95,7 @@ def _login(address: BrokerAddress, counter: Counter, isolation: str) -> dict[str
         said = str(error).partition(": ")[2]
         if isolation == "vhost" and "530" in said:
             return {}
-        raise ChaosError(f"--mqchaos-url={address}: {said}") from None
+        raise ChaosError(f"{where}: {said}") from None
 
 
 def _management(
@@ -106,32 +109,32 @@ def _management(
     scheme, port = ("https", 15671) if address.secure else ("http", 15672)
     host = f"[{address.host}]" if ":" in address.host else address.host
     url = named or f"{scheme}://{host}:{port}"
-    if not url.startswith(("http://", "https://")):
-        raise UsageError(
-            f"--mqchaos-management-url: {masked(url)!r} is not an address such as http://localhost:15672"
-        )
+    said = partial(external.origins.said, "management_url" if external.management_url else "url")
     try:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError
         found = Management(
             url, user=address.user, password=address.password, context=tls[0] if tls is not None else None
         )
     except ValueError:
         raise UsageError(
-            f"--mqchaos-management-url: {masked(url)!r} is not an address such as http://localhost:15672"
+            f"{said(masked(named))}: {masked(url)!r} is not an address such as http://localhost:15672"
         ) from None
     if not is_loopback(found.host) and not external.allow_remote:
-        raise UsageError(f"--mqchaos-management-url={found}: {found.host!r} {_REMOTE}")
+        raise UsageError(f"{said(masked(named))}: {found.host!r} {_REMOTE}")
     try:
         found.tags()
     except ChaosError as error:
         found.close()
         if named:
-            raise ChaosError(f"--mqchaos-url={address}: {error}") from None
+            raise ChaosError(f"{said(masked(named))}: {error}") from None
         return None, str(error).partition(": ")[2]
     return found, ""
 
 
-def _isolation(wanted: str, management: Management | None, why: str) -> tuple[str, str]:
+def _isolation(external: External, management: Management | None, why: str) -> tuple[str, str]:
     """Return how runs are kept apart, and what is lacking for it in words."""
+    wanted = external.isolation
     lacks = "" if management is not None else f"no management API, so policies are not known ({why})"
     if wanted in ("prefix", "none"):
         return wanted, lacks
@@ -141,7 +144,7 @@ def _isolation(wanted: str, management: Management | None, why: str) -> tuple[st
             return "vhost", ""
         lacks = f"{management.user} may not create a vhost (it is no administrator)"
     if wanted == "vhost":
-        raise ChaosError(f"--mqchaos-isolation=vhost: {lacks}")
+        raise ChaosError(f"{external.origins.said('isolation', wanted)}: {lacks}")
     return "prefix", lacks
 
 

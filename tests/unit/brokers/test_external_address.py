@@ -90,10 +90,10 @@ def test_loopback(host: str, here: bool) -> None:
 
 def test_tls() -> None:
     """Plain text needs nothing; TLS checks the certificate against the host, unless it is told not to."""
-    assert BrokerAddress.parse("amqp://h/").context() is None
-    context, name = BrokerAddress.parse("amqps://h/?server_name_indication=inner").context() or (None, "")
+    assert BrokerAddress.parse("amqp://h/").context("") is None
+    context, name = BrokerAddress.parse("amqps://h/?server_name_indication=inner").context("") or (None, "")
     assert context is not None
     assert (context.check_hostname, name) == (True, "inner")
-    loose, _ = BrokerAddress.parse("amqps://h/?verify=verify_none").context() or (None, "")
+    loose, _ = BrokerAddress.parse("amqps://h/?verify=verify_none").context("") or (None, "")
     assert loose is not None
     assert loose.check_hostname is False
