@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from pytest_mqchaos.model.origins import Origins
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.engine import Engine
 
-__all__ = ["Borrowed", "Broker", "External", "Launcher"]
+__all__ = ["Borrowed", "Broker", "Errands", "External", "Launcher"]
 
 
 class Borrowed(Protocol):
@@ -45,6 +46,16 @@ class Borrowed(Protocol):
         """The last lines of its output."""
 
 
+class Errands(Protocol):
+    """Who undoes what this process has done elsewhere, if it dies (the guard)."""
+
+    def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
+        """Have a module of ours run with these words (JSON, on its input); the same name again replaces it."""
+
+    def done(self, name: str) -> None:
+        """An errand is not needed any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class External:
     """What the user says of a broker that runs already."""
@@ -57,6 +68,7 @@ class External:
     container: Borrowed | None = None
     origins: Origins = field(default_factory=Origins)
     """Where each of these came from."""
+    errands: Errands | None = field(repr=False, default=None)
 
 
 class Launcher(Protocol):

@@ -6,7 +6,7 @@ It stands in for a broker that cannot be asked for its queues and bindings. Name
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_mqchaos.model.history import now
@@ -43,11 +43,13 @@ class Declared:
     Attributes:
         made: queues and exchanges that the run itself made, and that were not there before.
         breach: the first use of a name that others may use too, where the run shares its namespace; else empty.
+        heard: called when there is a name more in `made` or `ever`, by whichever thread has told it.
     """
 
     def __init__(self) -> None:
         self.made: dict[tuple[str, str], None] = {}
         self.breach = ""
+        self.heard: Callable[[], None] = lambda: None
         self._queues: dict[str, Declaration] = {}
         self._exchanges: dict[str, str] = {}
         self._bindings: dict[tuple[str, str, str, str], Binding] = {}
@@ -57,10 +59,15 @@ class Declared:
 
     # --- what is told ---
 
+    def make(self, kind: str, full: str) -> None:
+        """The run itself has made a queue or exchange that was not there before."""
+        self.made[kind, full] = None
+        self.heard()
+
     def queue(self, one: Declaration) -> None:
         """A queue was declared; a mere mention does not hide what is known of it."""
+        self._named("queue", one.name)
         with self._lock:
-            self._ever["queue", one.name] = None
             if one.known or one.name not in self._queues:
                 self._queues[one.name] = one
             if one.exclusive:
@@ -68,9 +75,16 @@ class Declared:
 
     def exchange(self, name: str, type: str) -> None:
         """An exchange was declared."""
+        self._named("exchange", name)
         with self._lock:
-            self._ever["exchange", name] = None
             self._exchanges[name] = type
+
+    def _named(self, kind: str, name: str) -> None:
+        with self._lock:
+            new = (kind, name) not in self._ever
+            self._ever[kind, name] = None
+        if new:
+            self.heard()
 
     def bind(self, binding: Binding) -> None:
         """A queue or exchange was bound."""

@@ -7,6 +7,8 @@ tests talk to. It is never removed, and left running.
 from __future__ import annotations
 
 import concurrent.futures
+import json
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +19,10 @@ from pytest_mqchaos.servers.engine import Engine
 if TYPE_CHECKING:
     from docker.models.containers import Container as DockerContainer
 
-__all__ = ["BorrowedContainer", "borrow"]
+__all__ = ["RESTORE", "BorrowedContainer", "borrow", "main"]
+
+RESTORE = "pytest_mqchaos.servers.borrowed"
+"""This module as a guard's errand: it leaves the container running if pytest died while it did not."""
 
 _LOCAL = ("127.", "localhost", "::1", "0:0:0:0:0:0:0:1")
 _ANYWHERE = ("", "0.0.0.0", "::")
@@ -158,3 +163,16 @@ class BorrowedContainer:
             raise ChaosError(
                 f"{what} of container {self.name}: {' '.join(str(error).split())[:200]}"
             ) from None
+
+
+def main() -> None:
+    """Restore the container that the input names; run by the guard of a session that died."""
+    engine = Engine.connect("restore")
+    try:
+        BorrowedContainer(engine.borrowed(json.load(sys.stdin)["container"])).restore()
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from pathlib import Path
 from pytest_mqchaos.brokers._protocol import Broker, External, Launcher
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
-from pytest_mqchaos.servers.borrowed import BorrowedContainer, borrow
+from pytest_mqchaos.servers.borrowed import RESTORE, BorrowedContainer, borrow
 from pytest_mqchaos.servers.engine import Engine
 from pytest_mqchaos.servers.guard import Guard
 from pytest_mqchaos.servers.settings import ServerSettings
@@ -28,7 +28,7 @@ __all__ = ["opened", "toxiproxy_beside"]
 _PROBE = "mqchaos-probe"
 
 
-def opened(settings: ServerSettings, run: str, launcher: Launcher, ending: ExitStack) -> Broker:
+def opened(settings: ServerSettings, run: str, launcher: Launcher, guard: Guard, ending: ExitStack) -> Broker:
     """Use the broker that the settings name; what is taken for it is given back by `ending`.
 
     Raises:
@@ -51,10 +51,11 @@ def opened(settings: ServerSettings, run: str, launcher: Launcher, ending: ExitS
         management_url=settings.management_url,
         allow_remote=settings.allow_remote,
         origins=settings.origins,
+        errands=guard,
     )
     host, port, place = launcher.external_place(external)
     if settings.container:
-        own = _borrowed(settings, run, (host, port), ending)
+        own = _borrowed(settings, run, (host, port), guard, ending)
         external = replace(external, container=own)
     if settings.isolation == "none":
         _lock(place, said("isolation", "none"), ending)
@@ -64,7 +65,7 @@ def opened(settings: ServerSettings, run: str, launcher: Launcher, ending: ExitS
 
 
 def _borrowed(
-    settings: ServerSettings, run: str, place: tuple[str, int], ending: ExitStack
+    settings: ServerSettings, run: str, place: tuple[str, int], guard: Guard, ending: ExitStack
 ) -> BorrowedContainer:
     """Take the container that the user permits to disturb; it runs when all is over."""
     option = settings.origins.said("container", settings.container)
@@ -74,7 +75,9 @@ def _borrowed(
         raise UsageError(f"{option}: {error}") from None
     ending.callback(engine.close)
     own = borrow(engine, settings.container, *place, option=option)
+    ending.callback(guard.done, f"container {own.name}")
     ending.callback(own.restore)
+    guard.errand(f"container {own.name}", RESTORE, {"container": settings.container})
     return own
 
 

@@ -130,7 +130,7 @@ def _external(
     settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, guard: Guard, ending: ExitStack
 ) -> tuple[Broker, ToxiproxyServer | str]:
     """The broker that runs already; a Toxiproxy from this host or, where it reaches the broker, in a container."""
-    broker = opened(settings, run, rabbitmq, ending)
+    broker = opened(settings, run, rabbitmq, guard, ending)
     ways = [
         lambda: _toxiproxy_process(settings, run, broker, folder),
         lambda: toxiproxy_beside(settings, run, broker, guard, ending),

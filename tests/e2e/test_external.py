@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 from external_kit import LOSES, REJECTS, Beside, Project, one_line, promises
@@ -161,6 +163,26 @@ def test_it(mqchaos, work):
 """
     ran = project.run(source, f"--mqchaos-url={url}", f"--mqchaos-isolation={isolation}")
     assert ran.result.ret == pytest.ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("isolation", ["prefix", "none"])
+def test_killed(project, url, broker, isolation):
+    """Neither does SIGKILL: the guard removes what the run has made."""
+    source = """
+import os, signal
+
+@pytest.mark.chaos(baseline())
+def test_it(mqchaos, work):
+    mqchaos.queue("orders", dead_letter="orders.dead")
+    mqchaos.exchange("events")
+    work(env={"WORK": "0.5"})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ran = project.run(source, f"--mqchaos-url={url}", f"--mqchaos-isolation={isolation}")
+    assert ran.result.ret == -signal.SIGKILL
+    deadline = time.monotonic() + 15
+    while broker.census("/") and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def test_a_consumer_that_ignores_the_prefix(project, url, beside):

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import secrets
+import signal
 import time
 import urllib.parse
 import urllib.request
@@ -169,6 +170,25 @@ def test_prefix_with_the_api(project, whole):
     (finding,) = ran.findings()
     assert (finding["kind"], finding["detail"]) == ("lost", "by_policy")
     assert "dead letters of `orders` reached no queue" in finding["claim"]
+
+
+def test_killed(project, whole):
+    """A vhost goes by SIGKILL too, and a container that stood still then goes on: the guard sees to both."""
+    source = """
+import os, signal
+
+@pytest.mark.chaos(baseline())
+def test_it(mqchaos, work):
+    mqchaos.queue("orders")
+    work()
+    mqchaos.broker.freeze()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    before = whole.vhosts
+    options = (f"--mqchaos-url={whole.url}", f"--mqchaos-management-url={whole.management}")
+    ran = project.run(source, *options, f"--mqchaos-container={whole.name}")
+    assert ran.result.ret == -signal.SIGKILL
+    whole.await_(lambda: whole.vhosts == before)
 
 
 def test_leftovers(project, whole):

@@ -65,7 +65,7 @@ def _clear_prefix(place: Place, trouble: list[ChaosError]) -> None:
 
 def _clear_shared(place: Place, trouble: list[ChaosError]) -> None:
     """Take our messages out of the queues that were used, and delete those that we made."""
-    made = place.declared.made
+    made = list(place.declared.made)
     for queue in sorted(place.reached):
         try:
             if ("queue", queue) not in made:

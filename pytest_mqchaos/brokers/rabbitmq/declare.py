@@ -163,7 +163,7 @@ class Declarer:
         if self._declared is not None:
             self._declared.queue(Declaration(name=name, durable=durable, arguments=arguments))
             if new:
-                self._declared.made["queue", full] = None
+                self._declared.make("queue", full)
 
     def _make_exchange(self, what: str, name: str, type: str, **options: Any) -> None:
         __tracebackhide__ = True
@@ -173,7 +173,7 @@ class Declarer:
         if self._declared is not None:
             self._declared.exchange(name, type)
             if new:
-                self._declared.made["exchange", full] = None
+                self._declared.make("exchange", full)
 
     def _bind(self, what: str, queue: str, exchange: str, key: str) -> None:
         __tracebackhide__ = True

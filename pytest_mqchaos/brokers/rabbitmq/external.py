@@ -12,6 +12,7 @@ from pytest_mqchaos.brokers.rabbitmq.address import BrokerAddress
 from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
 from pytest_mqchaos.brokers.rabbitmq.clearing import clear
 from pytest_mqchaos.brokers.rabbitmq.counter import Counter
+from pytest_mqchaos.brokers.rabbitmq.leftovers import Leftovers
 from pytest_mqchaos.brokers.rabbitmq.management import Management
 from pytest_mqchaos.brokers.rabbitmq.place import Place, own_name
 from pytest_mqchaos.brokers.rabbitmq.reading import Reading
@@ -38,6 +39,7 @@ class ExternalRabbitMQ:
         management: the API, if there is one that we may use.
         lacks: what there is not, and why, for the account.
         container: what may be disturbed, if anything.
+        leftovers: is told what there is of runs, and sees to it if this process dies.
     """
 
     kind = "external"
@@ -52,6 +54,7 @@ class ExternalRabbitMQ:
         management: Management | None = None,
         lacks: str = "",
         container: Borrowed | None = None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         self.host, self.port = address.host, address.port
         self.user, self.password = address.user, address.password
@@ -62,6 +65,7 @@ class ExternalRabbitMQ:
         self._management = management
         self._lacks = lacks
         self._container = container
+        self._leftovers = leftovers
         self._places: dict[str, Place] = {}
         self._looked, self._answers = 0.0, True
 
@@ -112,7 +116,10 @@ class ExternalRabbitMQ:
 
     def attend(self, namespace: str, witness: Witness) -> None:
         """Join each census with what the wire has seen."""
-        self._place(namespace).witness = witness
+        place = self._place(namespace)
+        place.witness = witness
+        if self._leftovers is not None:
+            self._leftovers.follow(namespace, place)
 
     def create_namespace(self, name: str) -> None:
         """Make a vhost, or choose a prefix; one that exists stays as it is."""
@@ -132,6 +139,8 @@ class ExternalRabbitMQ:
             url=self._address.url(vhost),
             management=self._management,
         )
+        if self._leftovers is not None:
+            self._leftovers.tell(name, self._places[name])
 
     def delete_namespace(self, name: str) -> None:
         """Remove all that the run made; one that is gone is no error."""
@@ -142,6 +151,8 @@ class ExternalRabbitMQ:
         if place.whole and self._management is not None:
             self._management.delete_vhost(place.vhost)
         del self._places[name]
+        if self._leftovers is not None:
+            self._leftovers.done(name)
 
     def namespaces(self) -> tuple[str, ...]:
         """The names of the namespaces that were made here."""

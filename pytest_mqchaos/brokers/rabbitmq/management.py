@@ -30,7 +30,7 @@ _REFUSED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 
 class Management:
-    """The API at one address; safe from several threads.
+    """The API at one address (`url`, which may hold a password); safe from several threads.
 
     Args:
         url: such as `http://localhost:15672`; a login in it wins over `user` and `password`.
@@ -40,6 +40,7 @@ class Management:
     """
 
     def __init__(self, url: str, *, user: str, password: str, context: ssl.SSLContext | None = None) -> None:
+        self.url = url
         parts = urlsplit(url)
         self._secure = parts.scheme == "https"
         self._host = parts.hostname or "localhost"

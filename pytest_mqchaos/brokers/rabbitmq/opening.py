@@ -12,6 +12,7 @@ from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
 from pytest_mqchaos.brokers.rabbitmq.client import speak_tls
 from pytest_mqchaos.brokers.rabbitmq.counter import Counter
 from pytest_mqchaos.brokers.rabbitmq.external import ExternalRabbitMQ
+from pytest_mqchaos.brokers.rabbitmq.leftovers import Leftovers
 from pytest_mqchaos.brokers.rabbitmq.management import Management
 from pytest_mqchaos.brokers.rabbitmq.place import is_leftover
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
@@ -76,6 +77,7 @@ def open_external(external: External) -> ExternalRabbitMQ:
         management=management,
         lacks=lacks,
         container=external.container,
+        leftovers=Leftovers(external, management.url if management is not None else ""),
     )
 
 
