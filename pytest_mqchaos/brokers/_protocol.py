@@ -88,7 +88,7 @@ class Launcher(Protocol):
         """Host and port that its address names, and the place that a lock is for; raises `UsageError`."""
 
     def open_external(self, external: External) -> Broker:
-        """Use one that runs already; raises `ServerUnavailable` if nobody answers, else `ChaosError`."""
+        """Use one that runs already; raises `ChaosError` if nobody answers there, or it refuses us."""
 
 
 class Broker(Protocol):

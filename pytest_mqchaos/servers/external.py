@@ -33,8 +33,7 @@ def opened(settings: ServerSettings, run: str, launcher: Launcher, guard: Guard,
 
     Raises:
         UsageError: the settings contradict each other, or themselves.
-        ServerUnavailable: nobody serves there.
-        ChaosError: it refuses us, or another session has the place.
+        ChaosError: nobody serves there, it refuses us, or another session has the place.
     """
     said = settings.origins.said
     if not settings.url:

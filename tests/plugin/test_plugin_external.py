@@ -71,6 +71,7 @@ def test_the_password_is_not_shown(bench: Bench) -> None:
         ),
         ("url=amqp://ci:s3cr3t@h:0/", "'amqp://ci:***@h:0/' is not an address with a host and a port"),
         ("url=amqp://ci:***@h/", "fill it in"),
+        ("url=amqp://***@h/", "fill it in"),
         ("isolation=table", "'table' is not one of auto, vhost, prefix, none"),
         ("require=docker", "'docker' is not one of broker"),
         ("servers=remote", "'remote' is not one of auto, docker, process, external"),

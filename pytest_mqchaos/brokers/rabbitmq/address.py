@@ -68,8 +68,8 @@ class BrokerAddress:
             raise ValueError("an address with at most one / behind its host (write one in a vhost as %2F)")
         user = unquote(parts.username) if parts.username else "guest"
         password = unquote(parts.password or "") if parts.username else "guest"
-        if password == _MASK:
-            raise ValueError(f"complete: {_MASK} stands for a password that is not shown; fill it in")
+        if _MASK in (user, password):
+            raise ValueError(f"complete: {_MASK} stands for a login that is not shown; fill it in")
         query = _query(pairs, secure=parts.scheme == "amqps")
         return cls(
             host=parts.hostname,

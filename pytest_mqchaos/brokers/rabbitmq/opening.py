@@ -15,7 +15,7 @@ from pytest_mqchaos.brokers.rabbitmq.external import ExternalRabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.leftovers import Leftovers
 from pytest_mqchaos.brokers.rabbitmq.management import Management
 from pytest_mqchaos.brokers.rabbitmq.place import is_leftover
-from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
+from pytest_mqchaos.errors import ChaosError, UsageError
 
 __all__ = ["external_place", "open_external"]
 
@@ -38,8 +38,8 @@ def open_external(external: External) -> ExternalRabbitMQ:
 
     Raises:
         UsageError: the address is wrong, or must not be used.
-        ServerUnavailable: nobody serves AMQP there.
-        ChaosError: it refuses the login, or the isolation asked for cannot be had.
+        ChaosError: nobody serves AMQP there (an address that was named is not passed over), it refuses the login, or
+            the isolation asked for cannot be had.
     """
     address = _address(external)
     where = external.origins.said("url", address)
@@ -51,7 +51,7 @@ def open_external(external: External) -> ExternalRabbitMQ:
     if (lacks := amqp_lacks(address.host, address.port, timeout=_TIMEOUT, tls=tls)) is not None:
         if "certificate" in lacks:
             raise ChaosError(f"{where}: {lacks}; ?cacertfile=FILE names who vouches for it")
-        raise ServerUnavailable(f"no broker at {where}: {lacks}")
+        raise ChaosError(f"no broker at {where}: {lacks}")
     management, why = _management(address, external, tls)
     isolation, lacks = _isolation(external, management, why)
     counter = Counter(address.url(address.vhost), "mqchaos login")
