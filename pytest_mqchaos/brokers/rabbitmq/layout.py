@@ -48,6 +48,7 @@ class Layout:
         self.folder = folder
         self.log = folder / "log" / "broker.log"
         self.output = folder / "log" / "output.log"
+        self.epmd_output = folder / "log" / "epmd.log"
         self.home = installation.home
         self._trimmed = trimmed
 

@@ -182,7 +182,7 @@ class Node:
             [str(self.layout.installation.epmd)],
             env={**self.layout.erlang_env(self._ports), **tagged(self._run)},
             cwd=self.layout.folder,
-            output=self.layout.output,
+            output=self.layout.epmd_output,
         )
 
         def lacking() -> str | None:

@@ -15,7 +15,8 @@ _TAKEN = re.compile(
     r"could_not_start_listener|in use by another",
     re.IGNORECASE,
 )
-_CHATTER = re.compile(r"^epmd: .*partial packet|^\S+ \S+ \[(?:info|debug|notice)\]")
+_CHATTER = re.compile(r"^epmd: .*(?:partial packet|ipaddr ::1: )|^\S+ \S+ \[(?:info|debug|notice)\]")
+"""epmd tries ::1 besides the address it is told, and complains where a machine has no IPv6."""
 _NOISE = re.compile(
     r"^\W*$|Crash dump is being written|^\s*(?:BOOT FAILED|Stack trace|Starting broker|Config file\(s\):|Logs:|"
     r"<stdout>)|\.log$|closed TCP connection",

@@ -60,3 +60,12 @@ def test_the_claim_is_quoted(output, words, taken):
 def test_a_tree_of_terms_is_cut():
     """A line has an end, however long Erlang's reason is."""
     assert len(boot_words("Error during startup: " + "{term,[" * 400)) == 300
+
+
+def test_epmd_without_ipv6_is_no_word_of_the_broker() -> None:
+    """It tries ::1 besides, and says so where the machine has none; a container writes that into the same log."""
+    output = """\
+epmd: Sat Nov 21 11:07:18 2026: failed to bind on ipaddr ::1: Cannot assign requested address
+disk is full
+"""
+    assert boot_words(output) == "disk is full"
