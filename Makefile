@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format build clean
+.PHONY: help setup demo test test-all check format build clean
 SHELL := /bin/bash
 PY := .venv/bin/python
 
@@ -10,7 +10,7 @@ pytest = $(if $(strip $(1)),$(PY) -m pytest $(1) $(ARGS))
 ARGS ?=
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup:  ## get what is missing (virtual environment, RabbitMQ, Toxiproxy); does nothing twice
 	@tools/setup
@@ -21,6 +21,9 @@ demo: setup  ## real consumers lose, double and strand messages; correct ones pa
 test: setup  ## all tests; ARGS="-k reset -x" and TESTS=tests/unit narrow them
 	$(call pytest,$(filter-out examples%,$(TESTS)))
 	$(call pytest,$(filter examples%,$(TESTS)))
+
+test-all: setup  ## the tests on each Python from 3.11 to 3.13 that is here, with pytest 8.4 and 9
+	@tools/test-all $(ARGS)
 
 check: setup  ## lint, format, types
 	$(PY) -m ruff check

@@ -105,7 +105,8 @@ class Runs:
         description = self._facts().get("description")
         if description:
             workers = len(self._servers)
-            terminal.write_line(description if workers == 1 else f"{description}; one of {workers} such")
+            said = printable(description)
+            terminal.write_line(said if workers == 1 else f"{said}; one of {workers} such")
         width = self._config.get_terminal_writer().fullwidth
         for line, markup in summary_lines(list(self._runs.values()), self._shown_path(), width):
             terminal.write_line(line, **markup)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -354,9 +353,7 @@ def test_good_and_hangs_afterwards(afterwards, mqchaos):
 
 def test_toxiproxy_dies(tmp_path):
     """A Toxiproxy that is killed in a test, or hangs, fails that test in a line; the next ones have another one."""
-    began = time.monotonic()
     session = Session(tmp_path, TOXIPROXY, "--mqchaos-servers=process")
-    took = time.monotonic() - began
     failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\w+)\S* - (.*)", session.output, re.M)
     assert [name for name, _ in failed] == ["test_toxiproxy_dies", "test_toxiproxy_hangs"], session.output
     assert all("Toxiproxy" in words for _, words in failed), failed
@@ -364,7 +361,6 @@ def test_toxiproxy_dies(tmp_path):
     session.undisturbed()
     assert {"test_good_between[connection_drop-after-delivery-3]"} <= session.passed
     assert {"test_good_and_hangs_afterwards[connection_drop-after-delivery-3]"} <= session.passed
-    assert took < 100, "each hang costs one deadline"
 
 
 def folder_of_commands(tmp_path, **scripts):

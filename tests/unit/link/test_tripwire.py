@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 CLIENT = """
 import socket, sys
 own = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+own.recv(1)
 for number in range(1000):
     own.sendall(b"%03d\\n" % number)
     print(number, flush=True)
@@ -30,7 +31,7 @@ TIMEOUT = 5.0
 
 
 class Client:
-    """A process that sends numbers as fast as it can, and says which it has sent."""
+    """A process that, once told, sends numbers as fast as it can, and says which it has sent."""
 
     def __init__(self, said: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener, said.open("wb") as output:
@@ -41,6 +42,10 @@ class Client:
             self.own.settimeout(TIMEOUT)
         self.process = Process(self.popen.pid)
         self._said = said
+
+    def go(self) -> None:
+        """Let it begin."""
+        self.own.sendall(b"!")
 
     def said(self) -> int:
         """How many numbers it says it has sent."""
@@ -59,7 +64,7 @@ class Client:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    """A client that sends from now on."""
+    """A client that waits to be told."""
     made = Client(tmp_path / "said")
     try:
         yield made
@@ -79,17 +84,9 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def test_it_does_not_come_out_of_send(client: Client, loop: asyncio.AbstractEventLoop) -> None:
     """However late the wire reads, the client has sent one number more and has not got to say so."""
-    client.process.stop()
-    client.await_stopped()
-    client.own.setblocking(False)
-    while True:  # what it sent before the wire was set
-        try:
-            client.own.recv(1 << 16)
-        except BlockingIOError:
-            break
     wire = Tripwire(client.own, client.process, loop=loop)
     wire.set()
-    client.process.cont()
+    client.go()
     poll = select.poll()  # a read that waits would keep the kernel from signalling
     poll.register(client.own, select.POLLIN)
     for _ in range(20):
@@ -105,6 +102,7 @@ def test_unread_data_keeps_it_standing(client: Client, loop: asyncio.AbstractEve
     """What was not read yet has not been judged: the client waits for it."""
     wire = Tripwire(client.own, client.process, loop=loop)
     wire.set()
+    client.go()
     client.await_stopped()
     wire.judged()
     client.await_stopped()
@@ -117,6 +115,7 @@ def test_one_that_was_frozen_stays_so(client: Client, loop: asyncio.AbstractEven
     """A strike has stopped it: what the wire judges meanwhile does not let it go on."""
     wire = Tripwire(client.own, client.process, loop=loop)
     wire.set()
+    client.go()
     client.await_stopped()
     client.process.stop()
     client.own.recv(1 << 16)
@@ -129,6 +128,7 @@ def test_one_that_stands_for_nothing_is_let_go(client: Client, loop: asyncio.Abs
     """We may judge before the kernel stops it: the stop that comes too late does not last."""
     wire = Tripwire(client.own, client.process, loop=loop)
     wire.set()
+    client.go()
     client.await_stopped()
     client.own.recv(1 << 16)
     deadline = time.monotonic() + TIMEOUT
@@ -144,6 +144,7 @@ def test_cleared_it_runs_to_its_end(client: Client, loop: asyncio.AbstractEventL
     """Without the wire it sends what it has, and a second clearing changes nothing."""
     wire = Tripwire(client.own, client.process, loop=loop)
     wire.set()
+    client.go()
     client.await_stopped()
     wire.clear()
     wire.clear()

@@ -1,0 +1,43 @@
+"""Faults: what is to break, on whom, and at which moment. Configuration only; strikes live in `experiment`.
+
+Each public function returns a frozen `Fault`. They are functions, not classes, so that `chaos(connection_drop)`
+without parentheses is told apart from a fault.
+"""
+
+from __future__ import annotations
+
+from pytest_mqchaos.model.faults.broker import broker_restart
+from pytest_mqchaos.model.faults.fault import Fault, Scenario, scenario
+from pytest_mqchaos.model.faults.making import allowed
+from pytest_mqchaos.model.faults.network import connection_drop, connection_reset, refuse
+from pytest_mqchaos.model.faults.payload import (
+    DEBATABLE_KINDS,
+    UNREADABLE_KINDS,
+    malformed_payload,
+    poison_message,
+    repeated_publish,
+)
+from pytest_mqchaos.model.faults.process import consumer_crash, consumer_terminate
+from pytest_mqchaos.model.faults.protocol import lost_ack
+from pytest_mqchaos.model.faults.scenarios import baseline, combine
+
+__all__ = [
+    "DEBATABLE_KINDS",
+    "UNREADABLE_KINDS",
+    "Fault",
+    "Scenario",
+    "allowed",
+    "baseline",
+    "broker_restart",
+    "combine",
+    "connection_drop",
+    "connection_reset",
+    "consumer_crash",
+    "consumer_terminate",
+    "lost_ack",
+    "malformed_payload",
+    "poison_message",
+    "refuse",
+    "repeated_publish",
+    "scenario",
+]

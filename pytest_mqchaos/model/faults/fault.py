@@ -1,0 +1,85 @@
+"""What a fault and a scenario are: configuration, compared by what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_mqchaos.model.faults.words import short, slug
+from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.triggers import Trigger
+
+__all__ = ["Family", "Fault", "Scenario", "scenario"]
+
+Family = Literal["network", "process", "broker", "payload", "protocol"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault: its kind, its moment, its target, and what it does.
+
+    Two faults that say the same are equal.
+    """
+
+    kind: str
+    family: Family
+    position: Literal["before", "after", ""] = ""
+    trigger: Trigger | None = None
+    consumer: str | None = None
+    duration: float | None = None
+    options: tuple[tuple[str, object], ...] = ()
+    """Arguments of this kind by name: `process`, `grace`, `share`, `kinds`, `body`, `count`."""
+    shown: tuple[tuple[str, object], ...] = ()
+    """The arguments that differ from their defaults, as the id shows them."""
+    name: str | None = None
+    guarantee: Guarantee | None = None
+    allow: tuple[tuple[str, str], ...] = ()
+
+    def option(self, name: str) -> object:
+        """Return the argument of that name."""
+        return dict(self.options)[name]
+
+    @property
+    def id(self) -> str:
+        """The fault as part of a test's id: `consumer_crash-before-ack-5`."""
+        if self.name is not None:
+            return self.name
+        parts = [self.kind]
+        if self.trigger is not None:
+            parts += [self.position, slug(self.trigger.id)]
+        for name, value in self.shown:
+            parts += [name, slug(value)]
+        return "-".join(parts)
+
+    def __str__(self) -> str:
+        """The fault as a user would write it: `consumer_crash(after=ack(17))`."""
+        body = dict(self.options).get("body")
+        arguments = [] if body is None else [short(body)]
+        if self.trigger is not None:
+            arguments.append(f"{self.position}={self.trigger}")
+        arguments += [f"{name}={value!r}" for name, value in self.shown]
+        return f"{self.kind}({', '.join(arguments)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What one test does to its consumer: some faults, or none."""
+
+    faults: tuple[Fault, ...] = ()
+    name: str | None = None
+    guarantee: Guarantee | None = None
+    allow: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The scenario as part of a test's id."""
+        if self.name is not None:
+            return self.name
+        return "+".join(fault.id for fault in self.faults) or "baseline"
+
+
+def scenario(value: Fault | Scenario) -> Scenario:
+    """Return `value` as a scenario: a single fault takes its own guarantee and allowances along."""
+    if isinstance(value, Scenario):
+        return value
+    return Scenario(faults=(value,), name=value.name, guarantee=value.guarantee, allow=value.allow)
