@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(config, items):
     other = {
         item
         for item in items
-        if item.path.name == "test_no_false_alarm.py" and zlib.crc32(item.nodeid.encode()) % parts != part % parts
+        if item.path.name == "test_no_false_alarm.py"
+        and zlib.crc32(item.nodeid.encode()) % parts != part % parts
     }
     config.hook.pytest_deselected(items=list(other))
     items[:] = [item for item in items if item not in other]
