@@ -223,6 +223,23 @@ def test_a_container_that_may_be_disturbed(project, whole):
     assert ran.verdicts == {"baseline-classic": "pass", "broker_restart-after-delivery-5-classic": "pass"}
 
 
+def test_a_container_by_hand(project, whole):
+    """Killed and frozen by hand it comes back at its address, and no promise is broken by that alone."""
+    source = """
+@pytest.mark.chaos(baseline())
+@pytest.mark.parametrize("how", ["crash", "freeze"])
+def test_it(mqchaos, work, how):
+    mqchaos.queue("orders", arguments={"x-queue-type": "quorum"})
+    work(env={"WORK": "0.05"})
+    mqchaos.wait(delivery(5))
+    getattr(mqchaos.broker, how)()
+    mqchaos.broker.thaw()
+"""
+    options = (f"--mqchaos-url={whole.url}", f"--mqchaos-management-url={whole.management}")
+    ran = project.run(source, *options, f"--mqchaos-container={whole.name}")
+    ran.outcomes(passed=2)
+
+
 def test_any_other_container_is_refused(project, whole, client):
     """One that the address does not lead to is not ours to disturb, whatever its name."""
     other = client.containers.run(
