@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ChaosError", "ServerUnavailable", "UsageError"]
+__all__ = ["ChaosError", "NotPossible", "ServerUnavailable", "UsageError"]
 
 
 class ChaosError(Exception):
@@ -19,3 +19,7 @@ class UsageError(ChaosError):
 
 class ServerUnavailable(ChaosError):
     """No server of the kind asked for could be had; the text says what was tried and how to get each."""
+
+
+class NotPossible(ChaosError):
+    """What a test asks for cannot be done to this broker, for it is not ours; the text says what would permit it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable
 from pytest_mqchaos.xdist import worker_id
 
 if TYPE_CHECKING:
@@ -158,8 +158,10 @@ def _begin(item: pytest.Item) -> Chaos:
         here = ground(item.config)
         settings = test_settings(item, here.settings, attempt)
         chaos = _open(item.config, here, settings)
-    except ServerUnavailable as error:
-        if here.settings.ci:
+    except (ServerUnavailable, NotPossible) as error:
+        if here.settings.require:
+            refuse(f"{error} (--mqchaos-require={here.settings.require}: nothing is skipped for want of one)")
+        if here.settings.ci and isinstance(error, ServerUnavailable):
             refuse(f"{error} (CI is set: no server is an error)")
         raise pytest.skip.Exception(shown(str(error)), _use_item_location=True) from None
     except ChaosError as error:

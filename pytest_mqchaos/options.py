@@ -39,13 +39,14 @@ __all__ = [
 ]
 
 Origin = Literal["command line", "environment", "ini", "default"]
+_RANKS: tuple[Origin, ...] = ("command line", "environment", "ini", "default")
 
 
 class Option:
     """One option: its name without the prefix, and what its text may be.
 
     `read` turns the text into the value, and a `ValueError` of it says what was expected; `ini` is the type in
-    a configuration file. (No dataclass: to make one costs a millisecond of every pytest run.)
+    a configuration file; `secret` values are addresses with a password. (No dataclass: that costs a millisecond.)
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Option:
         help: str,
         metavar: str | None = None,
         ini: Any = "string",
+        secret: bool = False,
     ) -> None:
-        self.name, self.read, self.default = name, read, default
+        self.name, self.read, self.default, self.secret = name, read, default, secret
         self.help, self.metavar, self.ini = help, metavar, ini
 
     @property
@@ -76,12 +78,20 @@ class Option:
         """The option in the environment."""
         return f"PYTEST_MQCHAOS_{self.name.upper()}"
 
+    def shown(self, value: object) -> str:
+        """The value as it may be seen: an address without its password."""
+        if self.secret:
+            from pytest_mqchaos.brokers.rabbitmq.address import masked
+        else:
+            from pytest_mqchaos.model.printable import masked
+        return masked(str(value))
+
 
 class Setting:
-    """An option's value and where it came from."""
+    """An option's value, where it came from, and both in words, with `{}` for the value."""
 
-    def __init__(self, value: Any, origin: Origin) -> None:
-        self.value, self.origin = value, origin
+    def __init__(self, value: Any, origin: Origin, words: str = "") -> None:
+        self.value, self.origin, self.words = value, origin, words
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -96,6 +106,13 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("a name")
+    return text
+
+
+def _amqp_url(text: str) -> str:
+    from pytest_mqchaos.brokers.rabbitmq.address import BrokerAddress
+
+    BrokerAddress.parse(text)
     return text
 
 
@@ -124,17 +141,30 @@ def _seed(text: str) -> int | str:
     return int(text)
 
 
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off"}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _SEED_TYPE: Any = int | str if pytest.version_tuple >= (9, 2) else "string"
 
 OPTIONS = (
-    Option("servers", read=_one_of("auto", "docker", "process"), default="auto", metavar="KIND",
-           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), "
-                "or auto: docker where the engine has or gets the images, else process (default: auto)"),
+    Option("servers", read=_one_of("auto", "docker", "process", "external"), default="auto", metavar="KIND",
+           help="how RabbitMQ and Toxiproxy come to be: docker, process (programs of this host), external (a --mqchaos-"
+                "url), or auto: docker where the engine has or gets the images, else process (default: auto)"),
+    Option("url", read=_amqp_url, default="", metavar="URL", secret=True,
+           help="a RabbitMQ that runs already, amqp://user:password@host:5672/ or amqps://...?cacertfile=FILE; "
+                "means --mqchaos-servers=external. It is never stopped, and only what a run made is deleted"),
+    Option("isolation", read=_one_of("auto", "vhost", "prefix", "none"), default="auto", metavar="KIND",
+           help="how runs are kept apart on an external RabbitMQ: vhost (each its own, by the management API), prefix "
+                "(the consumer puts $MQCHAOS_PREFIX before each name), none (one session at a time, on queues that "
+                "nobody else uses), or auto: vhost where the user may, else prefix (default: auto)"),
+    Option("management_url", read=_text, default="", metavar="URL", secret=True,
+           help="the management API of an external RabbitMQ (default: port 15672 of its host)"),
+    Option("container", read=_text, default="", metavar="ID",
+           help="a docker container with the external RabbitMQ, which tests may stop, kill and freeze"),
+    Option("allow_remote", read=_flag, default=False, ini="bool",
+           help="the external RabbitMQ may be on another host"),
+    Option("require", read=_one_of("broker"), default="", metavar="WHAT",
+           help="broker: what cannot run for want of a RabbitMQ (that may be disturbed) fails, and is not skipped"),
     Option("network", read=_one_of("auto", "toxiproxy", "wire"), default="auto", metavar="KIND",
-           help="who does the network's faults: toxiproxy, wire (our own), "
-                "or auto: Toxiproxy where it can be had (default: auto)"),
+           help="who does the network's faults: toxiproxy, wire (ours), or auto: Toxiproxy if there (default: auto)"),
     Option("rabbitmq_image", read=_text, default="rabbitmq:4", metavar="IMAGE",
            help="image of docker servers (default: rabbitmq:4)"),
     Option("toxiproxy_image", read=_text, default="ghcr.io/shopify/toxiproxy:2.12.0", metavar="IMAGE",
@@ -144,8 +174,7 @@ OPTIONS = (
     Option("strict", read=_flag, default=None, ini="bool",
            help="an unknown verdict fails (default: when CI is set)"),
     Option("report", read=_text, default="mqchaos-report", metavar="DIR",
-           help="directory of report.json, relative to the root directory, written when a chaos test ran "
-                "(default: mqchaos-report)"),
+           help="folder of report.json, relative to the root, written when a chaos test ran (default: mqchaos-report)"),
     Option("report_bodies", read=_one_of("none", "digest", "full"), default="digest", metavar="KIND",
            help="what the report tells of the bodies of messages: none, their digest, or full: their first "
                 "256 bytes (default: digest)"),
@@ -156,6 +185,9 @@ OPTIONS = (
            help="a test's random choices follow from its node id and this number; "
                 "random draws one, and what repeats a test names it (default: 0)"),
 )  # fmt: skip
+_AS_GIVEN = ("url", "isolation", "management_url", "container", "allow_remote", "require", "network", "rabbitmq_image",
+             "toxiproxy_image", "settle_timeout")  # fmt: skip
+"""What the session's settings have by the same name, as it was read."""
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -163,7 +195,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Add the group *mqchaos* to the command line and its keys to the configuration file."""
     group = parser.getgroup("mqchaos", "mqchaos: chaos tests of message-queue consumers")
     for option in OPTIONS:
-        if option.name == "strict":
+        if option.ini == "bool":
             group.addoption(
                 option.flag, action=argparse.BooleanOptionalAction, default=None, help=option.help
             )
@@ -181,17 +213,17 @@ def setting(config: pytest.Config, name: str) -> Setting:
     option = _BY_NAME[name]
     given = config.getoption(option.key, None)
     if given is not None:
-        return Setting(_read(option, given, option.flag), "command line")
+        return Setting(_read(option, given, option.flag), "command line", f"{option.flag}={{}}")
     text = os.environ.get(option.variable, "")
     if text:
-        return Setting(_read(option, text, option.variable), "environment")
-    where = f"{option.key} {_ini_place(config, option)}"
+        return Setting(_read(option, text, option.variable), "environment", f"{option.variable}={{}}")
+    place = _ini_place(config, option)
     try:
         written = config.getini(option.key)
     except (TypeError, ValueError, pytest.UsageError) as error:
-        raise UsageError(f"{where}: {error}") from None
+        raise UsageError(f"{option.key} {place}: {error}") from None
     if written is not None:
-        return Setting(_read(option, written, where), "ini")
+        return Setting(_read(option, written, f"{option.key} {place}"), "ini", f"{option.key} = {{}} {place}")
     return Setting(option.default, "default")
 
 
@@ -201,9 +233,7 @@ def _read(option: Option, value: object, where: str) -> object:
     try:
         return option.read(str(value))
     except ValueError as error:
-        from pytest_mqchaos.model.printable import masked
-
-        raise UsageError(f"{where}: {masked(str(value))!r} is not {error}") from None
+        raise UsageError(f"{where}: {option.shown(value)!r} is not {error}") from None
 
 
 def _ini_place(config: pytest.Config, option: Option) -> str:
@@ -231,6 +261,23 @@ def on_ci() -> bool:
     return os.environ.get("CI", "").strip().lower() not in _FALSE | {""}
 
 
+def _kind(servers: Setting, url: Setting) -> str:
+    """The kind of servers: an address means an external one, unless a nearer place says another kind.
+
+    Raises:
+        UsageError: if one place says both.
+    """
+    if not url.value or servers.value in ("auto", "external"):
+        return "external" if url.value else str(servers.value)
+    nearer = _RANKS.index(servers.origin) - _RANKS.index(url.origin)
+    if nearer == 0:
+        both = f"{servers.words.replace('{}', str(servers.value))} and {url.words.partition('{}')[0].rstrip('= ')}"
+        raise UsageError(
+            f"{both}: the address of a RabbitMQ that runs already means --mqchaos-servers=external"
+        )
+    return str(servers.value) if nearer < 0 else "external"
+
+
 def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
     """Return what holds for the whole session.
 
@@ -238,18 +285,18 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
         UsageError: if an option cannot be read.
     """
     from pytest_mqchaos.experiment.settings import SessionSettings
+    from pytest_mqchaos.model.origins import Origins
 
-    value = {option.name: setting(config, option.name).value for option in OPTIONS}
+    found = {option.name: setting(config, option.name) for option in OPTIONS}
+    value = {name: one.value for name, one in found.items()}
     strict = value["strict"]
     return SessionSettings(
-        servers=value["servers"],
-        network=value["network"],
-        rabbitmq_image=value["rabbitmq_image"],
-        toxiproxy_image=value["toxiproxy_image"],
-        settle_timeout=value["settle_timeout"],
+        servers=_kind(found["servers"], found["url"]),
         strict=on_ci() if strict is None else strict,
         report=config.rootpath / Path(value["report"]).expanduser(),
         rootdir=config.rootpath,
         ci=on_ci(),
         worker=worker,
+        origins=Origins({name: found[name].words for name in ("servers", *_AS_GIVEN)}),
+        **{name: value[name] for name in _AS_GIVEN},
     )

@@ -72,5 +72,5 @@ def _given(config: pytest.Config, option: Option) -> list[str]:
         return []
     if isinstance(found.value, bool):
         return [option.flag if found.value else option.flag.replace("--", "--no-", 1)]
-    value = f"{found.value:g}" if isinstance(found.value, float) else found.value
+    value = f"{found.value:g}" if isinstance(found.value, float) else option.shown(found.value)
     return [f"{option.flag}={value}"]

@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pytest_mqchaos.brokers._witness import Witness
+from pytest_mqchaos.model.names import Names
+from pytest_mqchaos.model.origins import Origins
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.engine import Engine
 
-__all__ = ["Broker", "Launcher"]
+__all__ = ["Borrowed", "Broker", "Errands", "External", "Launcher"]
+
+
+class Borrowed(Protocol):
+    """A container of somebody else's that the user permits to disturb."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def running(self) -> bool:
+        """Whether it runs; a paused one does."""
+
+    def run(self, command: list[str], *, timeout: float) -> tuple[int, str]:
+        """Run a command inside; return its exit code and its output."""
+
+    def kill(self) -> None:
+        """Kill all of it (SIGKILL); raises `ChaosError` where it would not come back as it was."""
+
+    def start(self) -> None:
+        """Start it again."""
+
+    def pause(self) -> None:
+        """Stop all its processes where they stand."""
+
+    def unpause(self) -> None:
+        """Let them go on."""
+
+    def logs(self, lines: int) -> str:
+        """The last lines of its output."""
+
+
+class Errands(Protocol):
+    """Who undoes what this process has done elsewhere, if it dies (the guard)."""
+
+    def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
+        """Have a module of ours run with these words (JSON, on its input); the same name again replaces it."""
+
+    def done(self, name: str) -> None:
+        """An errand is not needed any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class External:
+    """What the user says of a broker that runs already."""
+
+    url: str = field(repr=False)
+    isolation: str = "auto"
+    """`auto`, `vhost`, `prefix` or `none`."""
+    management_url: str = field(repr=False, default="")
+    allow_remote: bool = False
+    container: Borrowed | None = None
+    origins: Origins = field(default_factory=Origins)
+    """Where each of these came from."""
+    errands: Errands | None = field(repr=False, default=None)
 
 
 class Launcher(Protocol):
@@ -24,13 +84,19 @@ class Launcher(Protocol):
     def start_container(self, engine: Engine, *, image: str) -> Broker:
         """Start it in a container; raises `ServerUnavailable`."""
 
+    def external_place(self, external: External) -> tuple[str, int, str]:
+        """Host and port that its address names, and the place that a lock is for; raises `UsageError`."""
+
+    def open_external(self, external: External) -> Broker:
+        """Use one that runs already; raises `ChaosError` if nobody answers there, or it refuses us."""
+
 
 class Broker(Protocol):
-    """One running broker that this run started, at an address that stays while it stops and starts."""
+    """One running broker, at an address that stays while it stops and starts."""
 
     @property
     def kind(self) -> str:
-        """How it came to be: `process` or `docker`."""
+        """How it came to be: `process` or `docker`, or `external` if somebody else runs it."""
 
     @property
     def host(self) -> str:
@@ -58,6 +124,33 @@ class Broker(Protocol):
 
     def url(self, namespace: str, *, host: str | None = None, port: int | None = None) -> str:
         """The address of a namespace as clients write it, or that of a link in front of it."""
+
+    @property
+    def tls(self) -> tuple[ssl.SSLContext, str] | None:
+        """How it is spoken to if not in plain text: the context, and the name in its certificate."""
+
+    @property
+    def untouchable(self) -> str:
+        """Why it must not be disturbed, stopped or frozen; empty if it may be."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether namespaces hold queues of others, whose messages must stay where they are."""
+
+    def ready_in(self, namespace: str, queue: str) -> int:
+        """How many messages are ready in a queue; none if it is not there."""
+
+    def vhost(self, namespace: str) -> str:
+        """The namespace as clients name it."""
+
+    def names(self, namespace: str) -> Names:
+        """How names of a run become names in the namespace."""
+
+    def note(self, namespace: str) -> str:
+        """What a reader of the account should know of the namespace; mostly nothing."""
+
+    def attend(self, namespace: str, witness: Witness) -> None:
+        """Take the wire's account into each census of the namespace, where the broker itself tells too little."""
 
     def create_namespace(self, name: str) -> None:
         """Make the namespace, with all permissions for `user`; one that exists stays as it is."""
@@ -103,6 +196,9 @@ class Broker(Protocol):
 
     def alive(self) -> bool:
         """Whether its process runs (frozen counts)."""
+
+    def lacks_at(self, host: str, port: int) -> str | None:
+        """What is missing at an address for a client to be served by such a broker; None if nothing is."""
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log."""

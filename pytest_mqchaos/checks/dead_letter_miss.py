@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.causes import listed
-from pytest_mqchaos.checks.fates import Whereabouts
+from pytest_mqchaos.checks.fates import ASK, Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.model.case import Case
@@ -42,6 +42,8 @@ def _missing(case: Case, one: Expected) -> Reason | None:
     unread = [queue for queue in one.targets if isinstance(one.where.room(queue), str)]
     if unread:
         return Reason(detail="dropped", claim=f"is missing, and {one.where.room(unread[0])}", unknown=True)
+    if not record.accepted and (unasked := one.where.unasked(record)):
+        return Reason(detail="dropped", claim=f"is missing, and {unasked}", mend=ASK, unknown=True)
     return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
 
 

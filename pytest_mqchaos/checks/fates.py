@@ -16,6 +16,7 @@ from pytest_mqchaos.model.surroundings import Outage
 from pytest_mqchaos.model.topology import QueueState
 
 __all__ = [
+    "ASK",
     "Fate",
     "Whereabouts",
     "declared_transient",
@@ -27,6 +28,8 @@ __all__ = [
     "queue_facts",
 ]
 
+ASK = "let the broker be asked for its policies and bindings: --mqchaos-management-url=http://host:15672"
+
 
 @dataclass(frozen=True, slots=True)
 class Fate:
@@ -37,6 +40,8 @@ class Fate:
     """Why it cannot be told, empty if it can."""
     stop: Outage | None
     """The broker's stop that it did not outlive, None if that is not what ended it."""
+    mend: str = ""
+    """What would make it tell."""
 
     @property
     def accepted(self) -> list[Copy]:
@@ -84,7 +89,7 @@ class Whereabouts:
         if state.stream:
             return f"`{queue}` is a stream, and keeps what was read"
         if not state.exact:
-            return f"`{queue}` could not be counted exactly"
+            return f"`{queue}` could not be counted exactly{state.doubt and f': {state.doubt}'}"
         if queue not in self.roles.terminal:
             return state.ready + state.transit + max(0, state.unacknowledged - self._known[queue]) > 0
         if state.transit:
@@ -138,6 +143,23 @@ class Whereabouts:
             for one in self._case.ledger.surroundings.outages
         )
 
+    def unasked(self, record: Record) -> str:
+        """Why a message that no consumer took may be where nobody looked; empty if it cannot.
+
+        A broker that cannot be asked for policies and bindings may have put it into a queue that is not known.
+        """
+        for one in (*record.publications, *record.republications):
+            known = self.roles.topology.complete or self.roles.leads_to(one.exchange, one.routing_key)
+            if one.passed and not known:
+                return f"which queues exchange {one.exchange!r} leads to could not be asked for"
+        for queue in sorted({copy.queue for copy in record.copies} | self.unseen(record)):
+            state = self.roles.queues.get(queue)
+            if state is not None and not state.settings_known:
+                return (
+                    f"the policies of `{queue}` could not be asked for, and one may have moved or dropped it"
+                )
+        return ""
+
     def unseen(self, record: Record) -> set[str]:
         """Queues that publications led to and where fewer copies were seen."""
         if record.straight:
@@ -188,9 +210,12 @@ def fates(case: Case) -> list[Fate]:
         if any(room is True for room in rooms):
             continue
         unsure = next((room for room in rooms if isinstance(room, str)), "")
+        mend = ""
         if where.census is None:
             unsure = "no census was taken"
-        found.append(Fate(record, unsure, _stop(case, where, record)))
+        elif not unsure and not record.accepted and (unsure := where.unasked(record)):
+            mend = ASK
+        found.append(Fate(record, unsure, _stop(case, where, record), mend))
     return found
 
 

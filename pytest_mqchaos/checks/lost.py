@@ -66,6 +66,7 @@ def _unsure(fate: Fate, reason: Reason) -> Reason:
     return Reason(
         detail=reason.detail,
         claim=f"has no effect, and whether it is still there cannot be told: {fate.unsure}",
+        mend=fate.mend,
         unknown=True,
     )
 

@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     kinds = runnable(found)
     if not kinds:
         print(
-            "\nno chaos test can run here: it needs a Docker engine with both images, or a RabbitMQ to start"
+            "\nno chaos test can run here: it needs a Docker engine with both images, a RabbitMQ to start, "
+            "or one that runs already (--mqchaos-url)"
         )
         return 1
     print(f"\nchaos tests run here with {' and '.join(f'--mqchaos-servers={kind}' for kind in kinds)}")

@@ -7,13 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from pytest_mqchaos.errors import UsageError
 
 __all__ = ["LinkAddress", "environment"]
 
 _URLS = ("MQCHAOS_URL", "AMQP_URL", "RABBITMQ_URL", "CELERY_BROKER_URL")
-_PLACEHOLDER = re.compile(r"\{(url|host|port|user|password|vhost)\}")
+_SECRET = 4
+"""Characters from which on a password is hidden wherever it stands."""
+_PLACEHOLDER = re.compile(r"\{(url|host|port|user|password|vhost|prefix)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +30,20 @@ class LinkAddress:
     user: str
     password: str = field(repr=False)
     vhost: str
+    prefix: str = ""
+    """What each name begins with, where the broker is shared by prefix."""
+
+    def mask(self, text: str) -> str:
+        """Return a text without the password; one that is no secret is hidden in addresses only."""
+        for secret in dict.fromkeys((quote(self.password, safe=""), self.password)):
+            if secret:
+                text = text.replace(f":{secret}@", ":***@")
+                if len(secret) >= _SECRET and secret != self.user:
+                    text = text.replace(secret, "***")
+        return text
 
     def fill(self, text: str) -> str:
-        """Replace `{url} {host} {port} {user} {password} {vhost}`, literally; other braces stay."""
+        """Replace `{url} {host} {port} {user} {password} {vhost} {prefix}`, literally; other braces stay."""
         return _PLACEHOLDER.sub(lambda found: str(getattr(self, found[1])), text)
 
 
@@ -52,6 +66,7 @@ def environment(
     found.update(dict.fromkeys(_URLS, address.url))
     found["MQCHAOS_EFFECTS"] = str(effects)
     found["MQCHAOS_RUN"] = run
+    found["MQCHAOS_PREFIX"] = address.prefix
     if env is not None and not isinstance(env, Mapping):
         raise UsageError(f"consumer(): env={env!r}: a dict of names to values, None removes a name")
     for name, value in (env or {}).items():

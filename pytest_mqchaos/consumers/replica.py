@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_mqchaos.consumers import failure, traces
@@ -134,11 +135,11 @@ class Replica:
     @property
     def tail(self) -> str:
         """The last lines that its processes wrote: long ones cut, credentials masked, control characters escaped."""
-        return failure.tail(self.output_path)
+        return self.link.mask(failure.tail(self.output_path))
 
     def describe_failure(self) -> str:
         """How the last process ended, and the tail of its output, credentials masked."""
-        return failure.describe(self.process, self.output_path, self._output_start)
+        return self.link.mask(failure.describe(self.process, self.output_path, self._output_start))
 
     def left_behind(self) -> list[int]:
         """Processes of it that go on though its first one has ended: in its group, or in sessions of their own."""
@@ -148,7 +149,8 @@ class Replica:
 
     def last_words(self) -> tuple[Output, ...]:
         """Return the last lines that each of its last processes wrote, in the order started."""
-        return failure.told(self.processes, self._output_starts, self.output_path)
+        found = failure.told(self.processes, self._output_starts, self.output_path)
+        return tuple(replace(one, lines=tuple(map(self.link.mask, one.lines))) for one in found)
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""

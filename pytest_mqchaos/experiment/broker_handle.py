@@ -18,7 +18,7 @@ __all__ = ["BrokerHandle"]
 class BrokerHandle:
     """The broker of a test. Disturbing it is a fault like any other: it stands in the history.
 
-    It is always one that this run started: nothing here reaches another.
+    It is one that this run started, or a container that the user named: nothing here disturbs another.
     """
 
     def __init__(self, broker: Broker, inject: Callable[[Fault], Injection]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.errors import ChaosError, NotPossible, UsageError
 from pytest_mqchaos.experiment.aims import check_aim
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.run import Run
@@ -48,6 +48,8 @@ class ByHand:
 
     def _check_hand(self, fault: Fault) -> None:
         __tracebackhide__ = True
+        if fault.family == "broker" and (why := self._run.broker.untouchable):
+            raise NotPossible(f"{fault}: {why}")
         if fault.family == "payload" and self._run.publications:
             raise UsageError(f"inject({fault}): inject it before publish(), whose messages it spoils")
         if fault.family == "process" and not self._run.consumers:

@@ -61,7 +61,7 @@ class Chaos:
             name: what the account calls it; by default from the target.
             replicas: how many processes, each with a link and an effects file of its own.
             env: variables that win over those we set; None removes one. `{url} {host} {port} {user}
-                {password} {vhost}` are filled in here, in `target` and in `args`.
+                {password} {vhost} {prefix}` are filled in here, in `target` and in `args`.
             cwd: working directory; the current one by default.
             args: further arguments of the command or the callable.
             restart: `"on-fault"`, `"always"` or `"never"`.
@@ -93,10 +93,8 @@ class Chaos:
         Args:
             durable: whether it survives a restart of the broker.
             arguments: such as `{"x-queue-type": "quorum"}`.
-            dead_letter: the name of a dead-letter queue; its exchange and binding are declared too, and the
-                account knows it as one.
-            exchange: an exchange to bind it to.
-            routing_key: of that binding; the queue's name by default.
+            dead_letter: a dead-letter queue; its exchange and binding are declared too, and the account knows it.
+            exchange, routing_key: an exchange to bind it to, and the key; the queue's name by default.
 
         Raises:
             ChaosError: if the broker refuses, with its reason.
@@ -209,10 +207,7 @@ class Chaos:
         return self._accounts.settled(timeout)
 
     def verify(self, guarantee: object = None) -> Account:
-        """Settle, and raise on a violation.
-
-        Args:
-            guarantee: judged by this instead of the test's own.
+        """Settle, and raise on a violation of `guarantee`, or of the test's own.
 
         Raises:
             DeliveryError: with the account's text, if the account fails.
@@ -248,6 +243,11 @@ class Chaos:
     def url(self) -> str:
         """The broker's own address, past every link."""
         return self._run.url
+
+    @property
+    def prefix(self) -> str:
+        """What each name begins with on an external broker; empty where the run has a vhost of its own."""
+        return self._run.names.prefix
 
     @property
     def broker(self) -> BrokerHandle:

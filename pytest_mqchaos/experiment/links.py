@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network, Route
 from pytest_mqchaos.link.observer import Look
+from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.link.wire import Wire
 from pytest_mqchaos.model.history import History
@@ -41,8 +43,12 @@ class Links:
         identity: Identity,
         look: Look,
         tap: Tap,
+        survey: Survey | None = None,
+        tls: tuple[ssl.SSLContext, str] | None = None,
     ) -> None:
         self._run = run
+        self._survey = survey
+        self._tls = tls
         self._network = network
         self._thread = thread
         self._history = history
@@ -82,6 +88,8 @@ class Links:
                     tap=self._tap,
                     numbers=lambda: next(self._numbers),
                     publisher=name == "publisher",
+                    survey=self._survey,
+                    tls=self._tls,
                 )
                 for _ in range(self._refusals):
                     wire.refuse()

@@ -50,6 +50,9 @@ class Publications:
             taken_keys=self._keys,
             **options,
         )
+        run.sharing.refuse_everybodys(f"publish(exchange={made.exchange!r})", made.exchange)
+        if made.queue:
+            run.sharing.admit(made.queue)
         self._learn(made, options.get("key"), own_body=options.get("body") is not None)
         self._sources.resolve(last=True)
         if first:
@@ -81,6 +84,7 @@ class Publications:
             run.history,
             target_ready=lambda: self._target_exists(made),
             patience=run.test.settle_timeout,
+            names=run.names,
         )
         publication = Publication(made, publisher)
         run.publications.append(publication)

@@ -32,6 +32,7 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
     reading = _Reading(since)
     while True:
         reading.update(run)
+        run.sharing.check()
         missing = [r for r in consumer.replicas if not reading.ready(r.name, consumer.queues)]
         for replica in missing:
             if replica.trouble is not None:
@@ -60,6 +61,7 @@ class _Reading:
         self._queues: dict[str, set[str]] = {}
         self._private: set[str] = set()
         self._opened: set[str] = set()
+        self._refusals: dict[str, str] = {}
 
     def update(self, run: Run) -> None:
         """Take in what is new."""
@@ -72,6 +74,8 @@ class _Reading:
                 self._private.add(event.queue)
             elif isinstance(event, facts.LinkOpened):
                 self._opened.add(event.link)
+            elif isinstance(event, facts.ChannelClosed) and event.by == "broker":
+                self._refusals[event.link] = f"{event.code} {event.text}"
 
     def reads(self, link: str) -> set[str]:
         """The queues that a link reads."""
@@ -80,6 +84,10 @@ class _Reading:
     def opened(self, link: str) -> bool:
         """Whether a client came through the link."""
         return link in self._opened
+
+    def refusal(self, link: str) -> str:
+        """With what the broker closed the last channel that it closed on a link; empty if it closed none."""
+        return self._refusals.get(link, "")
 
     def ready(self, link: str, wanted: tuple[str, ...]) -> bool:
         """Whether a link reads all queues wanted, or any that is not exclusive."""
@@ -130,4 +138,6 @@ def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str,
             what += (
                 ": it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
             )
+    if refusal := reading.refusal(replica.name):
+        what += f"; the broker closed its channel: {refusal}"
     return f"{what}; {replica.describe_failure()}"

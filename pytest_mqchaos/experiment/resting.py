@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage, drain
+from pytest_mqchaos.experiment.sharing import Sharing
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.messages import digest
+from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.wire.amqp import Properties
 
 __all__ = ["read_resting"]
 
 
-def read_resting(queues: Mapping[str, int], *, url: str, identity: Identity, history: History) -> None:
+def read_resting(
+    queues: Mapping[str, int], *, url: str, identity: Identity, history: History, sharing: Sharing
+) -> None:
     """Take the messages out of some queues, and write down each.
 
     Args:
@@ -22,18 +27,26 @@ def read_resting(queues: Mapping[str, int], *, url: str, identity: Identity, his
         url: the broker's own address, past every link.
         identity: knows which message of the workload each is.
         history: where they go.
+        sharing: knows the names on the broker, and whether messages of others are among them, which stay there.
     """
+    names = sharing.names
+    ours = partial(_is_ours, identity) if sharing.queues_shared else None
     for name, ready in queues.items():
         if not ready:
             continue
-        found, trouble = drain(url, name, ready)
+        found, trouble = drain(url, names.full(name), ready, ours=ours)
         for resting in found:
-            history.append(_rested(name, resting, identity))
+            history.append(_rested(name, resting, identity, names))
         if trouble:
             history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
 
 
-def _rested(queue: str, resting: RestingMessage, identity: Identity) -> facts.Rested:
+def _is_ours(identity: Identity, resting: RestingMessage) -> bool:
+    message, _ = identity.of(resting, resting.body, digest(resting.body))
+    return message is not None
+
+
+def _rested(queue: str, resting: RestingMessage, identity: Identity, names: Names) -> facts.Rested:
     body_digest = digest(resting.body)
     message, how = identity.of(resting, resting.body, body_digest)
     raw = resting.properties
@@ -44,7 +57,7 @@ def _rested(queue: str, resting: RestingMessage, identity: Identity) -> facts.Re
         queue=queue,
         digest=body_digest,
         death_reason=resting.death_reason,
-        death_queue=resting.death_queue,
+        death_queue=None if resting.death_queue is None else names.plain(resting.death_queue),
         identified_by=how,
         altered=altered,
         headers=resting.headers,

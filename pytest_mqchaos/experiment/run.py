@@ -23,6 +23,7 @@ from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
+from pytest_mqchaos.experiment.sharing import Sharing
 from pytest_mqchaos.experiment.standing import standing
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.experiment.watch import EffectsWatch
@@ -66,6 +67,8 @@ class Run:
         self.board = Board(self.history, self.injector.saw_effect)
         self.injector.asking.bind(self.directory, self.board.asker, self.board.probed)
         self.watch = EffectsWatch(self.board, thread)
+        self.sharing = Sharing(broker, self.namespace, self.identity, self.injector, thread)
+        self.names = self.sharing.names
         self.links = Links(
             run=self.token,
             network=network,
@@ -73,7 +76,9 @@ class Run:
             history=self.history,
             identity=self.identity,
             look=self.board.look,
-            tap=self.injector,
+            tap=self.sharing.tap,
+            survey=self.sharing.survey,
+            tls=broker.tls,
         )
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
@@ -85,7 +90,7 @@ class Run:
         self._log_mark = broker.log_tail(1)
         self.ages = Ages(self.history)
         self._let_strike()
-        broker.create_namespace(self.namespace)
+        self.sharing.begin(self)
         self.watch.start()
 
     def _let_strike(self) -> None:
@@ -120,7 +125,7 @@ class Run:
     def declarer(self) -> Declarer:
         """Declares queues and exchanges, on a connection of its own past every link."""
         if self._declarer is None:
-            self._declarer = Declarer(self.url)
+            self._declarer = Declarer(self.url, self.names, self.sharing.noted)
         return self._declarer
 
     def replicas(self) -> Sequence[Replica]:
@@ -134,17 +139,14 @@ class Run:
         if not self.broker.alive() and not self.injector.strikes_broker:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
+        self.sharing.check()
         self.links.check()
         self.board.check()
-        for armed in self.injector.armed:
-            if armed.error is not None:
-                raise armed.error
-        for replica in self.replicas():
-            if replica.trouble is not None:
-                raise replica.trouble
-        for publication in self.publications:
-            if publication.error is not None:
-                raise publication.error
+        errors = [armed.error for armed in self.injector.armed]
+        errors += [replica.trouble for replica in self.replicas()]
+        errors += [publication.error for publication in self.publications]
+        if first := next(filter(None, errors), None):
+            raise first
 
     def publishing(self) -> bool:
         """Whether a publication still runs."""
@@ -254,7 +256,7 @@ class Run:
             queues = self.ledger.terminal_queues(self.dead_letters, self.expected_queues())
             ready = {state.name: state.ready for state in self.ledger.queues()}
         counts = {name: ready.get(name, 0) for name in sorted(queues)}
-        read_resting(counts, url=self.url, identity=self.identity, history=self.history)
+        read_resting(counts, url=self.url, identity=self.identity, history=self.history, sharing=self.sharing)
 
     def disarm(self) -> None:
         """Let no fault strike any more: not while consumers end, and not in the next test.

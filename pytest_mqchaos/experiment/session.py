@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos import servers
-from pytest_mqchaos.errors import ServerUnavailable
+from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable
 from pytest_mqchaos.experiment.chaos import Chaos
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
@@ -33,7 +33,7 @@ class Session:
         self._thread: LoopThread | None = None
         self._directory: Path | None = None
         self._open: list[Chaos] = []
-        self._unavailable: ServerUnavailable | None = None
+        self._unavailable: ChaosError | None = None
 
     @property
     def description(self) -> str:
@@ -61,7 +61,8 @@ class Session:
 
         Raises:
             ServerUnavailable: if no server can be had; a second call says the same at once.
-            ChaosError: if a server that was started does not answer.
+            NotPossible: if the scenario disturbs a broker that is not ours.
+            ChaosError: if a server that was started does not answer, or an external one refuses us.
         """
         __tracebackhide__ = True
         if self._unavailable is not None:
@@ -70,13 +71,14 @@ class Session:
             self._end()  # they died in an earlier test, which said so: this one is not to suffer
         try:
             self._start()
-        except ServerUnavailable as error:
+        except ChaosError as error:
             self._unavailable = error
             raise
         assert self._servers is not None
         assert self._network is not None
         assert self._thread is not None
         assert self._directory is not None
+        self._refuse_impossible(test)
         run = Run(
             test,
             broker=self._servers.broker,
@@ -102,6 +104,13 @@ class Session:
             rabbitmq_image=self._settings.rabbitmq_image,
             toxiproxy_image=self._settings.toxiproxy_image,
             tool_folder=self._settings.rootdir / ".tools" / "bin",
+            url=self._settings.url,
+            isolation=self._settings.isolation,
+            management_url=self._settings.management_url,
+            allow_remote=self._settings.allow_remote,
+            container=self._settings.container,
+            origins=self._settings.origins,
+            worker=self._settings.worker,
             watched=(os.getppid(),) if self._settings.worker else (),
         )
         try:
@@ -117,6 +126,19 @@ class Session:
             from pytest_mqchaos.link.toxiproxy import ToxiproxyNetwork
 
             self._network = ToxiproxyNetwork(self._servers.toxiproxy)
+
+    def _refuse_impossible(self, test: TestSettings) -> None:
+        """Raise if the scenario disturbs a broker that must not be disturbed.
+
+        Raises:
+            NotPossible: it does.
+        """
+        __tracebackhide__ = True
+        assert self._servers is not None
+        why = self._servers.broker.untouchable
+        for fault in test.scenario.faults:
+            if why and fault.family == "broker":
+                raise NotPossible(f"{fault}: {why}")
 
     def _whole(self) -> bool:
         """Whether the servers that were started still run."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from pytest_mqchaos.model.faults import Scenario
 from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.origins import Origins
 
 __all__ = ["SessionSettings", "TestSettings"]
 
@@ -17,11 +18,24 @@ class SessionSettings:
     """What holds for the whole session: which servers, which report, how strict."""
 
     servers: str = "auto"
-    """`auto`, `docker` or `process`."""
+    """`auto`, `docker`, `process` or `external`."""
     network: str = "auto"
     """`auto`, `toxiproxy` or `wire`."""
     rabbitmq_image: str = "rabbitmq:4"
     toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
+    url: str = field(default="", repr=False)
+    """The address of an external broker, password and all."""
+    isolation: str = "auto"
+    """How runs are kept apart on an external broker: `auto`, `vhost`, `prefix` or `none`."""
+    management_url: str = field(default="", repr=False)
+    container: str = ""
+    """The one container of an external broker that may be disturbed."""
+    allow_remote: bool = False
+    """Whether an external broker may be on another host."""
+    origins: Origins = field(default_factory=Origins)
+    """Where each of these came from."""
+    require: str = ""
+    """What must be there: without a `broker` that permits a scenario, it fails instead of being skipped."""
     settle_timeout: float = 30.0
     """Seconds without progress, unless a test says otherwise."""
     strict: bool = False

@@ -39,12 +39,13 @@ def start_consumer(
     if not isinstance(ready_timeout, int | float) or not ready_timeout > 0:
         raise UsageError(f"consumer(): ready_timeout={ready_timeout!r}: seconds, above 0")
     chosen = _chosen_name(run, target, name)
+    wanted = (queues,) if isinstance(queues, str) else tuple(queues or ())
     names = [chosen if i == 0 else f"{chosen}#{i + 1}" for i in range(replicas)]
     consumer = Consumer(
         target,
         name=chosen,
         links=[_address(run, link_name) for link_name in names],
-        queues=(queues,) if isinstance(queues, str) else tuple(queues or ()),
+        queues=wanted,
         directory=run.directory,
         history=run.history,
         fork_guard=partial(_fork_guard, run),
@@ -55,6 +56,7 @@ def start_consumer(
     for replica in consumer.replicas:
         run.board.add_file(replica.effects, name="$MQCHAOS_EFFECTS", consumer=replica.name, named=False)
     sources.resolve()
+    run.sharing.admit(*wanted)
     before = len(run.history)
     consumer.start()
     await_ready(run, consumer, since=before, timeout=float(ready_timeout))
@@ -99,7 +101,8 @@ def _address(run: Run, name: str) -> LinkAddress:
         port=link.wire.port,
         user=broker.user,
         password=broker.password,
-        vhost=run.namespace,
+        vhost=broker.vhost(run.namespace),
+        prefix=run.names.prefix,
     )
 
 

@@ -25,7 +25,7 @@ def finish(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, *, pee
     """
     if transport.is_closing():
         return
-    if peer_ended:
+    if peer_ended or not transport.can_write_eof():  # TLS ends as a whole
         transport.close()
         return
     with suppress(OSError):  # the peer is gone already

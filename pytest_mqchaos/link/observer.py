@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pytest_mqchaos.link.consuming import Consuming, Look
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.publishing import Publishing
+from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.history import now
@@ -28,15 +29,24 @@ class Observer:
         identity: tells whose message a body is.
         look: asked for each settlement, before it is passed on.
         publisher: whether this is the link of our own publisher.
+        survey: told what is declared; with it, names that have the run's prefix become plain.
     """
 
     def __init__(
-        self, link: str, connection: int, identity: Identity, look: Look, *, publisher: bool = False
+        self,
+        link: str,
+        connection: int,
+        identity: Identity,
+        look: Look,
+        *,
+        publisher: bool = False,
+        survey: Survey | None = None,
     ) -> None:
         self.link = link
         self.connection = connection
         self.opened = False
         self.closing: wire.ConnectionClosing | None = None
+        self._survey = survey
         self._heartbeat = 0
         self._handlers: dict[type, Callable[..., list[LinkEvent]]] = {
             wire.Tuned: self._tuned,
@@ -54,7 +64,15 @@ class Observer:
     def describe(self, event: wire.WireEvent) -> list[LinkEvent]:
         """Return what the event means for the run: mostly one fact, one a delivery under `multiple`, or none."""
         handler = self._handlers.get(type(event))
-        return [] if handler is None else handler(event)
+        found = [] if handler is None else handler(event)
+        return found if self._survey is None else self._surveyed(self._survey, event, found)
+
+    def _surveyed(self, survey: Survey, event: wire.WireEvent, found: list[LinkEvent]) -> list[LinkEvent]:
+        survey.saw(self.link, event)
+        for fact in found:
+            if isinstance(fact, facts.Republished):
+                survey.publishes(self.link, fact.exchange, fact.routing_key)
+        return [survey.names.plainly(fact) for fact in found]
 
     # --- connection and channels ---
 

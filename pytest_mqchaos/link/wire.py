@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.ending import LINGER
@@ -19,6 +20,7 @@ from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
 from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.model.history import History
 
@@ -35,6 +37,8 @@ class Wire:
         route: where connections are relayed to, asked anew for each.
         numbers: gives each connection its number in the run.
         publisher: whether our own publisher connects here.
+        survey: told what is declared.
+        tls: how the broker is spoken to if not in plain text: the context, and the name that its certificate has.
     """
 
     def __init__(
@@ -49,6 +53,8 @@ class Wire:
         tap: Tap,
         numbers: Callable[[], int],
         publisher: bool = False,
+        survey: Survey | None = None,
+        tls: tuple[ssl.SSLContext, str] | None = None,
     ) -> None:
         self.name = name
         self.relays: set[Relay] = set()
@@ -63,6 +69,10 @@ class Wire:
         self._tap = tap
         self._numbers = numbers
         self._publisher = publisher
+        self._survey = survey
+        self._tls: dict[str, Any] = {}
+        if tls is not None:
+            self._tls = {"ssl": tls[0], "server_hostname": tls[1], "ssl_shutdown_timeout": LINGER}
         self._server: asyncio.Server | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -137,7 +147,7 @@ class Wire:
         while loop.time() < deadline:
             try:
                 async with asyncio.timeout(2.0):
-                    reader, writer = await asyncio.open_connection(*self._route())
+                    reader, writer = await asyncio.open_connection(*self._route(), **self._tls)
                     try:
                         writer.write(_GREETING)
                         if await reader.read(1) == b"\x01":
@@ -167,7 +177,9 @@ class Wire:
     def accept(self, side: _ClientSide) -> Relay:
         """Make the relay of a new client connection."""
         number = self._numbers()
-        observer = Observer(self.name, number, self._identity, self._look, publisher=self._publisher)
+        observer = Observer(
+            self.name, number, self._identity, self._look, publisher=self._publisher, survey=self._survey
+        )
         relay = Relay(
             number=number,
             observer=observer,
@@ -200,7 +212,9 @@ class Wire:
             return
         try:
             async with asyncio.timeout(10.0):
-                await self._thread.loop.create_connection(lambda: _BrokerSide(relay), *self._route())
+                await self._thread.loop.create_connection(
+                    lambda: _BrokerSide(relay), *self._route(), **self._tls
+                )
         except (OSError, TimeoutError) as error:
             self.upstream_error = str(error) or type(error).__name__
             relay.close("broker", reset=True)
@@ -211,6 +225,7 @@ class _Side(asyncio.Protocol):
 
     side: Literal["client", "server"]
     relay: Relay
+    secure = False
 
     def data_received(self, data: bytes) -> None:
         if self.side == "client":
@@ -220,7 +235,7 @@ class _Side(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.relay.sender_closed(self.side)
-        return True
+        return not self.secure  # TLS has no half that stays open
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.relay.sender_closed(self.side)
@@ -254,6 +269,7 @@ class _BrokerSide(_Side):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         _at_once(transport)
+        self.secure = transport.get_extra_info("sslcontext") is not None
         if self.relay.closed:
             transport.close()
             return

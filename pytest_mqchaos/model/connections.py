@@ -74,6 +74,15 @@ class Connections:
             for channel in channels.values():
                 yield from channel.subscriptions.values()
 
+    def open_channels(self) -> dict[tuple[int, int], str]:
+        """Open channels of consumers by connection and number, and whose they are."""
+        return {
+            (connection, number): self.links[connection]
+            for connection, channels in self._channels.items()
+            for number, channel in channels.items()
+            if not channel.closed and self.links.get(connection, "publisher") != "publisher"
+        }
+
     def _channel(self, event: e.LinkEvent) -> Channel:
         channels = self._channels.setdefault(event.connection, {})
         channel = channels.get(event.channel)

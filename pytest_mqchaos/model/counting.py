@@ -93,6 +93,8 @@ class Counting:
             held = [states[name] for name in self.leads.to(exchange, key) if name in states]
             if any(state.messages or not state.exact for state in held):
                 continue
+            if not held and not event.topology.complete:
+                continue  # it may be in a queue that is bound there, and not known to be
             for name in list(ids):
                 record = self._table.records[name]
                 if record.confirmed_at is not None and record.confirmed_at <= since:
@@ -130,7 +132,8 @@ class Counting:
         words = [f"{count} {what}" for what, count in counts.items() if count]
         if words:
             return f"`{state.name}` holds {', '.join(words)}"
-        return "" if state.exact else f"`{state.name}` could not be counted exactly"
+        doubt = state.doubt and f": {state.doubt}"
+        return "" if state.exact else f"`{state.name}` could not be counted exactly{doubt}"
 
     def _undelivered_in(self, queue: str) -> int:
         """How many confirmed messages that were published to a queue were never delivered."""

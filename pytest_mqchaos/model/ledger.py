@@ -130,6 +130,19 @@ class Ledger:
         """Open connections by number, and whose they are."""
         return dict(self._connections.links)
 
+    def open_channels(self) -> dict[tuple[int, int], str]:
+        """Open channels by connection and number, and whose they are, but for the publisher's."""
+        return self._connections.open_channels()
+
+    def routes(self) -> frozenset[tuple[str, str]]:
+        """Exchanges and routing keys that messages were published to, by the workload or the application."""
+        return frozenset(self._publications.routes | self._publications.onward)
+
+    def queues_seen(self) -> frozenset[str]:
+        """Queues that messages of ours were published to by name, handed on to, or delivered from."""
+        by_name = frozenset(key for exchange, key in self.routes() if not exchange)
+        return by_name | frozenset(self._table.standing)
+
     def queues(self) -> tuple[QueueState, ...]:
         """The queues of the last census."""
         return () if self._counting.last is None else self._counting.last.queues

@@ -200,7 +200,8 @@ class Reckoning:
     def _stays(self, record: Record, state: QueueState, index: int) -> bool:
         """Whether nothing but a delivery takes a message out of a queue that it was in at an event."""
         if (
-            state.message_ttl is not None
+            not state.settings_known  # a policy that nobody could ask for may do so
+            or state.message_ttl is not None
             or state.max_length is not None
             or state.max_length_bytes is not None
         ):

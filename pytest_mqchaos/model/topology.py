@@ -23,7 +23,8 @@ class QueueState:
     it is done with them (in dead-letter transit) or not yet again (delayed retry of RabbitMQ 4.3). The
     settings below `policy` are what is in force after arguments and policy were joined; times are seconds.
     `exact` is False where the owner did not answer, or the counts moved while they were read: what rests on
-    them is then unknown.
+    them is then unknown, and `doubt` says why where there is more to say. `settings_known` is False where nobody
+    could ask for the queue's policies: it may have a dead-letter exchange or a limit that is not named here.
     """
 
     name: str
@@ -46,6 +47,8 @@ class QueueState:
     max_length_bytes: int | None = None
     delivery_limit: int | None = None
     overflow: str | None = None
+    doubt: str = ""
+    settings_known: bool = True
 
     @property
     def stream(self) -> bool:
@@ -71,10 +74,14 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """The exchanges of a namespace (name to type) and every binding, the default exchange's included."""
+    """The exchanges of a namespace (name to type) and every binding, the default exchange's included.
+
+    `complete` is False where the broker could not be asked: then these are the ones that were seen to be made.
+    """
 
     exchanges: Mapping[str, str] = field(default_factory=dict)
     bindings: tuple[Binding, ...] = ()
+    complete: bool = True
 
     def leads_to(self, exchange: str, routing_key: str) -> frozenset[str]:
         """Names of the queues that a message with this routing key may reach through this exchange.

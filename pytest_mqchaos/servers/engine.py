@@ -153,6 +153,14 @@ class Engine:
             self._containers.append(started)
         return started
 
+    def borrowed(self, name: str) -> DockerContainer:
+        """A container that we did not start, by its name or id; `close` leaves it alone.
+
+        Raises:
+            docker.errors.DockerException: there is none of that name.
+        """
+        return self._client.containers.get(name)
+
     def close(self) -> None:
         """Remove the containers and the network; may be called again."""
         for container in reversed(self._containers):

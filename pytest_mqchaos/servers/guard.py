@@ -14,7 +14,7 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Guard:
     def __init__(self, run: str, watched: Sequence[int]) -> None:
         self._run = run
         self._watched = tuple(watched)
-        self._told: list[bytes] = []
+        self._told: dict[tuple[str, str], bytes] = {}
         self._lock = threading.Lock()
         self._ended = False
         self._process = self._armed()
@@ -70,11 +70,35 @@ class Guard:
 
     def folder(self, path: Path) -> None:
         """Tell of a folder that is about to be made; its name holds the run's tag."""
-        self._tell({"folder": str(path.absolute())})
+        self._tell({"folder": str(path.absolute())}, kept=("folder", str(path)))
 
     def engine(self, address: str) -> None:
         """Tell of a Docker engine on which things are about to be made."""
-        self._tell({"engine": address})
+        self._tell({"engine": address}, kept=("engine", address))
+
+    def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
+        """Have a module run as a program if this process does not end in order.
+
+        It undoes what stands elsewhere, where no process or folder of ours is.
+
+        Args:
+            name: of the errand; the same name again replaces it.
+            module: of ours; it reads `words` as JSON from its input, and may find nothing left to do.
+            words: what it has to know; they are seen by nobody else.
+        """
+        path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+        fact = {
+            "errand": name,
+            "module": module,
+            "path": path,
+            "cwd": str(Path.cwd()),
+            "words": json.dumps(words),
+        }
+        self._tell(fact, kept=("errand", name))
+
+    def done(self, name: str) -> None:
+        """Tell that an errand is not needed any more."""
+        self._tell({"done": name}, kept=("errand", name))
 
     def end(self) -> None:
         """Let it have its last look and end; may be called again."""
@@ -89,15 +113,18 @@ class Guard:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_ENDING)
 
-    def _tell(self, fact: dict[str, str]) -> None:
+    def _tell(self, fact: dict[str, str], *, kept: tuple[str, str]) -> None:
         line = json.dumps(fact).encode() + b"\n"
         with self._lock:
-            self._told.append(line)
+            if "done" in fact:
+                self._told.pop(kept, None)
+            else:
+                self._told[kept] = line
             self._write(line)
 
     def _write(self, line: bytes) -> None:
         with suppress(OSError):  # it was killed just now: its successor is told all of it
-            os.write(self._process.stdin.fileno(), line)  # type: ignore[union-attr]
+            _write_all(self._process.stdin.fileno(), line)  # type: ignore[union-attr]
 
     def _stand_in(self) -> None:
         """Replace it whenever it ends before its time."""
@@ -120,7 +147,7 @@ class Guard:
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(OSError):
-            os.write(process.stdin.fileno(), b"".join(self._told))
+            _write_all(process.stdin.fileno(), b"".join(self._told.values()))
         with process.stdout as words:
             said = words.readline() if select.select([words], [], [], _ARMING)[0] else b""
         if said != b"armed\n":
@@ -132,6 +159,11 @@ class Guard:
                 f"the guard that would clean up behind the servers does not stand ({why})"
             )
         return process
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _started(run: str, watched: Sequence[int]) -> subprocess.Popen[bytes]:

@@ -7,6 +7,8 @@ that can be, so that nothing but SIGKILL ends it early; it imports the standard 
  pytest ──lines of JSON──► guardian
         {"folder": PATH}     a folder to remove; what runs in it is ours
         {"engine": ADDRESS}  a Docker engine on which containers and networks carry our label
+        {"errand": NAME, "module": M, "path": P, "cwd": C, "words": W}  a program that undoes what stands elsewhere
+        {"done": NAME}       which is not needed any more
         {"end": true}        all was ended in order: one last look, and it ends
  pytest ends (its pidfd says so; without one, the lines' end or a new parent) ──► all of it is removed
 ```
@@ -53,6 +55,7 @@ class Guardian:
         self.watched = watched
         self.folders: list[str] = []
         self.engines: list[str] = []
+        self.errands: dict[str, dict[str, str]] = {}
         self._sessions: set[int] = set()
 
     def take(self, line: bytes) -> bool:
@@ -63,6 +66,9 @@ class Guardian:
                 self.folders.append(said["folder"])
             if "engine" in said:
                 self.engines.append(said["engine"])
+            if "errand" in said:
+                self.errands[said["errand"]] = said
+            self.errands.pop(said.get("done", ""), None)
             return bool(said.get("end"))
         return False
 
@@ -72,6 +78,10 @@ class Guardian:
         for thread in removing:
             thread.start()
         _until_quiet(self._kill_all, 0.0 if orderly else _QUIET)
+        if not orderly:
+            removing += [Thread(target=_run_errand, args=(one,)) for one in self.errands.values()]
+            for thread in removing[len(self.engines) :]:
+                thread.start()
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
         for thread in removing:
@@ -139,6 +149,21 @@ class Guardian:
             return bool(containers or networks)
 
         _until_quiet(removed, 0.0 if orderly else _ENGINE_QUIET)
+
+
+def _run_errand(said: dict[str, str]) -> None:
+    """Run a module as a program, with its words on the input: what stands there is not for other users' eyes."""
+    with suppress(OSError, KeyError, subprocess.SubprocessError):
+        subprocess.run(
+            [sys.executable, "-m", said["module"]],
+            env={**os.environ, "PYTHONPATH": said["path"]},
+            cwd=said["cwd"],
+            input=said["words"].encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_LONGEST,
+            check=False,
+        )
 
 
 class _Engine:

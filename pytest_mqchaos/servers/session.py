@@ -14,8 +14,9 @@ from pytest_mqchaos.brokers._protocol import Broker, Launcher
 from pytest_mqchaos.errors import ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.engine import Engine
+from pytest_mqchaos.servers.external import opened, toxiproxy_beside
 from pytest_mqchaos.servers.guard import Guard
-from pytest_mqchaos.servers.settings import NETWORKS, SERVERS, ServerSettings
+from pytest_mqchaos.servers.settings import ISOLATIONS, NETWORKS, SERVERS, ServerSettings
 from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
 __all__ = ["Servers", "start"]
@@ -54,11 +55,13 @@ def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
     Raises:
         ServerUnavailable: none could be had; one line says what was tried and how to get each.
         UsageError: a setting has a value that there is not.
+        ChaosError: a broker that runs already refuses us.
 
     """
     for name, value, allowed in (
         ("servers", settings.servers, SERVERS),
         ("network", settings.network, NETWORKS),
+        ("isolation", settings.isolation, ISOLATIONS),
     ):
         if value not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}, not {value!r}")
@@ -85,6 +88,8 @@ def _started(
         rabbitmq = launcher("rabbitmq")
         if kind == "docker":
             started = _in_docker(settings, run, rabbitmq, folder, guard, own)
+        elif kind == "external":
+            started = _external(settings, run, rabbitmq, folder, guard, own)
         else:
             broker = rabbitmq.start_process(run=run, directory=folder)
             own.callback(broker.stop)
@@ -119,9 +124,22 @@ def _in_docker(
     return broker, toxiproxy
 
 
+def _external(
+    settings: ServerSettings, run: str, rabbitmq: Launcher, folder: Path, guard: Guard, ending: ExitStack
+) -> tuple[Broker, ToxiproxyServer | str]:
+    """The broker that runs already; a Toxiproxy from this host or, where it reaches the broker, in a container."""
+    broker = opened(settings, run, rabbitmq, guard, ending)
+    ways = [
+        lambda: _toxiproxy_process(settings, run, broker, folder),
+        lambda: toxiproxy_beside(settings, run, broker, guard, ending),
+    ]
+    return broker, _first(settings, ways, ending)
+
+
 def _toxiproxy_process(settings: ServerSettings, run: str, broker: Broker, folder: Path) -> ToxiproxyServer:
+    host = f"[{broker.host}]" if ":" in broker.host else broker.host
     return toxiproxies.start_process(
-        run=run, upstream=f"{broker.host}:{broker.port}", directory=folder, tool_folder=settings.tool_folder
+        run=run, upstream=f"{host}:{broker.port}", directory=folder, tool_folder=settings.tool_folder
     )
 
 

@@ -95,7 +95,10 @@ def test_native_toml(bench: Bench, seed: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("--mqchaos-servers=podman", "--mqchaos-servers: 'podman' is not one of auto, docker, process"),
+        (
+            "--mqchaos-servers=podman",
+            "--mqchaos-servers: 'podman' is not one of auto, docker, process, external",
+        ),
         ("--mqchaos-network=tc", "--mqchaos-network: 'tc' is not one of auto, toxiproxy, wire"),
         ("--mqchaos-settle-timeout=-1", "--mqchaos-settle-timeout: '-1' is not a number of seconds above 0"),
         (

@@ -13,10 +13,12 @@ import threading
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from pytest_mqchaos.brokers._witness import Witness
 from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
 from pytest_mqchaos.brokers.rabbitmq.census import queue_state, topology
 from pytest_mqchaos.brokers.rabbitmq.shell import Shell
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.process import plain
 from pytest_mqchaos.servers.waiting import wait_for
@@ -79,6 +81,9 @@ class RabbitMQ:
 
     user = "guest"
     password = "guest"
+    tls = None
+    untouchable = ""
+    shared = False
 
     def __init__(self, ground: Ground, shell: Shell) -> None:
         self._ground = ground
@@ -100,6 +105,23 @@ class RabbitMQ:
         """The address of a namespace as clients write it, or that of a link in front of it."""
         place = f"{host or self.host}:{port or self.port}"
         return f"amqp://{self.user}:{self.password}@{place}/{quote(namespace, safe='')}"
+
+    def vhost(self, namespace: str) -> str:
+        """The vhost has the namespace's name."""
+        return namespace
+
+    def names(self, namespace: str) -> Names:
+        """A vhost is the run's own: its names are as they are."""
+        del namespace
+        return Names()
+
+    def note(self, namespace: str) -> str:
+        """Nothing."""
+        del namespace
+        return ""
+
+    def attend(self, namespace: str, witness: Witness) -> None:
+        """The broker itself tells all."""
 
     def create_namespace(self, name: str) -> None:
         """Make the vhost, with all permissions for `user`; one that exists stays as it is."""
@@ -138,6 +160,10 @@ class RabbitMQ:
         """Whether there is a queue of that name."""
         return bool(self._call("exists", namespace, queue, what=f"looking for the queue {queue!r}"))
 
+    def ready_in(self, namespace: str, queue: str) -> int:
+        """How many messages are ready in a queue; none if it is not there."""
+        return sum(state.ready for state in self.census(namespace) if state.name == queue)
+
     def stop_app(self) -> None:
         """Stop RabbitMQ inside its VM: clients get a `connection.close` 320, new ones are refused."""
         self._call("stop", what="stopping RabbitMQ", timeout=60.0)
@@ -173,6 +199,10 @@ class RabbitMQ:
     def alive(self) -> bool:
         """Whether the VM's process runs (frozen counts, and so does one whose RabbitMQ was stopped)."""
         return self._ground.ended() is None
+
+    def lacks_at(self, host: str, port: int) -> str | None:
+        """What is missing at an address for a client to be served; None if nothing is."""
+        return amqp_lacks(host, port)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the broker's log."""

@@ -14,12 +14,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
+
     import pika
 
-__all__ = ["abort", "broker_code", "one_write", "parameters", "quiet", "reason"]
+__all__ = ["abort", "broker_code", "one_write", "parameters", "quiet", "reason", "speak_tls"]
 
 _CLOSED_BY_BROKER = re.compile(r"ByBroker: \((\d{3})\) (.*)", re.DOTALL)
 _ours = threading.local()
+_tls: dict[tuple[str, int], tuple[ssl.SSLContext, str]] = {}
+
+
+def speak_tls(host: str, port: int, how: tuple[ssl.SSLContext, str]) -> None:
+    """Say how `amqps://` connections to an address are made: the context, and the name in the certificate."""
+    _tls[host, port] = how
 
 
 def parameters(url: str, name: str, *, timeout: float = 5.0) -> pika.URLParameters:
@@ -36,6 +44,8 @@ def parameters(url: str, name: str, *, timeout: float = 5.0) -> pika.URLParamete
     made.connection_attempts = 1
     made.socket_timeout = made.stack_timeout = timeout
     made.client_properties = {"connection_name": name}
+    if made.ssl_options is not None and (how := _tls.get((made.host, made.port))) is not None:
+        made.ssl_options = pika.SSLOptions(*how)
     return made
 
 

@@ -18,6 +18,9 @@ from typing import Any
 
 from pytest_mqchaos.brokers.rabbitmq.client import broker_code, parameters, quiet, reason
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.model.declared import Declaration, Declared
+from pytest_mqchaos.model.names import Names
+from pytest_mqchaos.model.topology import Binding
 
 __all__ = ["Declarer"]
 
@@ -28,8 +31,10 @@ _ROUTING_KEY = "x-dead-letter-routing-key"
 class Declarer:
     """Declares things on one connection, which is opened when it is needed and again when it was lost."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, names: Names | None = None, declared: Declared | None = None) -> None:
         self._url = url
+        self._names = names or Names()
+        self._declared = declared
         self._connection: Any = None
         self._channel: Any = None
 
@@ -68,7 +73,7 @@ class Declarer:
         if dead_letter is not None:
             given = self._dead_letter(name, given, dead_letter)
         what = f"queue {name!r}"
-        self._ask(what, lambda channel: channel.queue_declare(name, durable=durable, arguments=given))
+        self._make_queue(what, name, durable=durable, arguments=given)
         if exchange is not None:
             for key in (name, "") if routing_key is None else (routing_key,):
                 self._bind(what, name, exchange, key)
@@ -96,11 +101,14 @@ class Declarer:
             raise UsageError(
                 f"exchange({name!r}, type={type!r}): 'direct', 'fanout', 'topic', 'headers', ..."
             )
-        self._ask(
+        self._make_exchange(
             f"exchange {name!r}",
-            lambda channel: channel.exchange_declare(
-                name, type, durable=durable, auto_delete=auto_delete, internal=internal, arguments=given
-            ),
+            name,
+            type,
+            durable=durable,
+            auto_delete=auto_delete,
+            internal=internal,
+            arguments=given,
         )
 
     def close(self) -> None:
@@ -129,23 +137,54 @@ class Declarer:
             )
         else:
             arguments = {**arguments, _EXCHANGE: exchange, _ROUTING_KEY: keys[0]}
-        if not self._there(lambda channel: channel.queue_declare(dead_letter, passive=True)):
-            self._ask(what, lambda channel: channel.queue_declare(dead_letter, durable=True))
+        if not self._has_queue(dead_letter):
+            self._make_queue(what, dead_letter, durable=True, arguments={})
+        elif self._declared is not None:
+            self._declared.queue(Declaration(name=dead_letter, known=False))
         if exchange == "":
             return arguments
-        if not self._there(lambda channel: channel.exchange_declare(exchange, passive=True)):
-            self._ask(what, lambda channel: channel.exchange_declare(exchange, "direct", durable=True))
+        if not self._has_exchange(exchange):
+            self._make_exchange(what, exchange, "direct", durable=True)
         for key in keys:
             self._bind(what, dead_letter, exchange, key)
         return arguments
 
+    def _has_queue(self, name: str) -> bool:
+        return self._there(lambda channel: channel.queue_declare(self._names.full(name), passive=True))
+
+    def _has_exchange(self, name: str) -> bool:
+        return self._there(lambda channel: channel.exchange_declare(self._names.full(name), passive=True))
+
+    def _make_queue(self, what: str, name: str, *, durable: bool, arguments: dict[str, Any]) -> None:
+        __tracebackhide__ = True
+        full, given = self._names.full(name), self._names.arguments(arguments)
+        new = self._declared is not None and not self._has_queue(name)
+        self._ask(what, lambda channel: channel.queue_declare(full, durable=durable, arguments=given))
+        if self._declared is not None:
+            self._declared.queue(Declaration(name=name, durable=durable, arguments=arguments))
+            if new:
+                self._declared.make("queue", full)
+
+    def _make_exchange(self, what: str, name: str, type: str, **options: Any) -> None:
+        __tracebackhide__ = True
+        full = self._names.full(name)
+        new = self._declared is not None and not self._has_exchange(name)
+        self._ask(what, lambda channel: channel.exchange_declare(full, type, **options))
+        if self._declared is not None:
+            self._declared.exchange(name, type)
+            if new:
+                self._declared.make("exchange", full)
+
     def _bind(self, what: str, queue: str, exchange: str, key: str) -> None:
         __tracebackhide__ = True
+        names = self._names
         self._ask(
             f"{what}, binding it to exchange {exchange!r}",
-            lambda channel: channel.queue_bind(queue, exchange, key),
+            lambda channel: channel.queue_bind(names.full(queue), names.full(exchange), key),
             {404: f"declare it first, with mqchaos.exchange({exchange!r})"},
         )
+        if self._declared is not None:
+            self._declared.bind(Binding(exchange=exchange, destination=queue, kind="queue", routing_key=key))
 
     def _there(self, question: Callable[[Any], object]) -> bool:
         """Whether the broker knows what is declared passively; another answer than "not found" is a yes."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_mqchaos.brokers.rabbitmq.client import abort, one_write, parameters
 from pytest_mqchaos.brokers.rabbitmq.flight import Flight, Outcome
+from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.payloads import ID_HEADER, Plan, Planned
 
 __all__ = ["Line"]
@@ -35,6 +36,7 @@ class Line:
         flight: Flight,
         *,
         patience: float,
+        names: Names,
         on_failed: Callable[[Exception], None],
         on_landed: Callable[[], None],
     ) -> None:
@@ -47,6 +49,7 @@ class Line:
         self._plan = plan
         self._flight = flight
         self._patience = patience
+        self._names = names
         self._on_failed = on_failed
         self._on_landed = on_landed
         self._channel: Any = None
@@ -171,7 +174,11 @@ class Line:
                 headers=entry.headers, delivery_mode=2 if message.persistent else 1, **entry.properties
             )
             self._channel.basic_publish(
-                message.exchange, message.routing_key, message.body, properties, message.mandatory
+                self._names.full(message.exchange),
+                self._names.key(message.exchange, message.routing_key),
+                message.body,
+                properties,
+                message.mandatory,
             )
         except self._unsendable as error:
             self._on_failed(error)

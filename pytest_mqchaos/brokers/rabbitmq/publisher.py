@@ -18,6 +18,7 @@ from pytest_mqchaos.brokers.rabbitmq.line import Line
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.events import PublishFailed
 from pytest_mqchaos.model.history import History, now
+from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.payloads import Plan
 
 __all__ = ["Publisher"]
@@ -44,12 +45,14 @@ class Publisher:
         target_ready: Callable[[], bool] = lambda: True,
         patience: float = 30.0,
         appear_timeout: float = _APPEAR,
+        names: Names | None = None,
     ) -> None:
         self.error: ChaosError | None = None
         self._url = url
         self._plan = plan
         self._history = history
         self._target_ready = target_ready
+        self._names = names or Names()
         self._patience = patience
         self._appear_timeout = appear_timeout
         self._flight = Flight(plan)
@@ -153,6 +156,7 @@ class Publisher:
                 self._plan,
                 self._flight,
                 patience=self._patience,
+                names=self._names,
                 on_failed=self._failed,
                 on_landed=self._ended.set,
             )

@@ -7,9 +7,11 @@ taken out, and written into the history raw.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_mqchaos.brokers.rabbitmq.client import parameters
 from pytest_mqchaos.errors import ChaosError
 
 __all__ = ["RestingMessage", "drain"]
@@ -29,8 +31,10 @@ class RestingMessage:
     headers: tuple[tuple[str, str], ...] = field(default=())
 
 
-def drain(url: str, queue: str, count: int) -> tuple[list[RestingMessage], str]:
-    """Take up to `count` messages out of `queue`.
+def drain(
+    url: str, queue: str, count: int, *, ours: Callable[[RestingMessage], bool] | None = None
+) -> tuple[list[RestingMessage], str]:
+    """Take up to `count` messages out of `queue`; with `ours`, only those, and hand back the others.
 
     Returns:
         What was read, and why it ended early (empty if it did not): a queue with a single active consumer
@@ -44,17 +48,23 @@ def drain(url: str, queue: str, count: int) -> tuple[list[RestingMessage], str]:
     import pika.exceptions
 
     try:
-        connection = pika.BlockingConnection(pika.URLParameters(url))
+        connection = pika.BlockingConnection(parameters(url, "mqchaos what rests"))
     except (pika.exceptions.AMQPError, OSError) as error:
         raise ChaosError(f"reading {queue}: the broker does not answer ({type(error).__name__})") from None
     found: list[RestingMessage] = []
     try:
         channel = connection.channel()
         for _ in range(count):
-            method, properties, body = channel.basic_get(queue, auto_ack=True)
+            method, properties, body = channel.basic_get(queue, auto_ack=ours is None)
             if method is None:
                 break
-            found.append(_resting(properties, body or b""))
+            one = _resting(properties, body or b"")
+            if ours is None:
+                found.append(one)
+            elif ours(one):
+                found.append(one)
+                channel.basic_ack(method.delivery_tag)
+            # What is not ours goes back with the end of the connection.
     except pika.exceptions.AMQPError as error:
         return found, f"{type(error).__name__}: {error}"
     finally:

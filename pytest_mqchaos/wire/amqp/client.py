@@ -11,11 +11,15 @@ from pytest_mqchaos.wire.amqp.calls import Call, MethodHandler, reading
 from pytest_mqchaos.wire.amqp.channels import Connection
 from pytest_mqchaos.wire.amqp.contents import ContentBuilder
 from pytest_mqchaos.wire.amqp.declarations import (
+    exchange_bind,
     exchange_declare,
+    exchange_delete,
+    exchange_unbind,
     queue_bind,
     queue_declare,
     queue_delete,
     queue_purge,
+    queue_unbind,
 )
 from pytest_mqchaos.wire.amqp.events import PublishSent, Settled, WireEvent
 from pytest_mqchaos.wire.amqp.opening import channel_open, connection_open, start_ok, tune_ok
@@ -38,8 +42,12 @@ _CALLS: Final[dict[Method, Callable[[Connection, Call], WireEvent | None]]] = {
     Method.CHANNEL_CLOSE: partial(Connection.close_channel, by="client"),
     Method.CHANNEL_CLOSE_OK: partial(Connection.channel_closed, by="server"),
     Method.EXCHANGE_DECLARE: exchange_declare,
+    Method.EXCHANGE_BIND: exchange_bind,
+    Method.EXCHANGE_UNBIND: exchange_unbind,
+    Method.EXCHANGE_DELETE: exchange_delete,
     Method.QUEUE_DECLARE: queue_declare,
     Method.QUEUE_BIND: queue_bind,
+    Method.QUEUE_UNBIND: queue_unbind,
     Method.QUEUE_PURGE: queue_purge,
     Method.QUEUE_DELETE: queue_delete,
     Method.BASIC_QOS: qos,

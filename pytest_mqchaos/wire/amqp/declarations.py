@@ -5,16 +5,30 @@ from __future__ import annotations
 from pytest_mqchaos.wire.amqp.calls import Call
 from pytest_mqchaos.wire.amqp.channels import Connection, QueueName
 from pytest_mqchaos.wire.amqp.events import (
+    ExchangeBound,
     ExchangeDeclared,
+    ExchangeDeleted,
+    ExchangeUnbound,
     QueueBound,
     QueueDeclared,
     QueueDeleted,
     QueuePurged,
+    QueueUnbound,
     WireEvent,
 )
 from pytest_mqchaos.wire.amqp.protocol import Method
 
-__all__ = ["exchange_declare", "queue_bind", "queue_declare", "queue_delete", "queue_purge"]
+__all__ = [
+    "exchange_bind",
+    "exchange_declare",
+    "exchange_delete",
+    "exchange_unbind",
+    "queue_bind",
+    "queue_declare",
+    "queue_delete",
+    "queue_purge",
+    "queue_unbind",
+]
 
 
 def exchange_declare(connection: Connection, call: Call) -> WireEvent | None:
@@ -36,6 +50,34 @@ def exchange_declare(connection: Connection, call: Call) -> WireEvent | None:
 
     channel = connection.channel(call.channel)
     return channel.ask(Method.EXCHANGE_DECLARE_OK, call, declared, silent=bool(bits & 16))
+
+
+def exchange_bind(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a binding between exchanges."""
+    call.short()
+    name, source, key = call.short_text(), call.short_text(), call.short_text()
+    silent, arguments = call.octet() & 1, call.table()
+    bound = ExchangeBound(call.channel, name, source, key, arguments)
+    channel = connection.channel(call.channel)
+    return channel.ask(Method.EXCHANGE_BIND_OK, call, lambda _: bound, silent=bool(silent))
+
+
+def exchange_unbind(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a binding between exchanges to end."""
+    call.short()
+    unbound = ExchangeUnbound(call.channel, call.short_text(), call.short_text(), call.short_text())
+    silent = call.octet() & 1
+    channel = connection.channel(call.channel)
+    return channel.ask(Method.EXCHANGE_UNBIND_OK, call, lambda _: unbound, silent=bool(silent))
+
+
+def exchange_delete(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect an exchange to end."""
+    call.short()
+    deleted = ExchangeDeleted(call.channel, call.short_text())
+    silent = call.octet() & 2
+    channel = connection.channel(call.channel)
+    return channel.ask(Method.EXCHANGE_DELETE_OK, call, lambda _: deleted, silent=bool(silent))
 
 
 def queue_declare(connection: Connection, call: Call) -> WireEvent | None:
@@ -74,6 +116,19 @@ def queue_bind(connection: Connection, call: Call) -> WireEvent | None:
         return QueueBound(call.channel, queue.text, exchange, routing_key, arguments)
 
     return channel.ask(Method.QUEUE_BIND_OK, call, bound, silent=bool(silent))
+
+
+def queue_unbind(connection: Connection, call: Call) -> WireEvent | None:
+    """Expect a binding to end."""
+    call.short()
+    channel = connection.channel(call.channel)
+    name, exchange, key = call.short_text(), call.short_text(), call.short_text()
+    queue = channel.queue(name)
+
+    def unbound(_: Call | None) -> QueueUnbound:
+        return QueueUnbound(call.channel, queue.text, exchange, key if name or key else queue.text)
+
+    return channel.ask(Method.QUEUE_UNBIND_OK, call, unbound)
 
 
 def queue_purge(connection: Connection, call: Call) -> WireEvent | None:

@@ -27,7 +27,10 @@ __all__ = [
     "ConnectionClosing",
     "ConnectionStarted",
     "Delivered",
+    "ExchangeBound",
     "ExchangeDeclared",
+    "ExchangeDeleted",
+    "ExchangeUnbound",
     "GetRequested",
     "GotEmpty",
     "NotAmqp",
@@ -39,6 +42,7 @@ __all__ = [
     "QueueDeclared",
     "QueueDeleted",
     "QueuePurged",
+    "QueueUnbound",
     "RecoverRequested",
     "ReturnReceived",
     "Settled",
@@ -165,6 +169,45 @@ class QueueBound:
     exchange: str
     routing_key: str
     arguments: dict[str, object] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueUnbound:
+    """A queue is bound to an exchange no more."""
+
+    channel: int
+    queue: str
+    exchange: str
+    routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeBound:
+    """An exchange gets what another one, `source`, takes in."""
+
+    channel: int
+    exchange: str
+    source: str
+    routing_key: str
+    arguments: dict[str, object] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeUnbound:
+    """An exchange is bound to another one no more."""
+
+    channel: int
+    exchange: str
+    source: str
+    routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeDeleted:
+    """An exchange is gone, and its bindings with it."""
+
+    channel: int
+    exchange: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +438,11 @@ WireEvent: TypeAlias = (
     | ChannelClosed
     | QueueDeclared
     | ExchangeDeclared
+    | ExchangeBound
+    | ExchangeUnbound
+    | ExchangeDeleted
     | QueueBound
+    | QueueUnbound
     | QueueDeleted
     | QueuePurged
     | Subscribed

@@ -73,6 +73,12 @@ class Method(IntEnum):
     CHANNEL_CLOSE_OK = 20 << 16 | 41
     EXCHANGE_DECLARE = 40 << 16 | 10
     EXCHANGE_DECLARE_OK = 40 << 16 | 11
+    EXCHANGE_DELETE = 40 << 16 | 20
+    EXCHANGE_DELETE_OK = 40 << 16 | 21
+    EXCHANGE_BIND = 40 << 16 | 30
+    EXCHANGE_BIND_OK = 40 << 16 | 31
+    EXCHANGE_UNBIND = 40 << 16 | 40
+    EXCHANGE_UNBIND_OK = 40 << 16 | 51
     QUEUE_DECLARE = 50 << 16 | 10
     QUEUE_DECLARE_OK = 50 << 16 | 11
     QUEUE_BIND = 50 << 16 | 20
@@ -81,6 +87,8 @@ class Method(IntEnum):
     QUEUE_PURGE_OK = 50 << 16 | 31
     QUEUE_DELETE = 50 << 16 | 40
     QUEUE_DELETE_OK = 50 << 16 | 41
+    QUEUE_UNBIND = 50 << 16 | 50
+    QUEUE_UNBIND_OK = 50 << 16 | 51
     BASIC_QOS = 60 << 16 | 10
     BASIC_QOS_OK = 60 << 16 | 11
     BASIC_CONSUME = 60 << 16 | 20

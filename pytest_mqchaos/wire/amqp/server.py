@@ -33,8 +33,12 @@ _SHORT: Final = Struct(">H").unpack_from
 _ANSWERS: Final = (
     Method.CHANNEL_OPEN_OK,
     Method.EXCHANGE_DECLARE_OK,
+    Method.EXCHANGE_BIND_OK,
+    Method.EXCHANGE_UNBIND_OK,
+    Method.EXCHANGE_DELETE_OK,
     Method.QUEUE_DECLARE_OK,
     Method.QUEUE_BIND_OK,
+    Method.QUEUE_UNBIND_OK,
     Method.QUEUE_PURGE_OK,
     Method.QUEUE_DELETE_OK,
     Method.BASIC_QOS_OK,

@@ -48,6 +48,7 @@ class Ground:
         self.history = History("k3f9")
         self.consumer = SimpleNamespace(replicas=[FakeReplica(name) for name in names], queues=queues)
         self.wires = {name: SimpleNamespace(upstream_error="", connected=list) for name in names}
+        self.sharing = SimpleNamespace(check=lambda: None)
         self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
 
     def ready(self, *, timeout: float = 0.02, since: int = 0) -> None:
@@ -101,6 +102,20 @@ def test_a_queue_of_its_own_is_none() -> None:
     ground.declared("orders", exclusive=False)
     ground.subscribed("orders")
     ground.ready()
+
+
+def test_what_the_broker_refuses_is_said() -> None:
+    """A consumer that tries again and again need not write why; the wire has seen it."""
+    ground = Ground()
+    ground.history.append(facts.LinkOpened(at=0, link="worker", connection=1, channel=0))
+    text = "ACCESS_REFUSED - configure access to queue 'orders' in vhost '/' refused for user 'ci'"
+    ground.history.append(
+        facts.ChannelClosed(at=0, link="worker", connection=1, channel=1, by="broker", code=403, text=text)
+    )
+    assert ground.trouble() == (
+        "worker did not consume any queue within 0.02 s: it is connected and has subscribed to nothing; "
+        f"the broker closed its channel: 403 {text}; it wrote nothing"
+    )
 
 
 def test_all_queues_named_are_wanted() -> None:

@@ -110,6 +110,14 @@ def test_a_queue_that_takes_messages_away(limit: dict[str, Any]) -> None:
     assert reckoned(left_after_acks(), 6, **limit) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_queue_whose_policies_nobody_could_ask_for() -> None:
+    """One of them may drop messages: fewer than must be there is no proof of a loss, and nothing is surely there."""
+    assert reckoned(left_after_acks(), 3, settings_known=False) == []
+    run = left_after_acks()
+    run.unsettled(queue("orders", ready=1, settings_known=False))
+    assert run.ledger().end.reckoned["orders"].short == 0
+
+
 def test_a_message_with_its_own_expiration() -> None:
     """What expires by itself is not surely there."""
     run = Run(2).start().subscribe()

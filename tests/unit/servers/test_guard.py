@@ -231,3 +231,29 @@ def test_containers_and_networks_go_by_label(run, tmp_path):
         engine.shutdown()
     assert engine.things == {"containers": {"c2": "other"}, "networks": {"n2": "other"}}
     assert engine.asked == ["/containers/c1?force=1&v=1", "/networks/n1"]
+
+
+@pytest.mark.parametrize("how", ["dies", "ends", "has done it"])
+def test_an_errand(tmp_path, how):
+    """A module runs as a program with its words on the input if the process died; not if it ended, or had done it."""
+    (tmp_path / "writes_words.py").write_text(
+        "import json, sys; from pathlib import Path\n"
+        "said = json.load(sys.stdin); Path(said['path']).write_text(said['text'])\n"
+    )
+    code = (
+        "import os, sys\n"
+        "from pytest_mqchaos.servers.guard import Guard, new_run\n"
+        "guard = Guard.arm(new_run()); words = {'path': sys.argv[1], 'text': 'first'}\n"
+        "guard.errand('it', 'writes_words', words)\n"
+        "guard.errand('it', 'writes_words', {**words, 'text': 'x' * 100_000})\n"
+        + {"dies": "", "ends": "guard.end()\n", "has done it": "guard.done('it')\n"}[how]
+        + "print(guard.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    written = tmp_path / "written"
+    guarded = subprocess.run(
+        [sys.executable, "-c", code, str(written)], env=environment, stdout=subprocess.PIPE, check=False
+    )
+    guard = int(guarded.stdout)
+    until(lambda: not alive(guard))
+    assert (written.read_text() if written.exists() else "") == ("x" * 100_000 if how == "dies" else "")

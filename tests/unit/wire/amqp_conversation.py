@@ -55,6 +55,16 @@ TOPOLOGY: list[tuple[Step, list[WireEvent]]] = [
     (("server", method(c.Queue.PurgeOk(7))), [e.QueuePurged(1, "orders", 7)]),
     (("client", method(c.Queue.Delete(queue="old"))), []),
     (("server", method(c.Queue.DeleteOk(2))), [e.QueueDeleted(1, "old", 2)]),
+    (("client", method(c.Exchange.Bind(destination="shop", source="all", routing_key="a.#"))), []),
+    (("server", method(c.Exchange.BindOk())), [e.ExchangeBound(1, "shop", "all", "a.#", {})]),
+    (("client", method(c.Exchange.Unbind(destination="shop", source="all", routing_key="a.#"))), []),
+    (("server", method(c.Exchange.UnbindOk())), [e.ExchangeUnbound(1, "shop", "all", "a.#")]),
+    (("client", method(c.Queue.Unbind(queue="log", exchange="shop", routing_key="b"))), []),
+    (("server", method(c.Queue.UnbindOk())), [e.QueueUnbound(1, "log", "shop", "b")]),
+    (
+        ("client", method(c.Exchange.Delete(exchange="all", nowait=True))),
+        [e.ExchangeDeleted(1, "all")],
+    ),
 ]
 CONSUMING: list[tuple[Step, list[WireEvent]]] = [
     (("client", method(c.Basic.Qos(prefetch_count=10))), []),
