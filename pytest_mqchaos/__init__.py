@@ -21,18 +21,23 @@ if TYPE_CHECKING:
     from pytest_mqchaos.model.faults import (
         Fault,
         Scenario,
+        bandwidth,
         baseline,
+        black_hole,
         broker_restart,
         combine,
         connection_drop,
         connection_reset,
         consumer_crash,
         consumer_terminate,
+        fragment,
+        latency,
         lost_ack,
         malformed_payload,
         poison_message,
         refuse,
         repeated_publish,
+        stall,
     )
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
@@ -74,7 +79,9 @@ __all__ = [
     "ack",
     "at_least_once",
     "at_most_once",
+    "bandwidth",
     "baseline",
+    "black_hole",
     "broker_restart",
     "combine",
     "confirm",
@@ -85,6 +92,8 @@ __all__ = [
     "delivery",
     "effect",
     "exactly_once",
+    "fragment",
+    "latency",
     "lost_ack",
     "malformed_payload",
     "nack",
@@ -94,6 +103,7 @@ __all__ = [
     "refuse",
     "repeated_publish",
     "seconds",
+    "stall",
 ]
 
 _HOMES = {
@@ -102,8 +112,9 @@ _HOMES = {
     "experiment.chaos": "Chaos",
     "experiment.workload": "Publication",
     "model.account": "Account Delivery",
-    "model.faults": "Fault Scenario baseline broker_restart combine connection_drop connection_reset consumer_crash "
-    "consumer_terminate lost_ack malformed_payload poison_message refuse repeated_publish",
+    "model.faults": "Fault Scenario bandwidth baseline black_hole broker_restart combine connection_drop "
+    "connection_reset consumer_crash consumer_terminate fragment latency lost_ack malformed_payload poison_message "
+    "refuse repeated_publish stall",
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",

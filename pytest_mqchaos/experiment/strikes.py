@@ -21,6 +21,7 @@ from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts
+from pytest_mqchaos.experiment.striking.disturbances import Disturbances
 from pytest_mqchaos.experiment.striking.kills import Kills
 from pytest_mqchaos.experiment.striking.lost_ack import LostAck
 from pytest_mqchaos.experiment.striking.moment import Moment
@@ -51,6 +52,9 @@ class Strikes:
         course = Course(history, thread)
         cuts = Cuts(course, targets, links=links, thread=thread)
         kills = Kills(course, targets, history=history, thread=thread)
+        disturbances = Disturbances(
+            course, targets, cuts, links=links, thread=thread, direct=(broker.host, broker.port)
+        )
         outages = Outages(
             course, targets, cuts, history=history, thread=thread, links=links, broker=broker, namespace=namespace,
             ages=ages)  # fmt: skip
@@ -62,6 +66,9 @@ class Strikes:
             "connection_drop": cuts.drop,
             "connection_reset": cuts.reset,
             "refuse": cuts.refuse,
+            "stall": disturbances.stall,
+            "black_hole": disturbances.black_hole,
+            **dict.fromkeys(("latency", "bandwidth", "fragment"), disturbances.weather),
             "consumer_crash": kills.crash,
             "consumer_terminate": kills.terminate,
             "broker_restart": outages.restart,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_mqchaos.link.weather import Condition
+
 __all__ = ["EmbeddedNetwork", "EmbeddedRoute"]
 
 
@@ -17,6 +19,13 @@ class EmbeddedRoute:
 
     def up(self) -> None:
         """Nothing stands in the way."""
+
+    def bring(self, condition: Condition) -> bool:
+        """Leave it to the wire."""
+        return False
+
+    def lift(self, condition: Condition) -> None:
+        """There is nothing to end."""
 
     def close(self) -> None:
         """Nothing to give up."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pytest_mqchaos.link.weather import Condition
+
 __all__ = ["Network", "Route"]
 
 
@@ -28,6 +30,22 @@ class Route(Protocol):
 
         Raises:
             ChaosError: if whoever is to do it does not answer.
+        """
+
+    def bring(self, condition: Condition) -> bool:
+        """Bring a condition upon every connection, also those to come.
+
+        Returns whether the route does that by itself; if not, the wire is to do it.
+
+        Raises:
+            ChaosError: if whoever is to do it does not answer, or has not done it.
+        """
+
+    def lift(self, condition: Condition) -> None:
+        """Let a condition end that `bring` brought.
+
+        Raises:
+            ChaosError: if whoever is to do it does not answer, or has not done it.
         """
 
     def close(self) -> None:

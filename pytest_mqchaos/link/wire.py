@@ -10,21 +10,20 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Literal
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.ending import LINGER
+from pytest_mqchaos.link.greeting import greeted
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
 from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.sides import BrokerSide, ClientSide
 from pytest_mqchaos.link.tap import Tap
+from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.model.history import History
 
 __all__ = ["Wire"]
-
-_GREETING = b"AMQP\x00\x00\x09\x01"
 
 
 class Wire:
@@ -35,6 +34,7 @@ class Wire:
         route: where connections are relayed to, asked anew for each.
         numbers: gives each connection its number in the run.
         publisher: whether our own publisher connects here.
+        weather: of this link; fair by default.
     """
 
     def __init__(
@@ -49,8 +49,10 @@ class Wire:
         tap: Tap,
         numbers: Callable[[], int],
         publisher: bool = False,
+        weather: Weather | None = None,
     ) -> None:
         self.name = name
+        self.weather = weather or Weather()
         self.relays: set[Relay] = set()
         self._ending: set[Relay] = set()
         """Connections whose peers have not answered our FIN yet."""
@@ -67,6 +69,7 @@ class Wire:
         self._open = asyncio.Event()
         self._open.set()
         self._holders = 0
+        self._holes = 0
         self._refusals = 0
         self._listening = False
         self._closed = False
@@ -84,7 +87,7 @@ class Wire:
         self._listening = True
         try:
             server = await self._thread.loop.create_server(
-                lambda: _ClientSide(self), sock=_bound(self.port), backlog=128
+                lambda: ClientSide(self.accept), sock=_bound(self.port), backlog=128
             )
         finally:
             self._listening = False
@@ -121,32 +124,41 @@ class Wire:
         if not self._holders:
             self._open.set()
 
+    def swallow(self) -> None:
+        """Let all that is said be gone, on connections to come too: they hang. Each call wants a `give_back`."""
+        self._holes += 1
+        for relay in self.connected():
+            relay.ways.swallow()
+
+    def give_back(self) -> bool:
+        """Swallow no more; return whether nobody else wants it. What was swallowed stays so: close those."""
+        self._holes = max(0, self._holes - 1)
+        return not self._holes
+
     def connected(self) -> list[Relay]:
         """The connections that are open."""
         return [relay for relay in self.relays if not relay.closed]
+
+    @property
+    def upstream(self) -> tuple[str, int]:
+        """Where connections are relayed to now."""
+        return self._route()
 
     async def reachable(self, *, timeout: float, what: str) -> None:
         """Wait until the broker greets through the route (`connection.start`).
 
         Raises:
-            ChaosError: if it does not within `timeout` seconds.
+            ChaosError: if it does not within `timeout` seconds, and what a slow link takes besides.
         """
         loop = self._thread.loop
+        timeout += self.weather.lag
         deadline = loop.time() + timeout
         last = "no answer"
         while loop.time() < deadline:
             try:
-                async with asyncio.timeout(2.0):
-                    reader, writer = await asyncio.open_connection(*self._route())
-                    try:
-                        writer.write(_GREETING)
-                        if await reader.read(1) == b"\x01":
-                            return
-                        last = "closed without a greeting"
-                    finally:
-                        writer.close()
-                        with suppress(OSError):
-                            await writer.wait_closed()
+                if await greeted(self._route(), 2.0 + self.weather.lag):
+                    return
+                last = "closed without a greeting"
             except (OSError, TimeoutError) as error:
                 last = str(error) or "no greeting within 2 s"
             await asyncio.sleep(0.01)  # between two bounded tries: refusal answers at once
@@ -164,7 +176,7 @@ class Wire:
             relay.abandon()
         self._reserve.close()
 
-    def accept(self, side: _ClientSide) -> Relay:
+    def accept(self, client: asyncio.Transport) -> Relay:
         """Make the relay of a new client connection."""
         number = self._numbers()
         observer = Observer(self.name, number, self._identity, self._look, publisher=self._publisher)
@@ -176,9 +188,12 @@ class Wire:
             on_closed=self._ended,
             on_trouble=self._troubled,
             loop=self._thread.loop,
+            weather=self.weather,
         )
-        relay.client = side.transport
+        relay.client = client
         self.relays.add(relay)
+        if self._holes:
+            relay.ways.swallow()
         if self._shut:  # it was in the backlog when the listener closed
             relay.close("broker", reset=True)
         else:
@@ -200,70 +215,10 @@ class Wire:
             return
         try:
             async with asyncio.timeout(10.0):
-                await self._thread.loop.create_connection(lambda: _BrokerSide(relay), *self._route())
+                await self._thread.loop.create_connection(lambda: BrokerSide(relay), *self._route())
         except (OSError, TimeoutError) as error:
             self.upstream_error = str(error) or type(error).__name__
             relay.close("broker", reset=True)
-
-
-class _Side(asyncio.Protocol):
-    """One socket of a relay."""
-
-    side: Literal["client", "server"]
-    relay: Relay
-
-    def data_received(self, data: bytes) -> None:
-        if self.side == "client":
-            self.relay.client_data(data)
-        else:
-            self.relay.from_server.feed(data)
-
-    def eof_received(self) -> bool:
-        self.relay.sender_closed(self.side)
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.relay.sender_closed(self.side)
-
-    def pause_writing(self) -> None:
-        self.relay.writing(self.side, paused=True)
-
-    def resume_writing(self) -> None:
-        self.relay.writing(self.side, paused=False)
-
-
-class _ClientSide(_Side):
-    side = "client"
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        _at_once(transport)
-        self.relay = self._wire.accept(self)
-
-
-class _BrokerSide(_Side):
-    side = "server"
-
-    def __init__(self, relay: Relay) -> None:
-        self.relay = relay
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        _at_once(transport)
-        if self.relay.closed:
-            transport.close()
-            return
-        self.relay.upstream_ready(transport)
-
-
-def _at_once(transport: asyncio.Transport) -> None:
-    own = transport.get_extra_info("socket")
-    if own is not None:
-        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _bound(port: int) -> socket.socket:

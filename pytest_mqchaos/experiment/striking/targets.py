@@ -39,6 +39,12 @@ class Targets:
                 return found
         return [link for link in self._links if link.name != "publisher" and aimed(wanted, link.name)]
 
+    def felt_by(self, links: Sequence[Link]) -> bool:
+        """Whether anybody feels what is done to some links: a connection, or a process that may connect."""
+        names = {link.name for link in links}
+        waiting = {one.name for one in self._consumers.replicas() if not one.over}
+        return any(link.wire.connected() for link in links) or bool(names & waiting)
+
     def replicas(self, moment: Moment) -> list[Replica]:
         """The processes that a process fault strikes."""
         wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())

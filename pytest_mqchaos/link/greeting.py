@@ -1,0 +1,30 @@
+"""Asking a broker for its greeting: whether anybody answers at an address, and how soon."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+__all__ = ["greeted"]
+
+_GREETING = b"AMQP\x00\x00\x09\x01"
+_START = b"\x01"
+"""How the frame begins in which a broker answers (`connection.start`)."""
+
+
+async def greeted(address: tuple[str, int], timeout: float) -> bool:
+    """Ask for a greeting; return whether it came, or only an end.
+
+    Raises:
+        TimeoutError: if neither came within `timeout` seconds.
+        OSError: if nobody listens there.
+    """
+    async with asyncio.timeout(timeout):
+        reader, writer = await asyncio.open_connection(*address)
+        try:
+            writer.write(_GREETING)
+            return await reader.read(1) == _START
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
