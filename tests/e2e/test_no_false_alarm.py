@@ -9,7 +9,9 @@ from e2e_kit import numbers, text, violations
 
 from pytest_mqchaos import (
     ack,
+    bandwidth,
     baseline,
+    black_hole,
     broker_restart,
     combine,
     connection_drop,
@@ -18,12 +20,15 @@ from pytest_mqchaos import (
     consumer_terminate,
     delivery,
     effect,
+    fragment,
+    latency,
     lost_ack,
     malformed_payload,
     poison_message,
     refuse,
     repeated_publish,
     seconds,
+    stall,
 )
 
 both = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
@@ -52,6 +57,19 @@ AT_ACKS = (
     combine(connection_drop(after=delivery(4)), consumer_crash(before=ack(9))),
 )
 TWICE = (combine(repeated_publish(share=0.4), connection_drop(after=delivery(9))),)
+OPEN = (
+    stall(after=delivery(6), duration=0.4),
+    black_hole(after=delivery(6), duration=0.5),
+    latency(delay=0.02),
+    bandwidth(20_000),
+    fragment(16),
+)
+"""Faults that leave connections open, for a representative part of the consumers."""
+OPEN_AT_ACKS = (
+    stall(before=ack(5), duration=0.4),
+    black_hole(before=ack(5), duration=0.5),
+    combine(latency(delay=0.02), connection_drop(after=ack(5)), stall(after=delivery(4), duration=0.3)),
+)
 EVERY = ANYWHERE + AT_ACKS + TWICE
 
 
@@ -71,7 +89,7 @@ def passes(mqchaos, *, once=False):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *OPEN, *OPEN_AT_ACKS)
 def test_ack_after_work(scene, mqchaos, queue_type):
     """Ack after work keeps at-least-once."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -82,7 +100,7 @@ def test_ack_after_work(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+@pytest.mark.chaos(*EVERY, *OPEN, *OPEN_AT_ACKS, guarantee="exactly-once")
 def test_dedup_store(scene, mqchaos, queue_type):
     """A dedup store behind ack after work keeps exactly-once."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -115,6 +133,7 @@ def test_database(scene, mqchaos, queue_type, tmp_path):
 @both
 @pytest.mark.chaos(
     *ANYWHERE,
+    *OPEN,
     connection_drop(before=delivery(5)),
     consumer_crash(after=effect(6)),
     guarantee="at-most-once",
@@ -133,7 +152,7 @@ def test_automatic_ack(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *OPEN)
 def test_delayed_retry(scene, mqchaos, queue_type):
     """A retry through a TTL and a dead letter back is neither a dead letter nor a redelivery."""
     back = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders", "x-message-ttl": 100}
@@ -160,7 +179,7 @@ def test_poison_after_three_tries(scene, mqchaos, queue_type, request):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *OPEN)
 def test_slow_handler(scene, mqchaos, queue_type):
     """A slow handler with everything in its prefetch is slow, not stuck."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -182,6 +201,7 @@ def test_prefetch_one(scene, mqchaos, queue_type):
 @both
 @pytest.mark.chaos(
     *EVERY,
+    *OPEN,
     consumer_crash(after=seconds(0.05), consumer="worker#2"),
     consumer_terminate(after=delivery(9), consumer="worker#1"),
 )
@@ -194,7 +214,7 @@ def test_two_replicas(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *OPEN, *OPEN_AT_ACKS)
 def test_batched_acks(scene, mqchaos, queue_type):
     """One ack for many, every ten messages or 0.2 s."""
     scene.queue(queue_type, dead_letter="orders.dead")

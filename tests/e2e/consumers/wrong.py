@@ -2,7 +2,7 @@
 
 import time
 
-from consumers import kit
+from consumers import byhand, kit
 
 
 def ack_first(url):
@@ -193,3 +193,32 @@ def skips_some(url):
 def does_nothing(url):
     """Ack everything and do nothing."""
     kit.again_and_again(lambda url: kit.consume(url, lambda c, m, _p, _b: c.basic_ack(m.delivery_tag)), url)
+
+
+def impatient(url):
+    """Work, then ack, and work again; a heartbeat of a second, after which everything is begun anew."""
+    not_so_patient = f"{url}{'&' if '?' in url else '?'}heartbeat=1"
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), not_so_patient)
+
+
+def leaves_when_idle(url):
+    """Take 0.3 s without a message for the end of the queue, and stop reading it."""
+    connection, channel = kit.connect(url)
+    for method, properties, body in channel.consume("orders", inactivity_timeout=0.3):
+        if method is None:
+            break
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+    kit.diary("idle")
+    while True:
+        connection.process_data_events(time_limit=0.1)
+
+
+def reads_whole_frames(url):
+    """Speak AMQP by hand, and take each read from the socket for whole frames: what is cut off is thrown away."""
+    byhand.consume(url)
