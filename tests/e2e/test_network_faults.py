@@ -5,8 +5,10 @@ from consumers import correct
 from e2e_kit import numbers, text
 
 from pytest_mqchaos import (
+    ChaosError,
     ack,
     bandwidth,
+    baseline,
     black_hole,
     combine,
     connection_drop,
@@ -139,3 +141,97 @@ def test_they_overlap(scene, mqchaos, orders):
     assert set(numbers(account.confirmed)) <= set(scene.done())
     struck(account, len(account.faults))
     assert len(when(mqchaos, facts.FaultHealed)) >= 1
+
+
+@pytest.mark.chaos(baseline(), allow="duplicated")
+def test_by_hand(scene, mqchaos, orders):
+    """By hand they strike at once; a block that is left early heals, and so does the handle, twice too."""
+    orders(env={"WORK": 0.02})
+    with mqchaos.inject(latency(delay=0.02)) as slow, mqchaos.inject(stall(duration=60)) as still:
+        assert slow.fired
+        assert still.fired
+        done = len(scene.diary("done"))
+        with pytest.raises(ChaosError, match=r"not within 0\.3 s"):
+            mqchaos.wait(ack(COUNT), timeout=0.3)
+        assert len(scene.diary("done")) <= done + 3, "what it had in hand, and no more"
+    hole = mqchaos.inject(black_hole(duration=60))
+    hole.heal()
+    hole.heal()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert set(scene.done()) == set(ALL)
+    assert len(when(mqchaos, facts.FaultHealed)) == 3
+
+
+@pytest.mark.chaos(latency(delay=0.15, consumer="slow"))
+def test_on_one_consumer_alone(scene, mqchaos):
+    """A fault from the start on a consumer that is named is felt by each of its replicas, and by no other."""
+    scene.queue("classic", dead_letter="orders.dead")
+    scene.queue("classic", name="other")
+    scene.forked(correct.ack_after_work, name="quick", env={**QUICK, "QUEUE": "other"})
+    scene.forked(correct.ack_after_work, name="slow", replicas=2, env={**QUICK, "PREFETCH": 1})
+    scene.publish("other", count=10)
+    scene.publish(count=4)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    targets = [event.target for event in mqchaos.history if isinstance(event, facts.FaultFired)]
+    assert targets == ["slow", "slow#2"]
+    acked = {name: when(mqchaos, facts.Acked, link=name) for name in ("quick", "slow")}
+    assert acked["quick"][-1] < acked["slow"][-1]
+
+
+@pytest.mark.chaos(stall(after=delivery(COUNT, delay=1.0)), black_hole(after=delivery(COUNT, delay=1.0)))
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="it changes nothing: that is what is tested")
+def test_nobody_is_left(scene, mqchaos, orders):
+    """A fault that meets a consumer that has gone, and will not come again, is vacuous."""
+    consumer = orders(restart="never")
+    mqchaos.wait(ack(COUNT))
+    consumer.terminate()
+    mqchaos.wait(seconds(1.2))
+    account = mqchaos.settle()
+    assert [finding.kind for finding in account.findings] == ["vacuous"], text(account)
+    assert "felt nothing" in str(account.findings[0].claim)
+
+
+@pytest.mark.chaos(
+    stall(before=publish(9), duration=0.3),
+    black_hole(after=publish(9), duration=0.3),
+    latency(before=publish(9), delay=0.02),
+    bandwidth(50_000, after=publish(9)),
+)
+def test_on_our_publisher(scene, mqchaos, orders):
+    """What strikes at a publish strikes the publisher's link: nothing that was confirmed is lost."""
+    orders()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert scene.diary("lost") == []
+    assert [fault.target for fault in struck(account)] == ["publisher"]
+    assert set(numbers(account.confirmed)) <= set(scene.done())
+
+
+@pytest.mark.chaos(latency(delay=0.02), stall(after=delivery(3), duration=0.3))
+def test_more_work_after_a_settle(scene, mqchaos, orders):
+    """A run that has settled goes on without what it was healed of."""
+    orders()
+    kept(mqchaos)
+    scene.publish(count=5)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert len(account.effected) == COUNT + 5
+
+
+@pytest.mark.chaos(bandwidth(60, after=ack(3)), settle_timeout=1.0)
+def test_slow_is_not_stuck(scene, mqchaos, orders):
+    """A line on which nothing seems to progress is healed, and what comes then is what is judged."""
+    orders()
+    kept(mqchaos)
+
+
+@pytest.mark.chaos(latency(delay=0.3, duration=0.5, after=delivery(2)))
+def test_latency_for_a_while(scene, mqchaos, orders):
+    """With a duration it ends by itself."""
+    orders(env={"WORK": 0.03, "PREFETCH": 1})
+    kept(mqchaos)
+    (began,), (ended,) = when(mqchaos, facts.FaultFired), when(mqchaos, facts.FaultHealed)
+    assert 0.5 <= ended - began < 5.0
+    assert ended < when(mqchaos, facts.Acked)[-1]
