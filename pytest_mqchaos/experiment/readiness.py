@@ -130,4 +130,6 @@ def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str,
             what += (
                 ": it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
             )
+    if link is not None and link.wire.weather.lag:
+        what += " (a fault slows its link down from the start: a greater ready_timeout= gives it time)"
     return f"{what}; {replica.describe_failure()}"
