@@ -108,8 +108,12 @@ class Injector:
         """Strike at once, by hand."""
         self._thread.soon(self._runs.launch, armed, None, "by hand")
 
-    def opened(self, link: str) -> None:
+    def opened(self, link: str, *, service: bool = False) -> None:
         """Let faults that are there from the start strike a link that was just opened, and wait until they have.
+
+        Args:
+            link: its name.
+            service: whether it leads to another service than the broker.
 
         Raises:
             ChaosError: if one cannot.
@@ -118,7 +122,8 @@ class Injector:
             from_start = armed.fault.lasting and armed.trigger is None and (armed.fired or not armed.by_hand)
             if link == "publisher" or not from_start or armed.healed.is_set():
                 continue
-            if aimed(armed.fault.consumer, link):
+            wanted = armed.fault.link
+            if wanted == link if service or wanted else aimed(armed.fault.consumer, link):
                 self._thread.call(self._runs.at_start(armed, link), timeout=30.0, what=f"{armed.fault}")
             if armed.error is not None:
                 raise armed.error

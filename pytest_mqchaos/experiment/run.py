@@ -73,6 +73,7 @@ class Run:
             identity=self.identity,
             look=self.board.look,
             tap=self.injector,
+            seed=test.seed,
         )
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []

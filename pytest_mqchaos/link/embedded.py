@@ -10,6 +10,8 @@ __all__ = ["EmbeddedNetwork", "EmbeddedRoute"]
 class EmbeddedRoute:
     """The way straight to the broker; cutting it is left to the wire."""
 
+    actor = "wire"
+
     def __init__(self, address: tuple[str, int]) -> None:
         self.address = address
 
@@ -39,10 +41,10 @@ class EmbeddedNetwork:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
 
-    def route(self, name: str) -> EmbeddedRoute:
-        """Return the way to the broker; `name` is not needed."""
+    def route(self, name: str, *, upstream: tuple[str, int] | None = None) -> EmbeddedRoute:
+        """Return the way to the broker, or to another service; `name` is not needed."""
         del name
-        return EmbeddedRoute(self._address)
+        return EmbeddedRoute(upstream or self._address)
 
     def alive(self, *, asked: bool = False) -> bool:
         """There is nothing that could die."""

@@ -13,6 +13,10 @@ class Route(Protocol):
     """The way of one link to the broker. Its methods block, and are bounded."""
 
     @property
+    def actor(self) -> str:
+        """Who breaks this one: `toxiproxy` or `wire`."""
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where the wire connects to; it does not change."""
 
@@ -59,8 +63,8 @@ class Network(Protocol):
     def actor(self) -> str:
         """Who breaks the network: `toxiproxy` or `wire`."""
 
-    def route(self, name: str) -> Route:
-        """Return a new way to the broker."""
+    def route(self, name: str, *, upstream: tuple[str, int] | None = None) -> Route:
+        """Return a new way to the broker, or to another service on this host."""
 
     def alive(self, *, asked: bool = False) -> bool:
         """Whether it works still, as far as was seen lately; or as it says when it is asked now."""

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link.embedded import EmbeddedRoute
 from pytest_mqchaos.link.toxics import Toxic, toxics_of
 from pytest_mqchaos.link.weather import Condition
 
@@ -27,6 +28,10 @@ _TRIES = 4
 
 class ToxiproxyServer(Protocol):
     """A running Toxiproxy, as `servers` hands it out."""
+
+    @property
+    def kind(self) -> str:
+        """How it came to be: `process` or `docker`."""
 
     @property
     def api(self) -> tuple[str, int]:
@@ -48,6 +53,8 @@ class ToxiproxyServer(Protocol):
 
 class ToxiproxyRoute:
     """One proxy of Toxiproxy."""
+
+    actor = "toxiproxy"
 
     def __init__(self, network: ToxiproxyNetwork, proxy: Any, listen: str, address: tuple[str, int]) -> None:
         self.address = address
@@ -129,18 +136,23 @@ class ToxiproxyNetwork:
         self._client = server_module.Toxiproxy()
         self._client.update_api_consumer(*server.api)
 
-    def route(self, name: str) -> ToxiproxyRoute:
+    def route(self, name: str, *, upstream: tuple[str, int] | None = None) -> ToxiproxyRoute | EmbeddedRoute:
         """Create the proxy `name` in front of the broker; a port that somebody else took costs another try.
+
+        From within a container Toxiproxy reaches no other service on this host: the wire leads there.
 
         Raises:
             ChaosError: if Toxiproxy does not answer, or refuses.
         """
+        if upstream is not None and self.server.kind != "process":
+            return EmbeddedRoute(upstream)
+        target = self.server.upstream if upstream is None else "{}:{}".format(*upstream)
         for left in reversed(range(_TRIES)):
             listen, address = self.server.listen_address()
             try:
                 proxy = self.ask(
                     f"create the proxy {name}",
-                    partial(self._client.create, self.server.upstream, name, listen),
+                    partial(self._client.create, target, name, listen),
                 )
             except ChaosError as error:
                 if left and "address already in use" in str(error):

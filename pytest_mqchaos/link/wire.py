@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.ending import LINGER
-from pytest_mqchaos.link.greeting import greeted
+from pytest_mqchaos.link.greeting import accepts, greeted
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
@@ -35,6 +35,7 @@ class Wire:
         numbers: gives each connection its number in the run.
         publisher: whether our own publisher connects here.
         weather: of this link; fair by default.
+        raw: whether it leads to another service, of whose bytes nothing is read.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Wire:
         numbers: Callable[[], int],
         publisher: bool = False,
         weather: Weather | None = None,
+        raw: bool = False,
     ) -> None:
         self.name = name
         self.weather = weather or Weather()
@@ -65,6 +67,9 @@ class Wire:
         self._tap = tap
         self._numbers = numbers
         self._publisher = publisher
+        self.raw = raw
+        self.used = False
+        """Whether anybody ever connected."""
         self._server: asyncio.Server | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -156,13 +161,18 @@ class Wire:
         last = "no answer"
         while loop.time() < deadline:
             try:
-                if await greeted(self._route(), 2.0 + self.weather.lag):
+                if await self._answers():
                     return
                 last = "closed without a greeting"
             except (OSError, TimeoutError) as error:
                 last = str(error) or "no greeting within 2 s"
             await asyncio.sleep(0.01)  # between two bounded tries: refusal answers at once
         raise ChaosError(f"{what}: the broker did not greet within {timeout:g} s ({last})")
+
+    async def _answers(self) -> bool:
+        if self.raw:  # nobody knows how it greets
+            return await accepts(self._route(), 2.0)
+        return await greeted(self._route(), 2.0 + self.weather.lag)
 
     def close(self) -> None:
         """End the listener and every connection, for good; give the port back."""
@@ -191,6 +201,9 @@ class Wire:
             weather=self.weather,
         )
         relay.client = client
+        self.used = True
+        if self.raw:
+            relay.scanner.flush()
         self.relays.add(relay)
         if self._holes:
             relay.ways.swallow()

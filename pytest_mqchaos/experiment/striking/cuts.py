@@ -43,8 +43,11 @@ class Cuts:
         """End every connection of the links with a FIN."""
         links = self._targets.links(moment)
         await self._course.settle_x(moment)
-        self._course.fired_on(moment, links, self._links.actor)
+        self._course.fired_on(moment, links, self._actor(links))
         await asyncio.gather(*(self.cut(link) for link in links))
+
+    def _actor(self, links: Sequence[Link]) -> str:
+        return links[0].route.actor if links else self._links.actor
 
     async def reset(self, moment: Moment) -> None:
         """End every connection of the links with an RST."""
@@ -58,7 +61,7 @@ class Cuts:
         links = self._targets.links(moment)
         await self._course.settle_x(moment)
         self._course.fired(
-            moment, [link.name for link in links], changed=bool(links), actor=self._links.actor
+            moment, [link.name for link in links], changed=bool(links), actor=self._actor(links)
         )
         for link in links:
             link.wire.refuse()

@@ -173,7 +173,7 @@ class Disturbances:
 
     def _fired(self, moment: Moment, links: Sequence[Link], by_route: bool, *, always: bool = False) -> None:
         """Record the strike; what lasts is felt by those who come later too."""
-        actor = self._links.actor if by_route else "wire"
+        actor = links[0].route.actor if by_route else "wire"
         changed = always or self._targets.felt_by(links)
         self._course.fired(moment, [link.name for link in links], changed=changed, actor=actor)
 
@@ -202,7 +202,7 @@ class Disturbances:
         # A question and its answer are late twice; the rest is what a clock may be wrong by.
         patience = min(_QUIET, (armed.fault.duration or 0.0) / 2) if silent else 1.8 * condition.delay
         for link in links:
-            if patience <= 0:
+            if patience <= 0 or link.wire.raw:  # nobody knows how another service greets
                 return
             with suppress(OSError, TimeoutError):
                 if await greeted(link.wire.upstream, patience):
@@ -214,6 +214,8 @@ class Disturbances:
 
     async def _answering(self, fault: Fault, links: Sequence[Link]) -> None:
         """Make sure that the broker greets through routes that were silent, if it greets at all."""
+        if any(link.wire.raw for link in links):
+            return
         try:
             if not await greeted(self._direct, _DIRECT_TIMEOUT):
                 return

@@ -32,6 +32,9 @@ class Targets:
 
     def links(self, moment: Moment) -> list[Link]:
         """The links that a network fault strikes."""
+        if moment.fault.link is not None:
+            service = self._links.service(moment.fault.link)
+            return [] if service is None else [service]
         wanted = moment.fault.consumer
         if wanted is None and moment.link is not None:
             found = [link for link in self._links if link.name == moment.link]
@@ -43,7 +46,8 @@ class Targets:
         """Whether anybody feels what is done to some links: a connection, or a process that may connect."""
         names = {link.name for link in links}
         waiting = {one.name for one in self._consumers.replicas() if not one.over}
-        return any(link.wire.connected() for link in links) or bool(names & waiting)
+        used = any(link.wire.connected() or (link.wire.raw and link.wire.used) for link in links)
+        return used or bool(names & waiting)
 
     def replicas(self, moment: Moment) -> list[Replica]:
         """The processes that a process fault strikes."""

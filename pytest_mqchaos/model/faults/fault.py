@@ -29,6 +29,8 @@ class Fault:
     trigger: Trigger | None = None
     consumer: str | None = None
     duration: float | None = None
+    link: str | None = None
+    """The link to another service that it strikes, instead of the broker's."""
     options: tuple[tuple[str, object], ...] = ()
     """Arguments of this kind by name: `process`, `grace`, `share`, `kinds`, `body`, `count`."""
     shown: tuple[tuple[str, object], ...] = ()

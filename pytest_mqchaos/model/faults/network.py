@@ -23,6 +23,7 @@ def connection_drop(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -33,6 +34,7 @@ def connection_drop(
         before: strike when this was sent and has not been passed on; the fault takes it along.
         after: strike when this has reached its receiver and nothing later has.
         consumer: whose link; by default the one that the moment happened on.
+        link: the name of a link of `mqchaos.link(...)`, to strike that one instead.
         name: replaces the fault's id in the test's name.
         guarantee: what is promised under this fault, instead of the marker's.
         allow: findings that are reported and do not fail the test.
@@ -41,7 +43,7 @@ def connection_drop(
         UsageError: if an argument is out of range or of the wrong kind.
     """
     __tracebackhide__ = True
-    return make("connection_drop", "network", positional, before=before, after=after, consumer=consumer,
+    return make("connection_drop", "network", positional, before=before, after=after, consumer=consumer, link=link,
                  name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
@@ -50,13 +52,14 @@ def connection_reset(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
 ) -> Fault:
     """Reset every connection of the link (RST), at once, also an idle one. Arguments as of `connection_drop`."""
     __tracebackhide__ = True
-    return make("connection_reset", "network", positional, before=before, after=after, consumer=consumer,
+    return make("connection_reset", "network", positional, before=before, after=after, consumer=consumer, link=link,
                  name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
@@ -66,13 +69,14 @@ def refuse(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
 ) -> Fault:
     """Cut the link and refuse new connections for `duration` seconds. Other arguments as of `connection_drop`."""
     __tracebackhide__ = True
-    return make("refuse", "network", positional, before=before, after=after, consumer=consumer,
+    return make("refuse", "network", positional, before=before, after=after, consumer=consumer, link=link,
                  duration=duration, default_duration=1.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
@@ -82,6 +86,7 @@ def stall(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -96,7 +101,7 @@ def stall(
     __tracebackhide__ = True
     reject_positional("stall", positional)
     number("stall", "duration", duration)
-    return make("stall", "network", (), before=before, after=after, consumer=consumer,
+    return make("stall", "network", (), before=before, after=after, consumer=consumer, link=link,
                  duration=duration, default_duration=1.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
@@ -106,6 +111,7 @@ def black_hole(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -121,7 +127,7 @@ def black_hole(
     __tracebackhide__ = True
     reject_positional("black_hole", positional)
     number("black_hole", "duration", duration)
-    return make("black_hole", "network", (), before=before, after=after, consumer=consumer,
+    return make("black_hole", "network", (), before=before, after=after, consumer=consumer, link=link,
                  duration=duration, default_duration=5.0, name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
 
@@ -133,6 +139,7 @@ def latency(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -149,6 +156,7 @@ def latency(
         before: in force from then on, X included; other arguments as of `connection_drop`.
         after: in force when X has arrived.
         consumer: whose link.
+        link: another service's link instead.
         name: replaces the fault's id in the test's name.
         guarantee: what is promised under this fault.
         allow: findings that do not fail the test.
@@ -160,7 +168,7 @@ def latency(
     reject_positional("latency", positional)
     chosen = number("latency", "delay", delay)
     wobble = 0.0 if _is_zero(jitter) else number("latency", "jitter", jitter, most=chosen)
-    return make("latency", "network", (), before=before, after=after, consumer=consumer, duration=duration,
+    return make("latency", "network", (), before=before, after=after, consumer=consumer, link=link, duration=duration,
                  options={"delay": (chosen, 0.1), "jitter": (wobble, 0.0)},
                  name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
@@ -172,6 +180,7 @@ def bandwidth(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -187,7 +196,7 @@ def bandwidth(
     rate = _only("bandwidth", "bytes_per_second", bytes_per_second, positional, "bandwidth(100_000)")
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 1 <= rate < float("inf"):
         usage("bandwidth", f"bytes_per_second={rate!r}: bytes a second, at least 1")
-    return make("bandwidth", "network", (), before=before, after=after, consumer=consumer, duration=duration,
+    return make("bandwidth", "network", (), before=before, after=after, consumer=consumer, link=link, duration=duration,
                  options={"bytes_per_second": (rate, None)},
                  name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
@@ -199,6 +208,7 @@ def fragment(
     before: Trigger | None = None,
     after: Trigger | None = None,
     consumer: str | None = None,
+    link: str | None = None,
     name: str | None = None,
     guarantee: object = None,
     allow: object = (),
@@ -215,7 +225,7 @@ def fragment(
     pieces = _only("fragment", "size", size, positional, "fragment(16)")
     if isinstance(pieces, bool) or not isinstance(pieces, int) or pieces < 1:
         usage("fragment", f"size={pieces!r}: a whole number of bytes, at least 1")
-    return make("fragment", "network", (), before=before, after=after, consumer=consumer, duration=duration,
+    return make("fragment", "network", (), before=before, after=after, consumer=consumer, link=link, duration=duration,
                  options={"size": (pieces, None)},
                  name=name, guarantee=guarantee, allow=allow)  # fmt: skip
 
