@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pytest_mqchaos.model.faults import (
         Fault,
         Scenario,
+        bandwidth,
         baseline,
+        black_hole,
         broker_crash,
         broker_freeze,
         broker_restart,
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
         consumer_crash,
         consumer_freeze,
         consumer_terminate,
+        fragment,
+        latency,
         lost_ack,
         lost_confirm,
         malformed_payload,
         poison_message,
         refuse,
         repeated_publish,
+        stall,
     )
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
@@ -78,7 +83,9 @@ __all__ = [
     "ack",
     "at_least_once",
     "at_most_once",
+    "bandwidth",
     "baseline",
+    "black_hole",
     "broker_crash",
     "broker_freeze",
     "broker_restart",
@@ -92,6 +99,8 @@ __all__ = [
     "delivery",
     "effect",
     "exactly_once",
+    "fragment",
+    "latency",
     "lost_ack",
     "lost_confirm",
     "malformed_payload",
@@ -102,6 +111,7 @@ __all__ = [
     "refuse",
     "repeated_publish",
     "seconds",
+    "stall",
 ]
 
 _HOMES = {
@@ -110,9 +120,9 @@ _HOMES = {
     "experiment.chaos": "Chaos",
     "experiment.workload": "Publication",
     "model.account": "Account Delivery",
-    "model.faults": "Fault Scenario baseline broker_crash broker_freeze broker_restart combine connection_drop "
-    "connection_reset consumer_crash consumer_freeze consumer_terminate lost_ack lost_confirm malformed_payload "
-    "poison_message refuse repeated_publish",
+    "model.faults": "Fault Scenario bandwidth baseline black_hole broker_crash broker_freeze broker_restart combine "
+    "connection_drop connection_reset consumer_crash consumer_freeze consumer_terminate fragment latency lost_ack "
+    "lost_confirm malformed_payload poison_message refuse repeated_publish stall",
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",

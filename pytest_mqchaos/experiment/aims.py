@@ -29,6 +29,9 @@ def check_aim(run: Run, fault: Fault) -> None:
         UsageError: with the names that there are.
     """
     __tracebackhide__ = True
+    if fault.link is not None and run.links.service(fault.link) is None:
+        there = ", ".join(run.links.services()) or "none"
+        raise UsageError(f"{fault}: there is no link {fault.link!r}; mqchaos.link(...) opened: {there}")
     names = {replica.name for replica in run.replicas()}
     known = names | {base_name(name) for name in names} | {f"{base_name(name)}#1" for name in names}
     if fault.consumer not in (None, "*") and fault.consumer not in known:

@@ -11,6 +11,7 @@ from pytest_mqchaos.experiment.accounts import Accounts
 from pytest_mqchaos.experiment.declaring import declare_dead_letters, declare_queue
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.sections import sections
+from pytest_mqchaos.experiment.services import Service, open_service
 from pytest_mqchaos.experiment.starting import start_consumer
 from pytest_mqchaos.experiment.work import Work
 from pytest_mqchaos.model.faults import Fault
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chaos"]
 
-Key = Callable[[object], object]
-
 
 class Chaos:
     """A real broker behind a network that can be broken, for one test."""
@@ -36,8 +35,6 @@ class Chaos:
         self._work = Work(run)
         self._accounts = Accounts(run, self._work)
         self._closed = False
-
-    # --- consumers and queues ------------------------------------------------------------------------------
 
     def consumer(
         self,
@@ -56,14 +53,13 @@ class Chaos:
         """Start the user's consumer on a link of its own, and wait until it consumes.
 
         Args:
-            target: a command (a list, or a string that is split without a shell), or a Python callable, called
-                with the URL first in a forked process of its own.
+            target: a command (a list, or a string, split without a shell), or a callable, forked, called with the URL.
             name: what the account calls it; by default from the target.
             replicas: how many processes, each with a link and an effects file of its own.
             env: variables that win over those we set; None removes one. `{url} {host} {port} {user}
                 {password} {vhost} {prefix}` are filled in here, in `target` and in `args`.
             cwd: working directory; the current one by default.
-            args: further arguments of the command or the callable.
+            args: further ones of the command or callable.
             restart: `"on-fault"`, `"always"` or `"never"`.
             restart_delay: seconds before a restart.
             ready_timeout: seconds within which it must consume.
@@ -130,7 +126,18 @@ class Chaos:
         __tracebackhide__ = True
         declare_dead_letters(self._run, queue)
 
-    # --- the workload and its effects ------------------------------------------------------------------------
+    def link(self, name: str, *, upstream: str) -> Service:
+        """Open a link to another service, for faults to break: `connection_reset(link="pg", after=delivery(5))`.
+
+        Args:
+            name: what faults call it.
+            upstream: the service's own `host:port`; the consumer takes that of the link instead.
+
+        Raises:
+            UsageError: if the name is taken, or `upstream` is no address.
+        """
+        __tracebackhide__ = True
+        return open_service(self._run, name, upstream)
 
     def publish(self, queue: str | None = None, count: int = 100, **options: Any) -> Publication:
         """Publish `count` messages in the background, in order, on a link of our own named `publisher`.
@@ -151,7 +158,9 @@ class Chaos:
         __tracebackhide__ = True
         return self._work.publications.publish(queue, count, **options)
 
-    def effects(self, source: str | Path | Callable[[], object], *, key: Key | None = None) -> None:
+    def effects(
+        self, source: str | Path | Callable[[], object], *, key: Callable[[object], object] | None = None
+    ) -> None:
         """Name a place where the consumer's work shows.
 
         Args:
@@ -161,20 +170,16 @@ class Chaos:
 
         Raises:
             UsageError: if `source` is neither.
-            ChaosError: if it is named after the first publish, and already holds messages of this run that no
-                consumer has been given.
+            ChaosError: if it is named after the first publish, and holds ids that no consumer has been given.
         """
         __tracebackhide__ = True
         self._work.sources.add(source, key)
 
-    # --- faults by hand --------------------------------------------------------------------------------------
-
     def inject(self, fault: Fault) -> Injection:
         """Let a fault strike: now, or armed for its moment.
 
-        Returns:
-            A handle with `fired` and `heal()`. As a context manager it heals at its end, and disarms a fault that
-            has not struck by then: it never struck, so the run is `unknown` (*vacuous*).
+        The handle has `fired` and `heal()`. As a context manager it heals at its end, and disarms a fault that has
+        not struck by then: it never struck, so the run is `unknown` (*vacuous*).
 
         Raises:
             UsageError: if it is not a fault, or its moment has passed.
@@ -191,8 +196,6 @@ class Chaos:
         """
         __tracebackhide__ = True
         self._work.by_hand.wait(trigger, float(timeout))
-
-    # --- the verdict -----------------------------------------------------------------------------------------
 
     def settle(self, timeout: float | None = None) -> Account:
         """Wait until every message is accounted for, and return the account; never raises for a verdict.
@@ -236,8 +239,6 @@ class Chaos:
     def sections(self) -> list[tuple[str, str]]:
         """Titles and texts that a failing test shows: the consumers' last output, the faults, the broker's log."""
         return sections(self._run)
-
-    # --- what a test may look at -----------------------------------------------------------------------------
 
     @property
     def url(self) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pytest_mqchaos.experiment.injector import Injector
+from pytest_mqchaos.link.loop import LoopThread
 
-__all__ = ["disturbed", "outage", "steps"]
+__all__ = ["calm", "disturbed", "outage", "steps"]
+
+_HEAL_TIMEOUT = 30.0
 
 
 def disturbed(injector: Injector) -> str:
@@ -14,15 +17,33 @@ def disturbed(injector: Injector) -> str:
     for armed in injector.armed:
         if armed.striking:
             return f"{armed.fault} is striking"
-        if armed.fired and not armed.healed.is_set():
+        if armed.fired and not armed.healed.is_set() and not armed.fault.lasting:
             return f"{armed.fault} is in force"
     return ""
+
+
+def calm(injector: Injector, thread: LoopThread) -> bool:
+    """Heal what lasts until a run has settled; return whether there was anything.
+
+    Raises:
+        ChaosError: if a heal fails, or does not end in time.
+    """
+    lasting = [
+        armed
+        for armed in injector.armed
+        if armed.fault.lasting and armed.heal is not None and not armed.healed.is_set()
+    ]
+    for armed in lasting:
+        assert armed.heal is not None
+        thread.call(armed.heal(), timeout=_HEAL_TIMEOUT, what=f"healing {armed.fault}")
+    return bool(lasting)
 
 
 def outage(injector: Injector) -> bool:
     """Whether a fault keeps the broker out of a consumer's reach now."""
     return any(
         armed.fault.family in ("network", "broker")
+        and not armed.fault.lasting
         and (armed.striking or (armed.fired and not armed.healed.is_set()))
         for armed in injector.armed
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.names import aimed
 from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
 from pytest_mqchaos.experiment.striking.asking import Asking
@@ -95,7 +96,7 @@ class Injector:
         self._history.append(facts.FaultArmed(at=now(), fault=armed.number, description=str(fault)))
         if fault.family == "payload":
             return armed
-        if by_hand and fault.trigger is None:
+        if fault.trigger is None and (by_hand or fault.lasting):
             return armed
         if armed.trigger is None:
             armed.position, armed.trigger = _SEEDED.get(fault.kind, ("after", Trigger(kind="delivery")))
@@ -105,6 +106,26 @@ class Injector:
     def fire_now(self, armed: Armed) -> None:
         """Strike at once, by hand."""
         self._thread.soon(self._runs.launch, armed, None, "by hand")
+
+    def opened(self, link: str, *, service: bool = False) -> None:
+        """Let faults that are there from the start strike a link that was just opened, and wait until they have.
+
+        Args:
+            link: its name.
+            service: whether it leads to another service than the broker.
+
+        Raises:
+            ChaosError: if one cannot.
+        """
+        for armed in self.armed:
+            from_start = armed.fault.lasting and armed.trigger is None and (armed.fired or not armed.by_hand)
+            if link == "publisher" or not from_start or armed.healed.is_set():
+                continue
+            wanted = armed.fault.link
+            if wanted == link if service or wanted else aimed(armed.fault.consumer, link):
+                self._thread.call(self._runs.at_start(armed, link), timeout=30.0, what=f"{armed.fault}")
+            if armed.error is not None:
+                raise armed.error
 
     def choose_moments(self, count: int) -> None:
         """Fill in the numbers that the test left open, now that the workload's size is known.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pytest_mqchaos.link.network import Network, Route
 from pytest_mqchaos.link.observer import Look
 from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
+from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.link.wire import Wire
 from pytest_mqchaos.model.history import History
 
@@ -45,7 +47,9 @@ class Links:
         tap: Tap,
         survey: Survey | None = None,
         tls: tuple[ssl.SSLContext, str] | None = None,
+        seed: object = 0,
     ) -> None:
+        self._seed = seed
         self._run = run
         self._survey = survey
         self._tls = tls
@@ -56,6 +60,8 @@ class Links:
         self._look = look
         self._tap = tap
         self._links: dict[str, Link] = {}
+        self._services: dict[str, Link] = {}
+        """Links to other services; who goes through the links meets those to the broker alone."""
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._refusals = 0
@@ -90,6 +96,7 @@ class Links:
                     publisher=name == "publisher",
                     survey=self._survey,
                     tls=self._tls,
+                    weather=Weather(random.Random(f"{self._seed} {name}")),
                 )
                 for _ in range(self._refusals):
                     wire.refuse()
@@ -100,6 +107,35 @@ class Links:
                 return link
 
             return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
+
+    def open_service(self, name: str, upstream: tuple[str, int]) -> Link:
+        """Open a link to another service on this host.
+
+        Raises:
+            ChaosError: if the network gives no route.
+        """
+        number = len(self._links) + len(self._services)
+        route = self._network.route(f"mqchaos-{self._run}-{number}-service", upstream=upstream)
+
+        async def make() -> Link:
+            wire = Wire(
+                name, route=lambda: route.address, thread=self._thread, history=self._history,
+                identity=self._identity, look=self._look, tap=self._tap, numbers=lambda: next(self._numbers),
+                weather=Weather(random.Random(f"{self._seed} {name}")), raw=True)  # fmt: skip
+            link = Link(name, wire, route)
+            self._services = {**self._services, name: link}
+            await wire.listen()
+            return link
+
+        return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
+
+    def service(self, name: str) -> Link | None:
+        """The link of that name to another service, if it is open."""
+        return self._services.get(name)
+
+    def services(self) -> list[str]:
+        """The names of the links to other services."""
+        return sorted(self._services)
 
     def named(self, name: str) -> Link | None:
         """The link of that name, if it is open."""
@@ -130,7 +166,7 @@ class Links:
             raise ChaosError(
                 "Toxiproxy died or hung during the test: every link depends on it, nothing can be judged"
             )
-        for link in self:
+        for link in (*self, *self._services.values()):
             error = link.wire.trouble
             if isinstance(error, ChaosError):
                 raise error
@@ -144,14 +180,15 @@ class Links:
 
     def close(self) -> None:
         """End all connections and give the routes back."""
-        links, self._links = self._links, {}
+        links = [*self._links.values(), *self._services.values()]
+        self._links, self._services = {}, {}
 
         async def end() -> None:
-            for link in links.values():
+            for link in links:
                 link.wire.close()
 
         try:
             self._thread.call(end(), timeout=10.0, what="closing the links")
         finally:
-            for link in links.values():
+            for link in links:
                 link.route.close()

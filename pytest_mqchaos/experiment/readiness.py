@@ -140,4 +140,6 @@ def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str,
             )
     if refusal := reading.refusal(replica.name):
         what += f"; the broker closed its channel: {refusal}"
+    if link is not None and link.wire.weather.lag:
+        what += " (a fault slows its link down from the start: a greater ready_timeout= gives it time)"
     return f"{what}; {replica.describe_failure()}"

@@ -79,6 +79,7 @@ class Run:
             tap=self.sharing.tap,
             survey=self.sharing.survey,
             tls=broker.tls,
+            seed=test.seed,
         )
         self.consumers: list[Consumer] = []
         self.publications: list[Publication] = []
@@ -96,14 +97,8 @@ class Run:
     def _let_strike(self) -> None:
         """Give the injector what strikes when a moment has come."""
         strikes = Strikes(
-            history=self.history,
-            thread=self.thread,
-            links=self.links,
-            consumers=self,
-            broker=self.broker,
-            namespace=self.namespace,
-            ages=self.ages,
-        )
+            history=self.history, thread=self.thread, links=self.links, consumers=self, broker=self.broker,
+            namespace=self.namespace, ages=self.ages)  # fmt: skip
         self.injector.bind(strikes)
 
     def _poll_files(self) -> None:
@@ -118,7 +113,10 @@ class Run:
 
     def link_url(self, name: str) -> str:
         """The address of a link, as a client is to use it."""
+        new = self.links.named(name) is None
         link = self.links.open(name)
+        if new:
+            self.injector.opened(name)
         return self.broker.url(self.namespace, host=link.wire.host, port=link.wire.port)
 
     @property
@@ -155,6 +153,10 @@ class Run:
     def disturbed(self) -> str:
         """What still disturbs, or an empty text."""
         return disturbance.disturbed(self.injector)
+
+    def calm(self) -> bool:
+        """Heal what lasts until the run has settled; return whether there was anything."""
+        return disturbance.calm(self.injector, self.thread)
 
     def outage(self) -> bool:
         """Whether a fault keeps the broker out of a consumer's reach now."""

@@ -49,6 +49,9 @@ class Surroundings(Protocol):
     def disturbed(self) -> str:
         """What still disturbs (a fault with a duration, a strike under way), or an empty text."""
 
+    def calm(self) -> bool:
+        """Heal what lasts until the run has settled; return whether there was anything."""
+
     def poll_effects(self) -> None:
         """Read all sources of effects, in this thread."""
 
@@ -110,9 +113,17 @@ class Settling:
     def wait(self) -> facts.SettleEnded:
         """Wait until the run is settled or over, and return which.
 
+        Faults that last are healed then: what is judged is the end state without them.
+
         Raises:
             ChaosError: if the ground under the run is gone.
         """
+        end = self._end()
+        while self.run.calm():
+            end = self._end()
+        return end
+
+    def _end(self) -> facts.SettleEnded:
         self._moved = self.clock()
         while True:
             self.run.check()

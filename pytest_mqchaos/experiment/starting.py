@@ -92,11 +92,10 @@ def _fork_guard(run: Run) -> Iterator[None]:
 
 
 def _address(run: Run, name: str) -> LinkAddress:
-    link = run.links.open(name)
-    broker = run.broker
+    url, link, broker = run.link_url(name), run.links.open(name), run.broker
     return LinkAddress(
         name=name,
-        url=run.link_url(name),
+        url=url,
         host=link.wire.host,
         port=link.wire.port,
         user=broker.user,

@@ -21,6 +21,7 @@ from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts
+from pytest_mqchaos.experiment.striking.disturbances import Disturbances
 from pytest_mqchaos.experiment.striking.freezes import Freezes
 from pytest_mqchaos.experiment.striking.kills import Kills
 from pytest_mqchaos.experiment.striking.lost_frames import LostFrames
@@ -53,6 +54,9 @@ class Strikes:
         cuts = Cuts(course, targets, links=links, thread=thread)
         kills = Kills(course, targets, history=history, thread=thread)
         lost = LostFrames(course)
+        disturbances = Disturbances(
+            course, targets, cuts, links=links, thread=thread, direct=(broker.host, broker.port)
+        )
         outages = Outages(
             course, targets, cuts, history=history, thread=thread, links=links, broker=broker, namespace=namespace,
             ages=ages)  # fmt: skip
@@ -64,6 +68,9 @@ class Strikes:
             "connection_drop": cuts.drop,
             "connection_reset": cuts.reset,
             "refuse": cuts.refuse,
+            "stall": disturbances.stall,
+            "black_hole": disturbances.black_hole,
+            **dict.fromkeys(("latency", "bandwidth", "fragment"), disturbances.weather),
             "consumer_crash": kills.crash,
             "consumer_freeze": Freezes(course, targets, thread=thread),
             "consumer_terminate": kills.terminate,

@@ -28,12 +28,16 @@ class Held:
         self._arrived = False
 
     async def pass_on(self, *, timeout: float = 2.0) -> bool:
-        """Pass X on and wait until it reached its receiver; return whether that is a fact within `timeout`."""
+        """Pass X on and wait until it reached its receiver; return whether that is a fact within `timeout`.
+
+        A link that is slow gets the seconds that it needs besides.
+        """
         if self._done or self.relay.closed:
             return self._arrived
         self._done = True
         self.relay.record(self.found)
         self.pipe.write(self.segment.data)
+        timeout += self.relay.weather.lag
         if self.pipe.side == "server":
             self._arrived = await self.relay.drained(timeout)
         else:
@@ -50,7 +54,7 @@ class Held:
     def release(self) -> None:
         """Let the stream go on; an X that nothing took is passed on."""
         if not self._done:
-            if self.relay.closed:
+            if self.relay.closed or self.relay.ways.swallowing:
                 self.take()
             else:
                 self._done = True

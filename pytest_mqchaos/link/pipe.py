@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
+from pytest_mqchaos.link.passage import Passage
 from pytest_mqchaos.wire.amqp import Segment
 from pytest_mqchaos.wire.amqp.events import BarrierAnswered, ConnectionClosing
 
@@ -28,8 +29,17 @@ class Pipe:
         self.ended = False
         self.farewell = False
         """Whether only the goodbye of the connection passes, past what is held."""
-        self._choked = False
-        """Whether the receiver takes no more for now."""
+        self._choked: set[str] = set()
+        """Who takes no more for now: the receiver, or what lies on the way."""
+        self._told_end = False
+        self.out = Passage(
+            relay.weather,
+            "broker" if side == "client" else "client",
+            loop=relay.loop,
+            sink=self._deliver,
+            choke=lambda paused: self.choke(paused=paused, by="way out"),
+        )
+        """The way out to the receiver."""
 
     def feed(self, data: bytes) -> None:
         """Scan what arrived and pass on what may pass; after the end of the connection nothing may."""
@@ -48,6 +58,9 @@ class Pipe:
         """Pass on what waits, up to the next event that a fault strikes at."""
         ready: list[bytes] = []
         waiting = self.waiting
+        if self.relay.ways.swallowing:
+            while waiting:
+                self.relay.withhold(waiting.popleft())
         while waiting and not self.standing and not self.relay.closed:
             segment = waiting.popleft()
             if self.farewell and type(segment.event) is not ConnectionClosing:
@@ -61,8 +74,9 @@ class Pipe:
         self._breathe()
         if self.side == "client" and not waiting:
             self.relay.judged()
-        if self.ended and not self.standing and not waiting:
-            self.relay.source_ended(self)
+        if self.ended and not self.standing and not waiting and not self._told_end:
+            self._told_end = True
+            self.out.end(lambda: self.relay.source_ended(self))
 
     @property
     def standing(self) -> bool:
@@ -70,18 +84,22 @@ class Pipe:
         return self.held and not self.farewell
 
     def write(self, data: bytes) -> None:
+        """Send bytes on their way to the receiver."""
+        self.out.put(data)
+
+    def _deliver(self, data: bytes) -> None:
         """Hand bytes to the receiver's socket."""
         target = self.relay.upstream if self.side == "client" else self.relay.client
         if target is not None and not target.is_closing():
             target.write(data)
 
-    def choke(self, *, paused: bool) -> None:
-        """Stop reading the sender while the receiver takes no more, or go on."""
-        self._choked = paused
+    def choke(self, *, paused: bool, by: str = "receiver") -> None:
+        """Stop reading the sender while the receiver, or the way there, takes no more; or go on."""
+        (self._choked.add if paused else self._choked.discard)(by)
         source = self._source
         if source is None:
             return
-        if paused:
+        if self._choked:
             source.pause_reading()
         else:
             source.resume_reading()

@@ -7,6 +7,7 @@
             └──────────────┬────────────────────┘
                            tap: every event, before it is passed on
 ```
+Between a pipe and a socket lies a `Passage`, where the weather of the link is felt.
 
 Bytes pass unchanged and in order. At an event the tap may answer with a strike: then both pipes stand still, the
 strike decides whether that event's bytes are passed on (`Held.pass_on`) or die (`Held.take`), and the stream goes
@@ -27,6 +28,8 @@ from pytest_mqchaos.link.pipe import Pipe
 from pytest_mqchaos.link.record import End, Record
 from pytest_mqchaos.link.tap import Strike, Tap
 from pytest_mqchaos.link.tripwire import Halted, Tripwire
+from pytest_mqchaos.link.ways import Ways
+from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.wire.amqp import ConnectionScanner, Segment
@@ -48,8 +51,11 @@ class Relay:
         on_closed: Callable[[Relay], None],
         on_trouble: Callable[[Exception], None],
         loop: asyncio.AbstractEventLoop,
+        weather: Weather | None = None,
     ) -> None:
         self.number = number
+        self.loop = loop
+        self.weather = weather or Weather()
         self.observer = observer
         self.scanner = ConnectionScanner()
         self.closed = False
@@ -58,6 +64,7 @@ class Relay:
         self.upstream: asyncio.Transport | None = None
         self.from_client = Pipe(self, "client")
         self.from_server = Pipe(self, "server")
+        self.ways = Ways(self)
         self.not_amqp = ""
         self.cause: End | None = None
         """Who ends this connection, if a fault is about to."""
@@ -68,7 +75,6 @@ class Relay:
         self._tap = tap
         self._on_closed = on_closed
         self._on_trouble = on_trouble
-        self._loop = loop
         self._early: list[bytes] = []
         self._barriers = Barriers(loop)
         self._holds = 0
@@ -85,7 +91,7 @@ class Relay:
 
     def client_data(self, data: bytes) -> None:
         """Take bytes of the client; they wait until the broker's side is connected."""
-        if self.closed:
+        if self.closed or (self.ways.swallowing and self.upstream is None):
             return
         if self.upstream is None:
             self._early.append(data)
@@ -120,7 +126,7 @@ class Relay:
             return True
         held = Held(self, pipe, segment, found)
         self.hold()
-        task = self._loop.create_task(self._strike(strikes, held))
+        task = self.loop.create_task(self._strike(strikes, held))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return False
@@ -210,7 +216,8 @@ class Relay:
 
     async def drained(self, timeout: float) -> bool:
         """Wait until the client's kernel holds all that was written to it; return whether it does."""
-        return self.client is not None and await ending.drained(self.client, self._loop, timeout)
+        arrived = await self.ways.told_client(timeout)
+        return self.client is not None and await ending.drained(self.client, self.loop, timeout) and arrived
 
     # --- ends ---
 
@@ -237,13 +244,14 @@ class Relay:
             return
         self.closed = True
         self.slacken()
+        self.ways.close()
         for pipe, transport in ((self.from_client, self.client), (self.from_server, self.upstream)):
             if transport is None:
                 continue
             if reset:
                 ending.reset(transport)
             else:
-                ending.finish(transport, self._loop, peer_ended=pipe.ended)
+                ending.finish(transport, self.loop, peer_ended=pipe.ended)
         self._withhold()
         self._barriers.fail()
         self._record.ended(self.cause or by)
@@ -259,7 +267,7 @@ class Relay:
             own = self.client.get_extra_info("socket")
             if own is None:
                 return
-            self.tripwire = Tripwire(own, client, loop=self._loop, judging=self._judging)
+            self.tripwire = Tripwire(own, client, loop=self.loop, judging=self._judging)
         self.tripwire.set()
 
     def slacken(self) -> None:

@@ -15,6 +15,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link.embedded import EmbeddedRoute
+from pytest_mqchaos.link.toxics import Toxic, toxics_of
+from pytest_mqchaos.link.weather import Condition
 
 __all__ = ["ToxiproxyNetwork", "ToxiproxyRoute", "ToxiproxyServer"]
 
@@ -25,6 +28,10 @@ _TRIES = 4
 
 class ToxiproxyServer(Protocol):
     """A running Toxiproxy, as `servers` hands it out."""
+
+    @property
+    def kind(self) -> str:
+        """How it came to be: `process` or `docker`."""
 
     @property
     def api(self) -> tuple[str, int]:
@@ -47,6 +54,8 @@ class ToxiproxyServer(Protocol):
 class ToxiproxyRoute:
     """One proxy of Toxiproxy."""
 
+    actor = "toxiproxy"
+
     def __init__(self, network: ToxiproxyNetwork, proxy: Any, listen: str, address: tuple[str, int]) -> None:
         self.address = address
         self._network = network
@@ -61,6 +70,39 @@ class ToxiproxyRoute:
     def up(self) -> None:
         """Enable the proxy."""
         self._network.ask(f"enable the proxy {self._proxy.name}", self._proxy.enable)
+
+    def bring(self, condition: Condition) -> bool:
+        """Add the toxics of a condition, and look whether they are there; False for what no toxic does."""
+        wanted = toxics_of(condition)
+        for toxic in wanted:
+            what = f"add the toxic {toxic.name} to {self._proxy.name}"
+            self._network.ask(what, partial(self._proxy.add_toxic, **toxic.arguments))
+        there = self._toxics() if wanted else {}
+        for toxic in wanted:
+            if there.get(toxic.name) != toxic:
+                raise self._false(f"it has {toxic}", there)
+        return bool(wanted)
+
+    def lift(self, condition: Condition) -> None:
+        """Remove the toxics of a condition, and look whether they are gone."""
+        names = [toxic.name for toxic in toxics_of(condition)]
+        for name in names:
+            what = f"remove the toxic {name} from {self._proxy.name}"
+            self._network.ask(what, partial(self._proxy.destroy_toxic, name))
+        there = self._toxics() if names else {}
+        if set(names) & set(there):
+            raise self._false(f"it has removed {' and '.join(names)}", there)
+
+    def _toxics(self) -> dict[str, Toxic]:
+        found = self._network.ask(f"list the toxics of {self._proxy.name}", self._proxy.toxics)
+        return {name: Toxic(name, each.type, each.stream, each.attributes) for name, each in found.items()}
+
+    def _false(self, claim: str, there: dict[str, Toxic]) -> ChaosError:
+        host, port = self._network.server.api
+        listed = ", ".join(map(str, there.values())) or "none"
+        return ChaosError(
+            f"Toxiproxy at {host}:{port} said that {claim}, and lists {listed} on {self._proxy.name}"
+        )
 
     def close(self) -> None:
         """Delete the proxy; one that is gone with its server is gone."""
@@ -94,18 +136,23 @@ class ToxiproxyNetwork:
         self._client = server_module.Toxiproxy()
         self._client.update_api_consumer(*server.api)
 
-    def route(self, name: str) -> ToxiproxyRoute:
+    def route(self, name: str, *, upstream: tuple[str, int] | None = None) -> ToxiproxyRoute | EmbeddedRoute:
         """Create the proxy `name` in front of the broker; a port that somebody else took costs another try.
+
+        From within a container Toxiproxy reaches no other service on this host: the wire leads there.
 
         Raises:
             ChaosError: if Toxiproxy does not answer, or refuses.
         """
+        if upstream is not None and self.server.kind != "process":
+            return EmbeddedRoute(upstream)
+        target = self.server.upstream if upstream is None else "{}:{}".format(*upstream)
         for left in reversed(range(_TRIES)):
             listen, address = self.server.listen_address()
             try:
                 proxy = self.ask(
                     f"create the proxy {name}",
-                    partial(self._client.create, self.server.upstream, name, listen),
+                    partial(self._client.create, target, name, listen),
                 )
             except ChaosError as error:
                 if left and "address already in use" in str(error):

@@ -11,22 +11,22 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.ending import LINGER
+from pytest_mqchaos.link.greeting import accepts, greeted
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
 from pytest_mqchaos.link.relay import Relay
+from pytest_mqchaos.link.sides import BrokerSide, ClientSide
 from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
+from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.model.history import History
 
 __all__ = ["Wire"]
-
-_GREETING = b"AMQP\x00\x00\x09\x01"
 
 
 class Wire:
@@ -39,6 +39,8 @@ class Wire:
         publisher: whether our own publisher connects here.
         survey: told what is declared.
         tls: how the broker is spoken to if not in plain text: the context, and the name that its certificate has.
+        weather: of this link; fair by default.
+        raw: whether it leads to another service, of whose bytes nothing is read.
     """
 
     def __init__(
@@ -55,8 +57,11 @@ class Wire:
         publisher: bool = False,
         survey: Survey | None = None,
         tls: tuple[ssl.SSLContext, str] | None = None,
+        weather: Weather | None = None,
+        raw: bool = False,
     ) -> None:
         self.name = name
+        self.weather = weather or Weather()
         self.relays: set[Relay] = set()
         self._ending: set[Relay] = set()
         """Connections whose peers have not answered our FIN yet."""
@@ -73,10 +78,14 @@ class Wire:
         self._tls: dict[str, Any] = {}
         if tls is not None:
             self._tls = {"ssl": tls[0], "server_hostname": tls[1], "ssl_shutdown_timeout": LINGER}
+        self.raw = raw
+        self.used = False
+        """Whether anybody ever connected."""
         self._server: asyncio.Server | None = None
         self._open = asyncio.Event()
         self._open.set()
         self._holders = 0
+        self._holes = 0
         self._refusals = 0
         self._listening = False
         self._closed = False
@@ -94,7 +103,7 @@ class Wire:
         self._listening = True
         try:
             server = await self._thread.loop.create_server(
-                lambda: _ClientSide(self), sock=_bound(self.port), backlog=128
+                lambda: ClientSide(self.accept), sock=_bound(self.port), backlog=128
             )
         finally:
             self._listening = False
@@ -131,36 +140,50 @@ class Wire:
         if not self._holders:
             self._open.set()
 
+    def swallow(self) -> None:
+        """Let all that is said be gone, on connections to come too: they hang. Each call wants a `give_back`."""
+        self._holes += 1
+        for relay in self.connected():
+            relay.ways.swallow()
+
+    def give_back(self) -> bool:
+        """Swallow no more; return whether nobody else wants it. What was swallowed stays so: close those."""
+        self._holes = max(0, self._holes - 1)
+        return not self._holes
+
     def connected(self) -> list[Relay]:
         """The connections that are open."""
         return [relay for relay in self.relays if not relay.closed]
+
+    @property
+    def upstream(self) -> tuple[str, int]:
+        """Where connections are relayed to now."""
+        return self._route()
 
     async def reachable(self, *, timeout: float, what: str) -> None:
         """Wait until the broker greets through the route (`connection.start`).
 
         Raises:
-            ChaosError: if it does not within `timeout` seconds.
+            ChaosError: if it does not within `timeout` seconds, and what a slow link takes besides.
         """
         loop = self._thread.loop
+        timeout += self.weather.lag
         deadline = loop.time() + timeout
         last = "no answer"
         while loop.time() < deadline:
             try:
-                async with asyncio.timeout(2.0):
-                    reader, writer = await asyncio.open_connection(*self._route(), **self._tls)
-                    try:
-                        writer.write(_GREETING)
-                        if await reader.read(1) == b"\x01":
-                            return
-                        last = "closed without a greeting"
-                    finally:
-                        writer.close()
-                        with suppress(OSError):
-                            await writer.wait_closed()
+                if await self._answers():
+                    return
+                last = "closed without a greeting"
             except (OSError, TimeoutError) as error:
                 last = str(error) or "no greeting within 2 s"
             await asyncio.sleep(0.01)  # between two bounded tries: refusal answers at once
         raise ChaosError(f"{what}: the broker did not greet within {timeout:g} s ({last})")
+
+    async def _answers(self) -> bool:
+        if self.raw:  # nobody knows how it greets
+            return await accepts(self._route(), 2.0)
+        return await greeted(self._route(), 2.0 + self.weather.lag, **self._tls)
 
     def close(self) -> None:
         """End the listener and every connection, for good; give the port back."""
@@ -174,7 +197,7 @@ class Wire:
             relay.abandon()
         self._reserve.close()
 
-    def accept(self, side: _ClientSide) -> Relay:
+    def accept(self, client: asyncio.Transport) -> Relay:
         """Make the relay of a new client connection."""
         number = self._numbers()
         observer = Observer(
@@ -188,9 +211,15 @@ class Wire:
             on_closed=self._ended,
             on_trouble=self._troubled,
             loop=self._thread.loop,
+            weather=self.weather,
         )
-        relay.client = side.transport
+        relay.client = client
+        self.used = True
+        if self.raw:
+            relay.scanner.flush()
         self.relays.add(relay)
+        if self._holes:
+            relay.ways.swallow()
         if self._shut:  # it was in the backlog when the listener closed
             relay.close("broker", reset=True)
         else:
@@ -213,73 +242,11 @@ class Wire:
         try:
             async with asyncio.timeout(10.0):
                 await self._thread.loop.create_connection(
-                    lambda: _BrokerSide(relay), *self._route(), **self._tls
+                    lambda: BrokerSide(relay), *self._route(), **self._tls
                 )
         except (OSError, TimeoutError) as error:
             self.upstream_error = str(error) or type(error).__name__
             relay.close("broker", reset=True)
-
-
-class _Side(asyncio.Protocol):
-    """One socket of a relay."""
-
-    side: Literal["client", "server"]
-    relay: Relay
-    secure = False
-
-    def data_received(self, data: bytes) -> None:
-        if self.side == "client":
-            self.relay.client_data(data)
-        else:
-            self.relay.from_server.feed(data)
-
-    def eof_received(self) -> bool:
-        self.relay.sender_closed(self.side)
-        return not self.secure  # TLS has no half that stays open
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.relay.sender_closed(self.side)
-
-    def pause_writing(self) -> None:
-        self.relay.writing(self.side, paused=True)
-
-    def resume_writing(self) -> None:
-        self.relay.writing(self.side, paused=False)
-
-
-class _ClientSide(_Side):
-    side = "client"
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        _at_once(transport)
-        self.relay = self._wire.accept(self)
-
-
-class _BrokerSide(_Side):
-    side = "server"
-
-    def __init__(self, relay: Relay) -> None:
-        self.relay = relay
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        _at_once(transport)
-        self.secure = transport.get_extra_info("sslcontext") is not None
-        if self.relay.closed:
-            transport.close()
-            return
-        self.relay.upstream_ready(transport)
-
-
-def _at_once(transport: asyncio.Transport) -> None:
-    own = transport.get_extra_info("socket")
-    if own is not None:
-        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _bound(port: int) -> socket.socket:

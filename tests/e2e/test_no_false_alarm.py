@@ -9,7 +9,9 @@ from e2e_kit import numbers, text, violations
 
 from pytest_mqchaos import (
     ack,
+    bandwidth,
     baseline,
+    black_hole,
     broker_crash,
     broker_freeze,
     broker_restart,
@@ -22,6 +24,8 @@ from pytest_mqchaos import (
     consumer_terminate,
     delivery,
     effect,
+    fragment,
+    latency,
     lost_ack,
     lost_confirm,
     malformed_payload,
@@ -29,6 +33,7 @@ from pytest_mqchaos import (
     refuse,
     repeated_publish,
     seconds,
+    stall,
 )
 
 both = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
@@ -57,6 +62,19 @@ AT_ACKS = (
     combine(connection_drop(after=delivery(4)), consumer_crash(before=ack(9))),
 )
 TWICE = (combine(repeated_publish(share=0.4), connection_drop(after=delivery(9))),)
+OPEN = (
+    stall(after=delivery(6), duration=0.4),
+    black_hole(after=delivery(6), duration=0.5),
+    latency(delay=0.02),
+    bandwidth(20_000),
+    fragment(16),
+)
+"""Faults that leave connections open, for a representative part of the consumers."""
+OPEN_AT_ACKS = (
+    stall(before=ack(5), duration=0.4),
+    black_hole(before=ack(5), duration=0.5),
+    combine(latency(delay=0.02), connection_drop(after=ack(5)), stall(after=delivery(4), duration=0.3)),
+)
 EVERY = ANYWHERE + AT_ACKS + TWICE
 STANDING = (
     consumer_freeze(after=delivery(7), duration=0.4),
@@ -90,7 +108,7 @@ def passes(mqchaos, *, once=False):
 
 
 @both
-@pytest.mark.chaos(*EVERY, *STANDING, *STANDING_AT_ACKS)
+@pytest.mark.chaos(*EVERY, *STANDING, *STANDING_AT_ACKS, *OPEN, *OPEN_AT_ACKS)
 def test_ack_after_work(scene, mqchaos, queue_type):
     """Ack after work keeps at-least-once."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -101,7 +119,7 @@ def test_ack_after_work(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, *STANDING, *STANDING_AT_ACKS, guarantee="exactly-once")
+@pytest.mark.chaos(*EVERY, *STANDING, *STANDING_AT_ACKS, *OPEN, *OPEN_AT_ACKS, guarantee="exactly-once")
 def test_dedup_store(scene, mqchaos, queue_type):
     """A dedup store behind ack after work keeps exactly-once."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -134,6 +152,7 @@ def test_database(scene, mqchaos, queue_type, tmp_path):
 @both
 @pytest.mark.chaos(
     *ANYWHERE,
+    *OPEN,
     *STANDING,
     connection_drop(before=delivery(5)),
     consumer_crash(after=effect(6)),
@@ -180,7 +199,7 @@ def test_poison_after_three_tries(scene, mqchaos, queue_type, request):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *OPEN)
 def test_slow_handler(scene, mqchaos, queue_type):
     """A slow handler with everything in its prefetch is slow, not stuck."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -202,6 +221,7 @@ def test_prefetch_one(scene, mqchaos, queue_type):
 @both
 @pytest.mark.chaos(
     *EVERY,
+    *OPEN,
     *STANDING_AT_ACKS,
     consumer_crash(after=seconds(0.05), consumer="worker#2"),
     consumer_terminate(after=delivery(9), consumer="worker#1"),
@@ -215,7 +235,7 @@ def test_two_replicas(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, *STANDING_AT_ACKS)
+@pytest.mark.chaos(*EVERY, *STANDING_AT_ACKS, *OPEN, *OPEN_AT_ACKS)
 def test_batched_acks(scene, mqchaos, queue_type):
     """One ack for many, every ten messages or 0.2 s."""
     scene.queue(queue_type, dead_letter="orders.dead")

@@ -29,6 +29,8 @@ class Cuts:
     def __init__(self, course: Course, targets: Targets, *, links: Links, thread: LoopThread) -> None:
         self.refused: Counter[str] = Counter()
         """Links that a fault keeps down, with how many do."""
+        self.silent: Counter[str] = Counter()
+        """Links through which a fault lets nobody be heard, with how many do."""
         self.serving = asyncio.Event()
         """Whether the broker is not being restarted by a fault."""
         self.serving.set()
@@ -41,27 +43,30 @@ class Cuts:
         """End every connection of the links with a FIN."""
         links = self._targets.links(moment)
         await self._course.settle_x(moment)
-        self._course.fired_on(moment, links, self._links.actor)
-        await asyncio.gather(*(self._cut(link) for link in links))
+        self._course.fired_on(moment, links, self._actor(links))
+        await asyncio.gather(*(self.cut(link) for link in links))
+
+    def _actor(self, links: Sequence[Link]) -> str:
+        return links[0].route.actor if links else self._links.actor
 
     async def reset(self, moment: Moment) -> None:
         """End every connection of the links with an RST."""
         links = self._targets.links(moment)
         await self._course.settle_x(moment)
         self._course.fired_on(moment, links, "wire")
-        await asyncio.gather(*(self._cut(link, reset=True) for link in links))
+        await asyncio.gather(*(self.cut(link, reset=True) for link in links))
 
     async def refuse(self, moment: Moment) -> None:
         """End every connection of the links, and refuse new ones for a while."""
         links = self._targets.links(moment)
         await self._course.settle_x(moment)
         self._course.fired(
-            moment, [link.name for link in links], changed=bool(links), actor=self._links.actor
+            moment, [link.name for link in links], changed=bool(links), actor=self._actor(links)
         )
         for link in links:
             link.wire.refuse()
             self.refused[link.name] += 1
-        await asyncio.gather(*(self._cut(link, again=False) for link in links))
+        await asyncio.gather(*(self.cut(link, again=False) for link in links))
         self._course.lasts(moment.armed, lambda: self._welcome(moment.armed, links))
         self._thread.spawn(self._course.heal_later(moment.armed, moment.fault.duration or 0.0))
 
@@ -76,11 +81,12 @@ class Cuts:
             self.refused[link.name] -= 1
             if not self.refused[link.name]:
                 await self._thread.blocking(link.route.up)
-                await link.wire.reachable(timeout=_CUT_TIMEOUT, what=f"healing {armed.fault}")
+                if not self.silent[link.name]:
+                    await link.wire.reachable(timeout=_CUT_TIMEOUT, what=f"healing {armed.fault}")
             await link.wire.welcome()
         self._course.healed(armed)
 
-    async def _cut(self, link: Link, *, reset: bool = False, again: bool = True) -> None:
+    async def cut(self, link: Link, *, reset: bool = False, again: bool = True) -> None:
         """End every connection of a link on both sides."""
         wire = link.wire
         relays = wire.connected()

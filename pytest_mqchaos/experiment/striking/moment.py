@@ -44,6 +44,8 @@ class Moment:
 
     def _struck(self) -> bool:
         """Whether the connection X was seen on is among what is struck; elsewhere X goes on afterwards."""
+        if self.fault.link is not None:
+            return False
         wanted = self.fault.consumer
         if self.fault.family == "broker":
             return True

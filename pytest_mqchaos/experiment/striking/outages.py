@@ -169,7 +169,7 @@ class Outages:
     async def _reachable(self, fault: Fault) -> None:
         """Wait until the broker greets through every link that no other fault keeps down."""
         for link in self._links:
-            if not self._cuts.refused[link.name]:
+            if not self._cuts.refused[link.name] and not self._cuts.silent[link.name]:
                 await link.wire.reachable(timeout=_BROKER_TIMEOUT, what=f"{fault}")
 
     def _come_to_rest(self) -> None:

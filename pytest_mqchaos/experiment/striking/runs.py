@@ -81,6 +81,12 @@ class Runs:
             armed.striking, armed.words = True, words
             self._thread.spawn(self._run(armed, None, link, words))
 
+    async def at_start(self, armed: Armed, link: str) -> None:
+        """Let a fault that is there from the start strike a link, before anybody connects to it."""
+        if not self._waiting.over:
+            armed.striking = True
+            await self._run(armed, None, link, "from the start")
+
     async def _run(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:
         armed.heal, armed.over = None, partial(self.repeats, armed)
         armed.healed.clear()

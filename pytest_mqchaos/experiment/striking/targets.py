@@ -32,12 +32,22 @@ class Targets:
 
     def links(self, moment: Moment) -> list[Link]:
         """The links that a network fault strikes."""
+        if moment.fault.link is not None:
+            service = self._links.service(moment.fault.link)
+            return [] if service is None else [service]
         wanted = moment.fault.consumer
         if wanted is None and moment.link is not None:
             found = [link for link in self._links if link.name == moment.link]
             if found:
                 return found
         return [link for link in self._links if link.name != "publisher" and aimed(wanted, link.name)]
+
+    def felt_by(self, links: Sequence[Link]) -> bool:
+        """Whether anybody feels what is done to some links: a connection, or a process that may connect."""
+        names = {link.name for link in links}
+        waiting = {one.name for one in self._consumers.replicas() if not one.over}
+        used = any(link.wire.connected() or (link.wire.raw and link.wire.used) for link in links)
+        return used or bool(names & waiting)
 
     def replicas(self, moment: Moment) -> list[Replica]:
         """The processes that a process fault strikes."""

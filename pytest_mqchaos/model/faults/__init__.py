@@ -9,7 +9,16 @@ from __future__ import annotations
 from pytest_mqchaos.model.faults.broker import broker_crash, broker_freeze, broker_restart
 from pytest_mqchaos.model.faults.fault import Fault, Scenario, scenario
 from pytest_mqchaos.model.faults.making import allowed
-from pytest_mqchaos.model.faults.network import connection_drop, connection_reset, refuse
+from pytest_mqchaos.model.faults.network import (
+    bandwidth,
+    black_hole,
+    connection_drop,
+    connection_reset,
+    fragment,
+    latency,
+    refuse,
+    stall,
+)
 from pytest_mqchaos.model.faults.payload import (
     DEBATABLE_KINDS,
     UNREADABLE_KINDS,
@@ -27,7 +36,9 @@ __all__ = [
     "Fault",
     "Scenario",
     "allowed",
+    "bandwidth",
     "baseline",
+    "black_hole",
     "broker_crash",
     "broker_freeze",
     "broker_restart",
@@ -37,6 +48,8 @@ __all__ = [
     "consumer_crash",
     "consumer_freeze",
     "consumer_terminate",
+    "fragment",
+    "latency",
     "lost_ack",
     "lost_confirm",
     "malformed_payload",
@@ -44,4 +57,5 @@ __all__ = [
     "refuse",
     "repeated_publish",
     "scenario",
+    "stall",
 ]

@@ -13,6 +13,8 @@ __all__ = ["Family", "Fault", "Scenario", "scenario"]
 
 Family = Literal["network", "process", "broker", "payload", "protocol"]
 
+_LASTING = frozenset({"latency", "bandwidth", "fragment"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -31,6 +33,8 @@ class Fault:
     """How often it strikes."""
     every: float | None = None
     """Events (seconds after `seconds(t)`) from one moment to the next; None for each, or for seeded ones."""
+    link: str | None = None
+    """The link to another service that it strikes, instead of the broker's."""
     options: tuple[tuple[str, object], ...] = ()
     """Arguments of this kind by name: `process`, `grace`, `share`, `kinds`, `body`, `count`."""
     shown: tuple[tuple[str, object], ...] = ()
@@ -38,6 +42,11 @@ class Fault:
     name: str | None = None
     guarantee: Guarantee | None = None
     allow: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it stays until the run has settled; without a moment such a fault is there from the start."""
+        return self.kind in _LASTING and self.duration is None
 
     def option(self, name: str) -> object:
         """Return the argument of that name."""

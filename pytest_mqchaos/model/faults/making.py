@@ -94,6 +94,7 @@ def make(
     after: object = None,
     consumer: object = None,
     duration: object = None,
+    link: object = None,
     default_duration: float | None = None,
     options: Mapping[str, tuple[object, object]] | None = None,
     times: object = 1,
@@ -111,6 +112,10 @@ def make(
     shown: list[tuple[str, object]] = []
     if consumer is not None:
         shown.append(("consumer", consumer))
+    if link is not None and (not isinstance(link, str) or not link):
+        usage(kind, f"link={link!r}: the name of a link that mqchaos.link(...) opened")
+    if link is not None:
+        shown.append(("link", link))
     seconds = default_duration
     if duration is not None and duration != default_duration:
         seconds = number(kind, "duration", duration)
@@ -129,6 +134,7 @@ def make(
         duration=seconds,
         times=how_often,
         every=apart,
+        link=None if link is None else str(link),
         options=tuple((option, value) for option, (value, _) in (options or {}).items()),
         shown=tuple(shown),
         name=checked_name(kind, name),

@@ -2,7 +2,7 @@
 
 import time
 
-from consumers import kit
+from consumers import byhand, kit
 
 
 def ack_first(url):
@@ -210,6 +210,11 @@ def stops_when_idle(url):
 def never_commits(url):
     """Ack in a transaction, and forget the commit from the tenth order on."""
 
+
+def impatient(url):
+    """Work, then ack, and work again; a heartbeat of a second, after which everything is begun anew."""
+    not_so_patient = f"{url}{'&' if '?' in url else '?'}heartbeat=1"
+
     def handle(channel, method, properties, body):
         kit.work(properties, body)
         channel.basic_ack(method.delivery_tag)
@@ -223,3 +228,23 @@ def never_commits(url):
         channel.start_consuming()
 
     kit.again_and_again(session, url)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), not_so_patient)
+
+
+def leaves_when_idle(url):
+    """Take 0.3 s without a message for the end of the queue, and stop reading it."""
+    connection, channel = kit.connect(url)
+    for method, properties, body in channel.consume("orders", inactivity_timeout=0.3):
+        if method is None:
+            break
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+    kit.diary("idle")
+    while True:
+        connection.process_data_events(time_limit=0.1)
+
+
+def reads_whole_frames(url):
+    """Speak AMQP by hand, and take each read from the socket for whole frames: what is cut off is thrown away."""
+    byhand.consume(url)

@@ -19,20 +19,31 @@ def injector(*armed: Any, due: bool = False) -> Any:
 class Fault:
     """What is shown of a fault."""
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, *, lasting: bool = False) -> None:
         self.family = family
+        self.lasting = lasting
 
     def __str__(self) -> str:
         return "refuse(duration=1)"
 
 
-def one(family: str = "network", *, fired: bool = False, striking: bool = False, healed: bool = False) -> Any:
+def one(
+    family: str = "network",
+    *,
+    fired: bool = False,
+    striking: bool = False,
+    healed: bool = False,
+    lasting: bool = False,
+    heal: Any = None,
+) -> Any:
     """A fault, and how far it is."""
     over = threading.Event()
     if healed:
         over.set()
     struck = int(fired and not striking)
     return SimpleNamespace(fault=Fault(family), fired=fired, struck=struck, striking=striking, healed=over)
+    fault = Fault(family, lasting=lasting)
+    return SimpleNamespace(fault=fault, fired=fired, striking=striking, healed=over, heal=heal)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,9 @@ def one(family: str = "network", *, fired: bool = False, striking: bool = False,
         (injector(one(fired=True, striking=True)), "refuse(duration=1) is striking", 1),
         (injector(one(fired=True)), "refuse(duration=1) is in force", 2),
         (injector(one(fired=True, healed=True)), "", 3),
+        (injector(one(fired=True)), "refuse(duration=1) is in force", 1),
+        (injector(one(fired=True, healed=True)), "", 2),
+        (injector(one(fired=True, lasting=True)), "", 1),
     ],
 )
 def test_what_disturbs(faults: Any, words: str, steps: int) -> None:
@@ -63,8 +77,28 @@ def test_what_disturbs(faults: Any, words: str, steps: int) -> None:
         (one("network", fired=True, healed=True), False),
         (one("process", fired=True), False),
         (one("payload", fired=True), False),
+        (one("network", fired=True, lasting=True), False),
     ],
 )
 def test_what_is_an_outage(fault: Any, out: bool) -> None:
     """A fault of the network or of the broker, while it is in force: others leave the broker in reach."""
     assert disturbance.outage(injector(one("process", fired=True), fault)) is out
+
+
+def test_what_lasts_is_healed() -> None:
+    """Each fault that lasts and has struck is healed, and no other."""
+    healed: list[str] = []
+
+    def heal(name: str) -> Any:
+        return lambda: name
+
+    thread: Any = SimpleNamespace(call=lambda work, **_: healed.append(work))
+    faults = injector(
+        one(fired=True, lasting=True, heal=heal("slow")),
+        one(fired=True, lasting=True, healed=True, heal=heal("over")),
+        one(fired=True, heal=heal("refused")),
+        one(lasting=True),
+    )
+    assert disturbance.calm(faults, thread)
+    assert healed == ["slow"]
+    assert not disturbance.calm(injector(one(lasting=True), one(fired=True)), thread)

@@ -49,6 +49,10 @@ class Ground:
         self.consumer = SimpleNamespace(replicas=[FakeReplica(name) for name in names], queues=queues)
         self.wires = {name: SimpleNamespace(upstream_error="", connected=list) for name in names}
         self.sharing = SimpleNamespace(check=lambda: None)
+        self.wires = {
+            name: SimpleNamespace(upstream_error="", connected=list, weather=SimpleNamespace(lag=0.0))
+            for name in names
+        }
         self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
 
     def ready(self, *, timeout: float = 0.02, since: int = 0) -> None:
@@ -233,3 +237,10 @@ def test_never_connected() -> None:
         "it never connected; its address is in $MQCHAOS_URL, $AMQP_URL and the placeholder {url}"
         in Ground().trouble()
     )
+
+
+def test_a_link_that_is_slow() -> None:
+    """A consumer that a fault keeps from being ready in time is told apart from one that never connects."""
+    ground = Ground()
+    ground.wires["worker"].weather.lag = 2.0
+    assert "slows its link down from the start: a greater ready_timeout= gives it time" in ground.trouble()

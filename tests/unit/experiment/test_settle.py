@@ -75,6 +75,8 @@ class Ground:
         self.away: tuple[str, ...] = ()
         self.done = 0
         self.error: ChaosError | None = None
+        self.lasting: list[Callable[[], object]] = []
+        """What lasts until the run has settled; called to heal it."""
         self.settling = Settling(
             self.history, self.table, self, timeout=timeout, effect_timeout=effect_timeout, once=once,
             clock=self.clock,
@@ -94,6 +96,12 @@ class Ground:
 
     def publishing(self) -> bool:
         return self.is_publishing
+
+    def calm(self) -> bool:
+        if not self.lasting:
+            return False
+        self.lasting.pop(0)()
+        return True
 
     def disturbed(self) -> str:
         return self.in_force
@@ -147,6 +155,18 @@ def test_two_censuses_settle_a_run(ground: Ground) -> None:
     assert end.settled
     assert ground.censuses == 2
     assert ground.clock.now < 0.02
+
+
+def test_what_lasts_is_healed_and_the_end_state_is_judged(ground: Ground) -> None:
+    """A slow network is healed once nothing progresses; what it kept back may still come."""
+    ground.holds = lambda: "1 ready in orders" if ground.lasting else ""
+    ground.lasting = [lambda: ground.history.append(moving())]
+    end = ground.wait()
+    assert end.settled
+    assert ground.clock.now > ground.settling.timeout
+    ground.lasting, ground.censuses = [lambda: None], 0
+    assert ground.wait().settled
+    assert ground.censuses >= 4, "it was settled, and settled again without what lasted"
 
 
 def test_what_moves_between_two_censuses_asks_for_a_third(ground: Ground) -> None:

@@ -197,6 +197,8 @@ class Ground:
         self.all = [FakeReplica(self.log, name) for name in names]
         self.broker_up = True
         self.hand = SimpleNamespace(
+            host="127.0.0.1",
+            port=1,
             stop_app=self._stop,
             start_app=self._start,
             census=lambda namespace: self.queues,
