@@ -129,7 +129,7 @@ def test_a_toxic_that_stays(toxiproxy, monkeypatch, fault):
     bench, proxy, _ = toxiproxy
     armed = bench.strike(fault)
     monkeypatch.setattr(proxy, "destroy_toxic", lambda name: True)
-    with pytest.raises(ChaosError, match=r"said that it has removed \S+ and \S+, and lists .* on mqchaos-"):
+    with pytest.raises(ChaosError, match=r"said that it has removed \S+.*, and lists .* on mqchaos-"):
         bench.heal(armed)
 
 
