@@ -67,6 +67,16 @@ class Ways:
         self._relay.from_client.run()
         self._relay.from_server.run()
 
+    def gulp(self) -> None:
+        """Read whatever the broker's side sends, whether the client takes it or not; each call wants a `sip`."""
+        self._relay.from_server.thirst += 1
+        self._relay.from_server.breathe()
+
+    def sip(self) -> None:
+        """Read no more than the client takes, once nobody wants all of it."""
+        self._relay.from_server.thirst -= 1
+        self._relay.from_server.breathe()
+
     async def told_client(self, timeout: float) -> bool:
         """Wait until nothing that was passed on to the client waits here; return whether that is so in time."""
         out = self._relay.from_server.out
