@@ -31,6 +31,8 @@ class Pipe:
         """Whether only the goodbye of the connection passes, past what is held."""
         self._choked: set[str] = set()
         """Who takes no more for now: the receiver, or what lies on the way."""
+        self.thirst = 0
+        """How many want all to be read that comes, whether the receiver takes it or not."""
         self._told_end = False
         self.out = Passage(
             relay.weather,
@@ -71,7 +73,7 @@ class Pipe:
                 break
         if ready:
             self.write(b"".join(ready))
-        self._breathe()
+        self.breathe()
         if self.side == "client" and not waiting:
             self.relay.judged()
         if self.ended and not self.standing and not waiting and not self._told_end:
@@ -96,22 +98,17 @@ class Pipe:
     def choke(self, *, paused: bool, by: str = "receiver") -> None:
         """Stop reading the sender while the receiver, or the way there, takes no more; or go on."""
         (self._choked.add if paused else self._choked.discard)(by)
-        source = self._source
-        if source is None:
-            return
-        if self._choked:
-            source.pause_reading()
-        else:
-            source.resume_reading()
+        self.breathe()
 
-    def _breathe(self) -> None:
-        """Stop reading the sender while much of what it sent waits for a strike."""
+    def breathe(self) -> None:
+        """Stop reading the sender while much of what it sent waits, for a strike or for the receiver, or go on."""
         source = self._source
         if source is None:
             return
-        if self.held and sum(len(s.data) for s in self.waiting) > _HIGH_WATER:
+        full = self.held and sum(len(s.data) for s in self.waiting) > _HIGH_WATER
+        if not self.thirst and (full or self._choked):
             source.pause_reading()
-        elif not source.is_reading() and not self.held and not self._choked:
+        elif not source.is_reading():
             source.resume_reading()
 
     @property

@@ -1,7 +1,10 @@
 """Which toxics of Toxiproxy make a condition. Pure: what it is told stands in `toxiproxy`.
 
-A stall is a bandwidth of 0, which keeps what it has not passed on (`timeout` does not). Toxiproxy counts in whole
-milliseconds and kilobytes a second, and its chance has no seed: what cannot be said so is left to the wire.
+A stall is a bandwidth of 0, which keeps what it has not passed on (`timeout` does not). In a black hole Toxiproxy
+swallows what is said to the broker, and the wire what the broker says: it takes down what that was.
+
+Toxiproxy counts in whole milliseconds and kilobytes a second, and its chance has no seed: what cannot be said so is
+left to the wire.
 """
 
 from __future__ import annotations
@@ -43,14 +46,14 @@ class Toxic:
 
 
 def toxics_of(condition: Condition) -> list[Toxic]:
-    """Return the toxics that make a condition, one for each direction; none where it cannot be said exactly."""
+    """Return the toxics that make a condition; none where it cannot be said exactly."""
     named = _type_of(condition)
     if named is None:
         return []
     kind, attributes = named
     return [
         Toxic(f"{condition.kind}-{condition.number}-{stream}", kind, stream, attributes)
-        for stream in ("upstream", "downstream")
+        for stream in (("upstream",) if condition.kind == "black_hole" else ("upstream", "downstream"))
     ]
 
 

@@ -29,7 +29,7 @@ class Ways:
             sink=server.feed,
             choke=lambda paused: server.choke(paused=paused, by="way in"),
         )
-        self._all = self._in, relay.from_client.out, relay.from_server.out
+        self._out = relay.from_client.out, server.out
 
     def broker_data(self, data: bytes) -> None:
         """Take bytes of the broker."""
@@ -38,22 +38,22 @@ class Ways:
     def broker_ended(self) -> None:
         """The broker's end has arrived; it is felt behind all that the broker had said."""
         relay = self._relay
-        if self._in.stands:
-            relay.upstream_gone.set()  # a fact for who has cut it; the client shall not know yet
         if relay.closed:
             relay.sender_closed("server")
         else:
             self._in.end(lambda: relay.sender_closed("server"))
 
+    # What the broker says is read all the same: so the history knows what was on its way, and never arrived.
+
     def stall(self) -> None:
-        """Let nothing pass, also of what is on its way through already; each call wants a `flow`."""
+        """Let nothing pass, also of what is on its way out already; each call wants a `flow`."""
         self._relay.hold()
-        for passage in self._all:
+        for passage in self._out:
             passage.stand()
 
     def flow(self) -> None:
         """Let pass what was stalled, once nothing else keeps it."""
-        for passage in self._all:
+        for passage in self._out:
             passage.go_on()
         self._relay.release()
 
@@ -61,11 +61,21 @@ class Ways:
         """Let everything be gone from now on, both ways, ends too; the connection stays open until it is closed."""
         self.swallowing = True
         self._relay.hold()
-        for passage in self._all:
+        for passage in self._out:
             passage.forget()
             passage.stand()
         self._relay.from_client.run()
         self._relay.from_server.run()
+
+    def gulp(self) -> None:
+        """Read whatever the broker's side sends, whether the client takes it or not; each call wants a `sip`."""
+        self._relay.from_server.thirst += 1
+        self._relay.from_server.breathe()
+
+    def sip(self) -> None:
+        """Read no more than the client takes, once nobody wants all of it."""
+        self._relay.from_server.thirst -= 1
+        self._relay.from_server.breathe()
 
     async def told_client(self, timeout: float) -> bool:
         """Wait until nothing that was passed on to the client waits here; return whether that is so in time."""
@@ -77,5 +87,5 @@ class Ways:
 
     def close(self) -> None:
         """Forget what is on its way, for good."""
-        for passage in self._all:
+        for passage in (self._in, *self._out):
             passage.close()

@@ -74,6 +74,14 @@ class NetworkBench:
         caller = self.call()
         return caller, self.upstream.peer(caller.name)
 
+    def works(self) -> None:
+        """Assert that a new connection works both ways."""
+        client, server = self.connect()
+        client.say(b"there")
+        server.await_bytes(b"there")
+        server.say(b"and back")
+        client.expect(b"and back")
+
     def strike(self, fault: Fault) -> Armed:
         """Let a fault strike the link now."""
         number = len(self._faults)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import random
 import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-__all__ = ["Caller", "Peer", "Upstream"]
+__all__ = ["Caller", "Peer", "Upstream", "seconds"]
 
 TIMEOUT = 10.0
 """Seconds within which anything that must come has come."""
+BLINK = 0.25
+"""Seconds for which nothing must arrive."""
+MUCH = random.Random(5).randbytes(3_000_000)
+"""More than sockets hold in a moment."""
 _GREETING = b"AMQP\x00\x00\x09\x01"
 _START = b"\x01"
+
+
+def seconds(first: Callable[[], object], then: Callable[[], object]) -> float:
+    """Return how long two calls took, one after the other."""
+    began = time.monotonic()
+    first()
+    then()
+    return time.monotonic() - began
 
 
 class Peer:
@@ -170,9 +184,14 @@ class Caller:
             pieces.append(len(data))
         return heard, pieces
 
-    def silent(self, seconds: float) -> bool:
-        """Whether nothing comes for so long, no end either."""
-        return not select.select([self._own], [], [], seconds)[0]
+    def expect(self, data: bytes) -> None:
+        """Assert that exactly these bytes come next."""
+        heard, _ = self.hear(len(data))
+        assert heard == data, f"{len(data)} bytes awaited, heard {len(heard)}: {heard[:80]!r}"
+
+    def silent(self, duration: float) -> bool:
+        """Whether nothing comes for so many seconds, no end either."""
+        return not select.select([self._own], [], [], duration)[0]
 
     def end(self, *, timeout: float = TIMEOUT) -> str:
         """Wait for the end, and return how it is felt: `FIN`, `RST`, or `""` if there is none in time."""

@@ -37,6 +37,8 @@ def test_automatic_ack_in_a_black_hole(scene, mqchaos, queue_type):
     assert len(lost) >= 15, "the broker sends all that it has to who needs not ack"
     assert set(numbers(account.lost)) == lost, text(account)
     assert violations(account) == {"lost"}, text(account)
+    assert finding(account, "lost").detail == "in_transit"
+    assert "black_hole" in str(finding(account, "lost").cause), text(account)
 
 
 @both

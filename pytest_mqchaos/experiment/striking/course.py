@@ -66,10 +66,19 @@ class Course:
         """Let a fault last until it is healed, by `end`."""
         under_way: list[asyncio.Task[None]] = []
 
+        async def finish() -> None:
+            try:
+                await end()
+            except ChaosError as error:
+                # Whoever asked for it may look away: a run that was not healed is never judged.
+                armed.error = error
+                armed.healed.set()
+                raise
+
         async def heal() -> None:
             # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
             if not under_way:
-                under_way.append(self._thread.spawn(end()))
+                under_way.append(self._thread.spawn(finish()))
             await asyncio.shield(under_way[0])
 
         armed.heal = heal

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.links import Link, Links
@@ -28,6 +28,7 @@ from pytest_mqchaos.model.faults import Fault
 
 __all__ = ["Disturbances"]
 
+_T = TypeVar("_T")
 _HEAL_TIMEOUT = 5.0
 _DIRECT_TIMEOUT = 1.0
 _QUIET = 0.3
@@ -85,7 +86,7 @@ class Disturbances:
                 relay.ways.flow()
             for link in links:
                 link.wire.let_new()
-                await self._thread.blocking(link.route.lift, condition)
+                await self._ask(link, link.route.lift, condition)
         finally:
             self._cuts.silent.subtract(link.name for link in links)
         await self._answering(armed.fault, links)
@@ -111,7 +112,7 @@ class Disturbances:
             for link in links:
                 if link.wire.give_back():  # else another one is in force: the last one resets
                     await self._cuts.cut(link, reset=True)
-                await self._thread.blocking(link.route.lift, condition)
+                await self._ask(link, link.route.lift, condition)
         finally:
             self._cuts.silent.subtract(link.name for link in links)
             for link in links:
@@ -147,7 +148,7 @@ class Disturbances:
         await self._watch_no_more()
         for link in links:
             link.wire.weather.lift(condition.number)
-            await self._thread.blocking(link.route.lift, condition)
+            await self._ask(link, link.route.lift, condition)
         self._weathered[armed.number] = [
             each for each in self._weathered[armed.number] if each[1] is not condition
         ]
@@ -168,8 +169,23 @@ class Disturbances:
     async def _bring(self, links: Sequence[Link], condition: Condition) -> bool:
         """Let the routes bring a condition about; return whether they do."""
         await self._watch_no_more()
-        done = [await self._thread.blocking(link.route.bring, condition) for link in links]
+        done = [await self._ask(link, link.route.bring, condition) for link in links]
         return bool(done) and all(done)
+
+    async def _ask(self, link: Link, call: Callable[[Condition], _T], condition: Condition) -> _T:
+        """Ask a route for something, and read meanwhile whatever it sends.
+
+        Toxiproxy waits until what it has in hand is taken before a toxic comes or goes (2.12), and a client that
+        does not read must not hold it up.
+        """
+        relays = link.wire.connected()
+        for relay in relays:
+            relay.ways.gulp()
+        try:
+            return await self._thread.blocking(call, condition)
+        finally:
+            for relay in relays:
+                relay.ways.sip()
 
     def _fired(self, moment: Moment, links: Sequence[Link], by_route: bool, *, always: bool = False) -> None:
         """Record the strike; what lasts is felt by those who come later too."""
