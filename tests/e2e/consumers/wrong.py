@@ -210,11 +210,6 @@ def stops_when_idle(url):
 def never_commits(url):
     """Ack in a transaction, and forget the commit from the tenth order on."""
 
-
-def impatient(url):
-    """Work, then ack, and work again; a heartbeat of a second, after which everything is begun anew."""
-    not_so_patient = f"{url}{'&' if '?' in url else '?'}heartbeat=1"
-
     def handle(channel, method, properties, body):
         kit.work(properties, body)
         channel.basic_ack(method.delivery_tag)
@@ -228,6 +223,15 @@ def impatient(url):
         channel.start_consuming()
 
     kit.again_and_again(session, url)
+
+
+def impatient(url):
+    """Work, then ack, and work again; a heartbeat of a second, after which everything is begun anew."""
+    not_so_patient = f"{url}{'&' if '?' in url else '?'}heartbeat=1"
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
 
     kit.again_and_again(lambda url: kit.consume(url, handle), not_so_patient)
 
