@@ -262,11 +262,7 @@ def on_ci() -> bool:
 
 
 def _kind(servers: Setting, url: Setting) -> str:
-    """The kind of servers: an address means an external one, unless a nearer place says another kind.
-
-    Raises:
-        UsageError: if one place says both.
-    """
+    """The kind of servers: an address means external, unless a nearer place names another; not one place both."""
     if not url.value or servers.value in ("auto", "external"):
         return "external" if url.value else str(servers.value)
     nearer = _RANKS.index(servers.origin) - _RANKS.index(url.origin)

@@ -45,13 +45,7 @@ def open_external(external: External) -> ExternalRabbitMQ:
     where = external.origins.said("url", address)
     if not address.loopback and not external.allow_remote:
         raise UsageError(f"{where}: {address.host!r} {_REMOTE}")
-    tls = address.context(where)
-    if tls is not None:
-        speak_tls(address.host, address.port, tls)
-    if (lacks := amqp_lacks(address.host, address.port, timeout=_TIMEOUT, tls=tls)) is not None:
-        if "certificate" in lacks:
-            raise ChaosError(f"{where}: {lacks}; ?cacertfile=FILE names who vouches for it")
-        raise ChaosError(f"no broker at {where}: {lacks}")
+    tls = _greeted(address, where)
     management, why = _management(address, external, tls)
     isolation, lacks = _isolation(external, management, why)
     counter = Counter(address.url(address.vhost), "mqchaos login")
@@ -87,6 +81,18 @@ def _address(external: External) -> BrokerAddress:
     except ValueError as error:
         shown = external.origins.said("url", masked(external.url))
         raise UsageError(f"{shown} is not {error}") from None
+
+
+def _greeted(address: BrokerAddress, where: str) -> tuple[ssl.SSLContext, str] | None:
+    """Return how the broker is spoken to; it has answered so."""
+    tls = address.context(where)
+    if tls is not None:
+        speak_tls(address.host, address.port, tls)
+    if (lacks := amqp_lacks(address.host, address.port, timeout=_TIMEOUT, tls=tls)) is not None:
+        if "certificate" in lacks:
+            raise ChaosError(f"{where}: {lacks}; ?cacertfile=FILE names who vouches for it")
+        raise ChaosError(f"no broker at {where}: {lacks}")
+    return tls
 
 
 def _login(where: str, counter: Counter, isolation: str) -> dict[str, object]:
