@@ -209,6 +209,7 @@ class Replica:
         own = self.process
         if own is not None and own.alive:
             again, self._asked = self._asked is own, own
+            self._frozen = None  # it goes on to hear it
             own.ask(None if again else number, by)
 
     def finish_end(self, grace: float) -> float:

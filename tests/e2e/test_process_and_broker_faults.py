@@ -93,7 +93,7 @@ def test_a_pause_in_the_middle_of_work(scene, mqchaos, queue_type):
     scene.publish(count=6)
     account = mqchaos.settle()
     twice = sorted(number for number, times in scene.done().items() if times > 1)
-    assert len(twice) == 1, text(account)
+    assert twice, "the broker did not give up on it: nothing was tested"
     assert numbers(account.duplicated) == twice, text(account)
     assert violations(account) == {"duplicated"}, text(account)
     assert "consumer_freeze" in str(finding(account, "duplicated").cause), text(account)
@@ -112,7 +112,7 @@ def test_a_pause_that_a_common_store_survives(scene, mqchaos, tmp_path):
     scene.publish(count=6)
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
-    assert len(scene.diary("lost")) == 1, "the broker did not give up on it: nothing was tested"
+    assert scene.diary("lost"), "the broker did not give up on it: nothing was tested"
     assert set(scene.done().values()) == {1}
 
 
@@ -236,7 +236,7 @@ def test_a_lost_confirm(scene, mqchaos, queue_type):
     """The message is there and its publisher was not told: neither lost, nor sent again, nor called confirmed."""
     scene.queue(queue_type)
     scene.forked(correct.dedup, env=QUICK)
-    scene.publish(count=COUNT, rate=100)
+    scene.publish(count=COUNT, rate=40)
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
     (fault,) = account.faults
