@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.link.loop import LoopThread
 
@@ -36,6 +37,8 @@ def calm(injector: Injector, thread: LoopThread) -> bool:
     for armed in lasting:
         assert armed.heal is not None
         thread.call(armed.heal(), timeout=_HEAL_TIMEOUT, what=f"healing {armed.fault}")
+        if not armed.healed.is_set():
+            raise ChaosError(f"{armed.fault} is still in force after its heal")
     return bool(lasting)
 
 

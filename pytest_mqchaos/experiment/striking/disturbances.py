@@ -132,26 +132,22 @@ class Disturbances:
         self._fired(moment, links, by_route, always=moment.fault.lasting)
         for link in links:
             link.wire.weather.bring(condition, by_route=by_route)
-            had.append((link, condition))
+            self._weathered[armed.number].append((link, condition))
         if by_route:
             self._watch(armed, links, condition)
-        earlier = armed.heal if armed.fault.lasting else None
+        # What lasts ends at once on all links, also on those that were opened later.
+        ending = None if armed.fault.lasting else condition
+        self._last(moment, lambda: self._clear(armed, ending))
 
-        async def clear() -> None:
-            if earlier is not None:
-                await earlier()
-            await self._clear(armed, links, condition)
-
-        self._last(moment, clear)
-
-    async def _clear(self, armed: Armed, links: Sequence[Link], condition: Condition) -> None:
+    async def _clear(self, armed: Armed, condition: Condition | None) -> None:
+        """Lift a condition of a fault, or (None) all of them."""
         await self._watch_no_more()
-        for link in links:
-            link.wire.weather.lift(condition.number)
-            await self._ask(link, link.route.lift, condition)
-        self._weathered[armed.number] = [
-            each for each in self._weathered[armed.number] if each[1] is not condition
-        ]
+        had = self._weathered[armed.number]
+        over = [each for each in had if condition is None or each[1] is condition]
+        self._weathered[armed.number] = [each for each in had if each not in over]
+        for link, each in over:
+            link.wire.weather.lift(each.number)
+            await self._ask(link, link.route.lift, each)
         if not self._weathered[armed.number]:
             self._course.healed(armed)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import disturbance
 
 
@@ -88,19 +89,16 @@ def test_what_is_an_outage(fault: Any, out: bool) -> None:
 
 
 def test_what_lasts_is_healed() -> None:
-    """Each fault that lasts and has struck is healed, and no other."""
-    healed: list[str] = []
-
-    def heal(name: str) -> Any:
-        return lambda: name
-
-    thread: Any = SimpleNamespace(call=lambda work, **_: healed.append(work))
-    faults = injector(
-        one(fired=True, lasting=True, heal=heal("slow")),
-        one(fired=True, lasting=True, healed=True, heal=heal("over")),
-        one(fired=True, heal=heal("refused")),
-        one(lasting=True),
-    )
-    assert disturbance.calm(faults, thread)
-    assert healed == ["slow"]
-    assert not disturbance.calm(injector(one(lasting=True), one(fired=True)), thread)
+    """Each fault that lasts and has struck is healed, and no other; one that stays in force is an error."""
+    thread: Any = SimpleNamespace(call=lambda work, **_: work)
+    slow = one(fired=True, lasting=True)
+    slow.heal = slow.healed.set
+    refused = one(fired=True)
+    refused.heal = refused.healed.set
+    over = one(fired=True, lasting=True, healed=True)
+    assert disturbance.calm(injector(slow, over, refused, one(lasting=True)), thread)
+    assert slow.healed.is_set()
+    assert not refused.healed.is_set()
+    assert not disturbance.calm(injector(slow, one(lasting=True), one(fired=True)), thread)
+    with pytest.raises(ChaosError, match="still in force after its heal"):
+        disturbance.calm(injector(one(fired=True, lasting=True, heal=lambda: None)), thread)

@@ -78,6 +78,8 @@ class FakeRelay:
 class FakeLink:
     """A link: its wire and its route in one."""
 
+    actor = "toxiproxy"
+
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
         self.wire = self.route = self
