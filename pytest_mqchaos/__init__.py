@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
     from pytest_mqchaos.model.lives import Life
+    from pytest_mqchaos.model.refinements import Refinement, ordered
     from pytest_mqchaos.model.sequences import Messages
     from pytest_mqchaos.model.triggers import (
         Trigger,
@@ -66,6 +67,7 @@ __all__ = [
     "Life",
     "Messages",
     "Publication",
+    "Refinement",
     "Scenario",
     "ServerUnavailable",
     "Trigger",
@@ -88,6 +90,7 @@ __all__ = [
     "lost_ack",
     "malformed_payload",
     "nack",
+    "ordered",
     "poison_message",
     "probe",
     "publish",
@@ -107,6 +110,7 @@ _HOMES = {
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",
+    "model.refinements": "Refinement ordered",
     "model.sequences": "Messages",
     "model.triggers": "Trigger ack confirm delivery effect nack publish seconds",
     "verdict": "DeliveryError",

@@ -18,6 +18,7 @@ from pytest_mqchaos.checks import (
     poison_effected,
     poison_stuck,
     redelivered,
+    reordered,
     requeue_storm,
     stalled,
     stranded,
@@ -52,6 +53,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("unexpected", unexpected.check),
     ("corrupted", corrupted.check),
     ("illegal_transition", illegal_transition.check),
+    ("reordered", reordered.check),
     ("vacuous", vacuous.check),
 )
 """Every check by the kind of its findings, in the order of a report."""

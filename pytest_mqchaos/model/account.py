@@ -80,6 +80,7 @@ class Account:
     unexpected = _Found("Ids of this plugin that were delivered or effected and never published in this run.")
     corrupted = _Found("Messages whose body or headers arrived other than they were published.")
     illegal_transition = _Found("Messages with which the broker did what no broker may do.")
+    reordered = _Found("Messages that were worked on after later ones of their key.")
     vacuous = _Found("True if the run proves nothing.")
 
     def __init__(

@@ -402,6 +402,13 @@ class Effected(Event):
     """What the source said: the id or key."""
     consumer: str | None = None
     count: int = 1
+    since: int | None = None
+    """When we had looked there last and it was not there: it happened after that, and not after `at`.
+
+    None where nobody had looked before.
+    """
+    in_order: bool = True
+    """Whether its source tells the order of its effects, as a file does: those of one look stand as they happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

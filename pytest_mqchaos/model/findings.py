@@ -26,6 +26,7 @@ FINDING_KINDS = (
     "unexpected",
     "corrupted",
     "illegal_transition",
+    "reordered",
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""

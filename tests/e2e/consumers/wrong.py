@@ -193,3 +193,34 @@ def skips_some(url):
 def does_nothing(url):
     """Ack everything and do nothing."""
     kit.again_and_again(lambda url: kit.consume(url, lambda c, m, _p, _b: c.basic_ack(m.delivery_tag)), url)
+
+
+def postpones(url):
+    """Put every tenth order off until two later ones are done."""
+    waiting = []
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 == 3 and not method.redelivered:
+            waiting.append((method, properties, body))
+            return
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+        if kit.order(body)["n"] % 10 == 5:
+            for earlier, its_properties, its_body in waiting:
+                kit.work(its_properties, its_body)
+                channel.basic_ack(earlier.delivery_tag)
+            waiting.clear()
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def dawdles(url):
+    """Correct alone, but slow with every tenth order: a second replica overtakes it."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 == 3:
+            time.sleep(0.4)
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)

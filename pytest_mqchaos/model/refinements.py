@@ -1,0 +1,116 @@
+"""Refinements: what a test promises beyond its guarantee, added to it by `+`.
+
+```
+exactly_once + ordered("customer") + within(5.0)
+     │               │                  └── counts `late`
+     │               └── counts `reordered`
+     └── counts what it always counts
+```
+Each is a kind of finding that becomes a violation, and the terms that its check judges by. They are functions, not
+classes, so that `exactly_once + ordered` without parentheses is told apart from a refinement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+
+from pytest_mqchaos.errors import UsageError
+
+__all__ = ["Ordered", "Refinement", "Terms", "not_a_refinement", "ordered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Messages of one key are worked on in the order in which they were published."""
+
+    by: str | Callable[[Any], object]
+    """The name of a JSON field, or a function of the message, as `publish(key=...)` takes it."""
+    strict: bool = False
+    """Whether a message that went back to its queue before its work is no excuse."""
+
+
+Terms: TypeAlias = Ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """One promise more: which finding breaks it, and by which terms."""
+
+    finding: str
+    """The kind of finding that it makes a violation."""
+    text: str
+    """As a user writes it."""
+    promise: str = field(compare=False)
+    """What it says, as a sentence for readers of a report."""
+    terms: Terms
+
+    def __str__(self) -> str:
+        """As a user writes it."""
+        return self.text
+
+    def __add__(self, other: object) -> NoReturn:
+        """Refuse: a refinement stands behind a guarantee."""
+        __tracebackhide__ = True
+        raise UsageError(f"{self} + {other}: a guarantee comes first: write at_least_once + {self} + ...")
+
+    def __radd__(self, other: object) -> NoReturn:
+        """Refuse: it refines the constants, not the texts of their names."""
+        __tracebackhide__ = True
+        if isinstance(other, str):
+            constant = other.replace("-", "_")
+            raise UsageError(f"{other!r} + {self}: {other!r} is a text: write {constant} + {self}")
+        raise UsageError(f"{other!r} + {self}: it refines a guarantee: write at_least_once + {self}")
+
+
+_NOTHING: Any = object()
+
+
+def ordered(by: str | Callable[[Any], object] = _NOTHING, *, strict: bool = False) -> Refinement:
+    """Promise that messages of one key are worked on in the order in which they were published.
+
+    Work is the first effect of a message, as a file tells it. A message that went back to its queue by any means before
+    its first effect is excused: no queue promises its place then.
+
+    Args:
+        by: what must stay in order among itself: the name of a JSON field, `ordered("customer")`, or a function of the
+            message (which has `body`, `json`, `headers`, `properties`), as `publish(key=...)` takes it.
+        strict: nothing is excused.
+
+    Raises:
+        UsageError: if `by` is missing, or neither a name nor a function.
+    """
+    __tracebackhide__ = True
+    if by is _NOTHING:
+        raise UsageError('ordered(): by what? Name a JSON field, ordered("customer"), or give a function')
+    if not callable(by) and not (isinstance(by, str) and by):
+        raise UsageError(f"ordered({by!r}): the name of a JSON field, or a function of the message")
+    if not isinstance(strict, bool):
+        raise UsageError(f"ordered(strict={strict!r}): True or False")
+    name = by if isinstance(by, str) else getattr(by, "__name__", "by")
+    shown = repr(by) if isinstance(by, str) else name
+    whatever = ", whatever gave one back" if strict else ""
+    return Refinement(
+        "reordered",
+        f"ordered({shown}, strict=True)" if strict else f"ordered({shown})",
+        f"Messages of the same `{name}` are worked on in the order they were published{whatever}.",
+        Ordered(by, strict),
+    )
+
+
+def not_a_refinement(before: str, value: object) -> UsageError:
+    """Return the error for what stands behind a `+` and refines nothing.
+
+    Args:
+        before: the guarantee that it was added to.
+        value: what was added.
+    """
+    name = getattr(value, "__name__", "")
+    if callable(value) and name in _EXAMPLES:
+        return UsageError(f"{before} + {name}: forgotten parentheses: write {_EXAMPLES[name]}")
+    known = ", ".join(_EXAMPLES.values())
+    return UsageError(f"{before} + {value!r}: not a refinement: there are {known}")
+
+
+_EXAMPLES = {"ordered": 'ordered("customer")'}

@@ -1,0 +1,113 @@
+"""Refined guarantees: a correct consumer keeps each under faults, a planted bug breaks it, to the message."""
+
+import pytest
+from consumers import correct
+from e2e_kit import COUNT, finding, numbers, text, violations
+
+from pytest_mqchaos import (
+    ack,
+    at_least_once,
+    baseline,
+    broker_restart,
+    connection_drop,
+    connection_reset,
+    consumer_crash,
+    delivery,
+    exactly_once,
+    lost_ack,
+    ordered,
+)
+
+both = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+FAULTS = (
+    baseline(),
+    connection_drop(after=delivery(7)),
+    connection_reset(before=ack(5)),
+    consumer_crash(before=ack(6)),
+    lost_ack(before=ack(4)),
+    broker_restart(after=ack(9)),
+)
+QUICK = {"WORK": 0.005}
+
+
+def of_customer(n, _rng=None):
+    """Return the body of an order of one of two customers."""
+    return {"n": n, "customer": n % 2}
+
+
+def customer(message):
+    """Return whose order it is: what stays in order among itself."""
+    return f"{message.headers['tenant']}/{message.json['customer']}"
+
+
+@both
+@pytest.mark.chaos(*FAULTS, guarantee=exactly_once + ordered("customer"))
+def test_in_order(scene, mqchaos, queue_type):
+    """One consumer at a time, with a dedup store, keeps the order of each customer under every fault."""
+    scene.queue(queue_type)
+    scene.forked(correct.dedup, env=QUICK)
+    scene.publish(body=of_customer)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert not account.reordered
+    assert account.guarantee == "exactly-once + ordered('customer')"
+
+
+@both
+@pytest.mark.chaos(connection_drop(after=ack(5)), guarantee=at_least_once + ordered(customer))
+def test_two_replicas_with_one_active(scene, mqchaos, queue_type):
+    """A single active consumer keeps the order of what a function names, over a failover too."""
+    scene.queue(queue_type, arguments={"x-single-active-consumer": True})
+    scene.forked(correct.ack_after_work, replicas=2, env={"WORK": 0.01, "PREFETCH": 5})
+    scene.publish(body=of_customer, headers={"tenant": "north"})
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+
+
+@both
+@pytest.mark.chaos(
+    baseline(), connection_drop(after=ack(16)), guarantee=at_least_once + ordered("customer"), allow="*"
+)
+def test_put_off(scene, mqchaos, queue_type):
+    """What a consumer puts off is overtaken, and named; under a fault, unless it went back by then."""
+    scene.queue(queue_type)
+    scene.consumer("wrong", "postpones", env={"PREFETCH": 10, "WORK": 0.005})
+    scene.publish(body=of_customer)
+    account = mqchaos.settle()
+    cut = mqchaos.scenario != "baseline"  # then the 23rd was in hand, and comes again: it is not put off then
+    assert numbers(account.reordered) == ([3, 13] if cut else [3, 13, 23]), text(account)
+    assert {one.detail for one in account.findings if one.kind == "reordered"} == {"by_consumer"}
+    assert violations(account) == {"reordered"}, text(account)
+    assert account.verdict == "fail"
+    done = numbers_in_order(scene)
+    assert done.index(5) < done.index(3)
+
+
+def numbers_in_order(scene):
+    """Return which messages the consumers say were done, in their order."""
+    return [int(each.rpartition("-")[2]) for each in scene.diary("done")]
+
+
+@both
+@pytest.mark.chaos(baseline(), guarantee=at_least_once + ordered("customer"), allow="*")
+def test_two_replicas_at_once(scene, mqchaos, queue_type):
+    """Two replicas on one queue: a slow message is overtaken, and concurrency is the cause."""
+    scene.queue(queue_type)
+    scene.consumer("wrong", "dawdles", replicas=2, env={"PREFETCH": 1, "WORK": 0.01})
+    scene.publish(body=of_customer)
+    account = mqchaos.settle()
+    assert {3, 13, 23} <= set(numbers(account.reordered)), text(account)
+    assert finding(account, "reordered").detail == "concurrency", text(account)
+    assert "worker and worker#2" in finding(account, "reordered").cause
+    assert violations(account) == {"reordered"}, text(account)
+
+
+@pytest.mark.chaos(baseline())
+def test_an_order_that_nobody_promised(scene, mqchaos):
+    """Without the refinement the same consumer passes."""
+    scene.queue("classic")
+    scene.consumer("wrong", "postpones", env={"PREFETCH": 10, "WORK": 0.005})
+    scene.publish(body=of_customer)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert len(account.effected) == COUNT

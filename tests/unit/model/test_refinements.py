@@ -1,0 +1,100 @@
+"""Guarantees and what refines them: what counts, how it reads, and what is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.model.guarantees import at_least_once, at_most_once, exactly_once, guarantee
+from pytest_mqchaos.model.refinements import Ordered, ordered
+
+
+def customer_of(message: Any) -> object:
+    """Return what the messages of one customer share."""
+    return message.json["customer"]
+
+
+def test_strings_and_constants_are_alike() -> None:
+    """`guarantee=` takes the names and the constants of these names."""
+    for name, constant in {"at-most-once": at_most_once, "at-least-once": at_least_once,
+                           "exactly-once": exactly_once}.items():  # fmt: skip
+        assert guarantee(name) is guarantee(constant) is constant
+        assert str(constant) == name
+
+
+def test_plus_refines() -> None:
+    """`+` adds a finding that counts, a sentence and a name; what it is added to stays as it is."""
+    refined = exactly_once + ordered("customer")
+    assert refined.violations == exactly_once.violations | {"reordered"}
+    assert str(refined) == "exactly-once + ordered('customer')"
+    assert refined.promise.endswith(
+        "gone; every bad one is where it belongs. "
+        "Messages of the same `customer` are worked on in the order they were published."
+    )
+    assert refined.terms(Ordered) == Ordered("customer", strict=False)
+    assert exactly_once.terms(Ordered) is None
+    assert not exactly_once.counts("reordered")
+    assert guarantee(refined) is refined
+    assert hash(refined) == hash(exactly_once + ordered("customer"))
+
+
+def test_how_they_read() -> None:
+    """A refinement reads as it is written; a function by its name."""
+    assert str(ordered("customer", strict=True)) == "ordered('customer', strict=True)"
+    assert str(ordered(customer_of)) == "ordered(customer_of)"
+
+
+WRONG: list[tuple[Callable[[], object], str]] = [
+    (ordered, 'ordered(): by what? Name a JSON field, ordered("customer"), or give a function'),
+    (lambda: ordered(""), "ordered(''): the name of a JSON field, or a function of the message"),
+    (lambda: ordered(3), "ordered(3): the name of a JSON field, or a function of the message"),  # type: ignore[arg-type]
+    (lambda: ordered("a", strict=1), "ordered(strict=1): True or False"),  # type: ignore[arg-type]
+    (
+        lambda: exactly_once + ordered,
+        'exactly-once + ordered: forgotten parentheses: write ordered("customer")',
+    ),
+    (
+        lambda: exactly_once + ordered("a") + ordered("b"),
+        "exactly-once + ordered('a') + ordered('b'): promised twice: one of them is enough",
+    ),
+    (
+        lambda: "exactly-once" + ordered("a"),
+        "'exactly-once' + ordered('a'): 'exactly-once' is a text: write exactly_once + ordered('a')",
+    ),
+    (
+        lambda: ordered("a") + ordered("b"),
+        "ordered('a') + ordered('b'): a guarantee comes first: write at_least_once + ordered('a') + ...",
+    ),
+    (
+        lambda: 3 + ordered("a"),
+        "3 + ordered('a'): it refines a guarantee: write at_least_once + ordered('a')",
+    ),
+    (
+        lambda: guarantee(ordered("a")),
+        "guarantee=ordered('a'): it refines a guarantee: write guarantee=at_least_once + ordered('a')",
+    ),
+    (
+        lambda: guarantee("exactly once"),
+        "guarantee='exactly once': one of 'at-most-once', 'at-least-once', 'exactly-once'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "line"), WRONG, ids=[line[:40] for _, line in WRONG])
+def test_wrong_ones_are_one_line(wrong: Callable[[], object], line: str) -> None:
+    """What is written wrongly is refused in one line that says how to write it."""
+    with pytest.raises(UsageError) as caught:
+        wrong()
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("value", ["ordered", 5, None, exactly_once])
+def test_plus_something_else(value: object) -> None:
+    """`+` with what refines nothing says what there is."""
+    with pytest.raises(
+        UsageError, match=r"^at-least-once \+ .*: not a refinement: there are ordered\(\"customer\"\)"
+    ):
+        _ = at_least_once + value
