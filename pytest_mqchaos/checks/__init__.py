@@ -13,10 +13,12 @@ from pytest_mqchaos.checks import (
     dead_letter_miss,
     duplicated,
     illegal_transition,
+    late,
     lost,
     persistence_loss,
     poison_effected,
     poison_stuck,
+    prefetch_breach,
     redelivered,
     reordered,
     requeue_storm,
@@ -54,6 +56,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("corrupted", corrupted.check),
     ("illegal_transition", illegal_transition.check),
     ("reordered", reordered.check),
+    ("late", late.check),
+    ("prefetch_breach", prefetch_breach.check),
     ("vacuous", vacuous.check),
 )
 """Every check by the kind of its findings, in the order of a report."""

@@ -81,6 +81,8 @@ class Account:
     corrupted = _Found("Messages whose body or headers arrived other than they were published.")
     illegal_transition = _Found("Messages with which the broker did what no broker may do.")
     reordered = _Found("Messages that were worked on after later ones of their key.")
+    late = _Found("Messages that were worked on later than was promised.")
+    prefetch_breach = _Found("Messages that came to a consumer which had enough in hand already.")
     vacuous = _Found("True if the run proves nothing.")
 
     def __init__(

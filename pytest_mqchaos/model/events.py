@@ -264,6 +264,9 @@ class Subscribed(LinkEvent):
     queue: str
     auto_ack: bool = False
     prefetch: int = 0
+    """What was in force when it subscribed; 0 is none."""
+    shared: bool = False
+    """Whether that is the channel's, shared by its consumers (`global`): some queues honour it, some do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

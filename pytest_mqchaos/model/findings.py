@@ -27,6 +27,8 @@ FINDING_KINDS = (
     "corrupted",
     "illegal_transition",
     "reordered",
+    "late",
+    "prefetch_breach",
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""

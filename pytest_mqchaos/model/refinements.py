@@ -18,7 +18,17 @@ from typing import Any, NoReturn, TypeAlias
 
 from pytest_mqchaos.errors import UsageError
 
-__all__ = ["Ordered", "Refinement", "Terms", "not_a_refinement", "ordered"]
+__all__ = [
+    "Ordered",
+    "Prefetch",
+    "Refinement",
+    "Terms",
+    "Within",
+    "not_a_refinement",
+    "ordered",
+    "prefetch",
+    "within",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,21 @@ class Ordered:
     """Whether a message that went back to its queue before its work is no excuse."""
 
 
-Terms: TypeAlias = Ordered
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The first effect of a message comes within a time of its publication."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    """A consumer has no more than so many deliveries in hand."""
+
+    count: int
+
+
+Terms: TypeAlias = Ordered | Within | Prefetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,55 @@ def ordered(by: str | Callable[[Any], object] = _NOTHING, *, strict: bool = Fals
     )
 
 
+def within(seconds: float = _NOTHING) -> Refinement:
+    """Promise that a message is worked on soon: its first effect within a time of its first publication.
+
+    What meets a fault in force is not judged: from its strike until what was published by the first effect after its
+    heal is worked off.
+
+    Args:
+        seconds: the longest time from publish to first effect, above 0.
+
+    Raises:
+        UsageError: if `seconds` is missing, or no such number.
+    """
+    __tracebackhide__ = True
+    bound = _bound("within", seconds, "within(5.0)")
+    promise = f"Outside of faults, a message is worked on within {bound:g} s of its publication."
+    return Refinement("late", f"within({bound:g})", promise, Within(bound))
+
+
+def prefetch(count: int = _NOTHING) -> Refinement:
+    """Promise that no consumer has more unsettled deliveries in hand than that, by consumer tag.
+
+    A subscription without a prefetch breaks it, also where few messages came. `basic.get` and automatic ack do not
+    count, and a prefetch of the whole channel (`global`) counts as far as the broker honours it.
+
+    Args:
+        count: the most deliveries, at least 1.
+
+    Raises:
+        UsageError: if `count` is missing, or no such number.
+    """
+    __tracebackhide__ = True
+    if count is _NOTHING:
+        raise UsageError("prefetch(): how many? Write prefetch(10)")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise UsageError(f"prefetch({count!r}): a whole number, at least 1")
+    promise = f"No consumer has more than {count} deliveries in hand."
+    return Refinement("prefetch_breach", f"prefetch({count})", promise, Prefetch(count))
+
+
+def _bound(name: str, value: object, example: str) -> float:
+    """Return a number of seconds above 0."""
+    __tracebackhide__ = True
+    if value is _NOTHING:
+        raise UsageError(f"{name}(): how long? Write {example}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise UsageError(f"{name}({value!r}): a number of seconds above 0")
+    return float(value)
+
+
 def not_a_refinement(before: str, value: object) -> UsageError:
     """Return the error for what stands behind a `+` and refines nothing.
 
@@ -113,4 +186,4 @@ def not_a_refinement(before: str, value: object) -> UsageError:
     return UsageError(f"{before} + {value!r}: not a refinement: there are {known}")
 
 
-_EXAMPLES = {"ordered": 'ordered("customer")'}
+_EXAMPLES = {"ordered": 'ordered("customer")', "within": "within(5.0)", "prefetch": "prefetch(10)"}

@@ -224,3 +224,34 @@ def dawdles(url):
         channel.basic_ack(method.delivery_tag)
 
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def naps(url):
+    """Correct, but one order costs it more time than was promised."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] == 7:
+            time.sleep(1.2)
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def forgets_prefetch(url):
+    """Set the prefetch on the first connection only."""
+    first = [True]
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        if not first:
+            channel.basic_qos(prefetch_count=0)
+        first.clear()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)

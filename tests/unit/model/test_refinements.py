@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.guarantees import at_least_once, at_most_once, exactly_once, guarantee
-from pytest_mqchaos.model.refinements import Ordered, ordered
+from pytest_mqchaos.model.refinements import Ordered, Prefetch, Within, ordered, prefetch, within
 
 
 def customer_of(message: Any) -> object:
@@ -45,6 +45,10 @@ def test_how_they_read() -> None:
     """A refinement reads as it is written; a function by its name."""
     assert str(ordered("customer", strict=True)) == "ordered('customer', strict=True)"
     assert str(ordered(customer_of)) == "ordered(customer_of)"
+    assert (str(prefetch(3)), prefetch(3).terms) == ("prefetch(3)", Prefetch(3))
+    assert str(within(5)) == "within(5)"
+    assert str(exactly_once + ordered("a") + within(0.5)) == "exactly-once + ordered('a') + within(0.5)"
+    assert (at_most_once + within(2)).terms(Within) == Within(2.0)
 
 
 WRONG: list[tuple[Callable[[], object], str]] = [
@@ -52,6 +56,16 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: ordered(""), "ordered(''): the name of a JSON field, or a function of the message"),
     (lambda: ordered(3), "ordered(3): the name of a JSON field, or a function of the message"),  # type: ignore[arg-type]
     (lambda: ordered("a", strict=1), "ordered(strict=1): True or False"),  # type: ignore[arg-type]
+    (prefetch, "prefetch(): how many? Write prefetch(10)"),
+    (lambda: prefetch(0), "prefetch(0): a whole number, at least 1"),
+    (lambda: prefetch(2.5), "prefetch(2.5): a whole number, at least 1"),  # type: ignore[arg-type]
+    (within, "within(): how long? Write within(5.0)"),
+    (lambda: within(-1), "within(-1): a number of seconds above 0"),
+    (lambda: within(0), "within(0): a number of seconds above 0"),
+    (lambda: within(True), "within(True): a number of seconds above 0"),
+    (lambda: within("5"), "within('5'): a number of seconds above 0"),  # type: ignore[arg-type]
+    (lambda: within(float("inf")), "within(inf): a number of seconds above 0"),
+    (lambda: exactly_once + within, "exactly-once + within: forgotten parentheses: write within(5.0)"),
     (
         lambda: exactly_once + ordered,
         'exactly-once + ordered: forgotten parentheses: write ordered("customer")',
