@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
     from pytest_mqchaos.model.lives import Life
-    from pytest_mqchaos.model.refinements import Refinement, ordered, prefetch, within
+    from pytest_mqchaos.model.refinements import Refinement, failover, ordered, prefetch, within
     from pytest_mqchaos.model.sequences import Messages
     from pytest_mqchaos.model.triggers import (
         Trigger,
@@ -87,6 +87,7 @@ __all__ = [
     "delivery",
     "effect",
     "exactly_once",
+    "failover",
     "lost_ack",
     "malformed_payload",
     "nack",
@@ -112,7 +113,7 @@ _HOMES = {
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",
-    "model.refinements": "Refinement ordered prefetch within",
+    "model.refinements": "Refinement failover ordered prefetch within",
     "model.sequences": "Messages",
     "model.triggers": "Trigger ack confirm delivery effect nack publish seconds",
     "verdict": "DeliveryError",

@@ -12,6 +12,7 @@ from pytest_mqchaos.checks import (
     dead_letter_false_positive,
     dead_letter_miss,
     duplicated,
+    failover_miss,
     illegal_transition,
     late,
     lost,
@@ -58,6 +59,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("reordered", reordered.check),
     ("late", late.check),
     ("prefetch_breach", prefetch_breach.check),
+    ("failover_miss", failover_miss.check),
     ("vacuous", vacuous.check),
 )
 """Every check by the kind of its findings, in the order of a report."""

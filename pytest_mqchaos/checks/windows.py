@@ -30,11 +30,11 @@ class Window:
         return begin <= self.until and self.since <= end
 
 
-def force(case: Case) -> list[Window]:
+def force(case: Case, *, processes: bool = True) -> list[Window]:
     """Return when something was in force: faults from strike to heal, stops of the broker, absences of a process.
 
     One that struck for a moment has that moment; one that was never healed lasts to the end. Payload faults disturb
-    nobody.
+    nobody. Without `processes` what ends processes is left out.
     """
     end = case.ledger.end.at
     healed: dict[int, list[int]] = {}
@@ -44,14 +44,15 @@ def force(case: Case) -> list[Window]:
     found = []
     for strike in case.ledger.surroundings.strikes:
         event = strike.event
-        if event.actor != "publisher" and event.changed:
+        family = case.faults[event.fault].family if event.fault < len(case.faults) else ""
+        if event.actor != "publisher" and event.changed and (processes or family != "process"):
             until = next((at for at in healed.get(event.fault, ()) if at >= event.at), None)
             lasts = event.fault < len(case.faults) and dict(case.faults[event.fault].options).get("duration")
             found.append(Window(event.at, until or (end if lasts else event.at)))
     for outage in case.ledger.surroundings.outages:
         back = end if outage.until is None else case.events[outage.until].at
         found.append(Window(outage.event.at, back))
-    return sorted([*found, *_absences(case)], key=lambda one: one.since)
+    return sorted([*found, *(_absences(case) if processes else ())], key=lambda one: one.since)
 
 
 def _absences(case: Case) -> list[Window]:

@@ -83,6 +83,7 @@ class Account:
     reordered = _Found("Messages that were worked on after later ones of their key.")
     late = _Found("Messages that were worked on later than was promised.")
     prefetch_breach = _Found("Messages that came to a consumer which had enough in hand already.")
+    failover_miss = _Found("Messages that a dead consumer held and nobody else got in time.")
     vacuous = _Found("True if the run proves nothing.")
 
     def __init__(

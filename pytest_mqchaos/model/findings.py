@@ -29,6 +29,7 @@ FINDING_KINDS = (
     "reordered",
     "late",
     "prefetch_breach",
+    "failover_miss",
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""

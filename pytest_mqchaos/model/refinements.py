@@ -19,11 +19,13 @@ from typing import Any, NoReturn, TypeAlias
 from pytest_mqchaos.errors import UsageError
 
 __all__ = [
+    "Failover",
     "Ordered",
     "Prefetch",
     "Refinement",
     "Terms",
     "Within",
+    "failover",
     "not_a_refinement",
     "ordered",
     "prefetch",
@@ -55,7 +57,14 @@ class Prefetch:
     count: int
 
 
-Terms: TypeAlias = Ordered | Within | Prefetch
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """What a dead consumer held is with another one within a time."""
+
+    seconds: float
+
+
+Terms: TypeAlias = Ordered | Within | Prefetch | Failover
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,24 @@ def prefetch(count: int = _NOTHING) -> Refinement:
     return Refinement("prefetch_breach", f"prefetch({count})", promise, Prefetch(count))
 
 
+def failover(seconds: float = _NOTHING) -> Refinement:
+    """Promise that another consumer gets what a consumer held when it died, within a time.
+
+    Another one is another replica, or the process that is started after the dead one. The time runs from the end of the
+    process, and stands still while the broker is down or a network fault lasts.
+
+    Args:
+        seconds: the longest time from the death to the next delivery, above 0.
+
+    Raises:
+        UsageError: if `seconds` is missing, or no such number.
+    """
+    __tracebackhide__ = True
+    bound = _bound("failover", seconds, "failover(2.0)")
+    promise = f"What a consumer holds when it dies is with another one within {bound:g} s."
+    return Refinement("failover_miss", f"failover({bound:g})", promise, Failover(bound))
+
+
 def _bound(name: str, value: object, example: str) -> float:
     """Return a number of seconds above 0."""
     __tracebackhide__ = True
@@ -186,4 +213,9 @@ def not_a_refinement(before: str, value: object) -> UsageError:
     return UsageError(f"{before} + {value!r}: not a refinement: there are {known}")
 
 
-_EXAMPLES = {"ordered": 'ordered("customer")', "within": "within(5.0)", "prefetch": "prefetch(10)"}
+_EXAMPLES = {
+    "ordered": 'ordered("customer")',
+    "within": "within(5.0)",
+    "prefetch": "prefetch(10)",
+    "failover": "failover(2.0)",
+}

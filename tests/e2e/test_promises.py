@@ -12,8 +12,10 @@ from pytest_mqchaos import (
     connection_drop,
     connection_reset,
     consumer_crash,
+    consumer_terminate,
     delivery,
     exactly_once,
+    failover,
     lost_ack,
     ordered,
     prefetch,
@@ -171,3 +173,35 @@ def test_prefetch_forgotten(scene, mqchaos, queue_type):
     # 6 to 10 may be in hand, and one or two be done by the time that the rest comes
     assert 15 <= len(account.prefetch_breach) <= 20, text(account)
     assert violations(account) == {"prefetch_breach"}, text(account)
+
+
+@both
+@pytest.mark.chaos(
+    consumer_crash(after=delivery(6)),
+    consumer_crash(before=ack(6)),
+    consumer_terminate(after=delivery(7)),
+    broker_restart(after=ack(6)),
+    guarantee=at_least_once + failover(2.0),
+)
+def test_taken_over(scene, mqchaos, queue_type):
+    """Of two replicas one takes over at once what the other held."""
+    scene.queue(queue_type)
+    scene.forked(correct.ack_after_work, replicas=2, restart="on-fault", env={"WORK": 0.01, "PREFETCH": 3})
+    scene.publish()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert not account.failover_miss
+
+
+@both
+@pytest.mark.chaos(consumer_crash(after=ack(5)), guarantee=at_least_once + failover(1.0), allow="*")
+def test_nobody_took_over(scene, mqchaos, queue_type):
+    """A lone consumer that is started again after two seconds leaves what it held lying."""
+    scene.queue(queue_type)
+    scene.consumer("wrong", "not_idempotent", restart_delay=2.0, env={"PREFETCH": 3, "WORK": 0.01})
+    scene.publish()
+    account = mqchaos.settle()
+    assert numbers(account.failover_miss) in ([6, 7], [6, 7, 8]), text(account)
+    found = finding(account, "failover_miss")
+    assert (found.detail, found.cause) == ("slow", "consumer_crash(after=ack(5))"), text(account)
+    assert violations(account) == {"failover_miss"}, text(account)

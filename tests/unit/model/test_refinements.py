@@ -9,7 +9,16 @@ import pytest
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.guarantees import at_least_once, at_most_once, exactly_once, guarantee
-from pytest_mqchaos.model.refinements import Ordered, Prefetch, Within, ordered, prefetch, within
+from pytest_mqchaos.model.refinements import (
+    Failover,
+    Ordered,
+    Prefetch,
+    Within,
+    failover,
+    ordered,
+    prefetch,
+    within,
+)
 
 
 def customer_of(message: Any) -> object:
@@ -46,6 +55,7 @@ def test_how_they_read() -> None:
     assert str(ordered("customer", strict=True)) == "ordered('customer', strict=True)"
     assert str(ordered(customer_of)) == "ordered(customer_of)"
     assert (str(prefetch(3)), prefetch(3).terms) == ("prefetch(3)", Prefetch(3))
+    assert (str(failover(1.5)), failover(1.5).terms) == ("failover(1.5)", Failover(1.5))
     assert str(within(5)) == "within(5)"
     assert str(exactly_once + ordered("a") + within(0.5)) == "exactly-once + ordered('a') + within(0.5)"
     assert (at_most_once + within(2)).terms(Within) == Within(2.0)
@@ -59,6 +69,8 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (prefetch, "prefetch(): how many? Write prefetch(10)"),
     (lambda: prefetch(0), "prefetch(0): a whole number, at least 1"),
     (lambda: prefetch(2.5), "prefetch(2.5): a whole number, at least 1"),  # type: ignore[arg-type]
+    (failover, "failover(): how long? Write failover(2.0)"),
+    (lambda: failover(-2), "failover(-2): a number of seconds above 0"),
     (within, "within(): how long? Write within(5.0)"),
     (lambda: within(-1), "within(-1): a number of seconds above 0"),
     (lambda: within(0), "within(0): a number of seconds above 0"),
