@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
     from pytest_mqchaos.model.lives import Life
-    from pytest_mqchaos.model.refinements import Refinement, failover, ordered, prefetch, within
+    from pytest_mqchaos.model.refinements import Refinement, failover, ordered, prefetch, retry, within
+    from pytest_mqchaos.model.retries import Policy, exponential, fixed, jittered, linear
     from pytest_mqchaos.model.sequences import Messages
     from pytest_mqchaos.model.triggers import (
         Trigger,
@@ -66,6 +67,7 @@ __all__ = [
     "Hazard",
     "Life",
     "Messages",
+    "Policy",
     "Publication",
     "Refinement",
     "Scenario",
@@ -87,7 +89,11 @@ __all__ = [
     "delivery",
     "effect",
     "exactly_once",
+    "exponential",
     "failover",
+    "fixed",
+    "jittered",
+    "linear",
     "lost_ack",
     "malformed_payload",
     "nack",
@@ -98,6 +104,7 @@ __all__ = [
     "publish",
     "refuse",
     "repeated_publish",
+    "retry",
     "seconds",
     "within",
 ]
@@ -113,7 +120,8 @@ _HOMES = {
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",
-    "model.refinements": "Refinement failover ordered prefetch within",
+    "model.refinements": "Refinement failover ordered prefetch retry within",
+    "model.retries": "Policy exponential fixed jittered linear",
     "model.sequences": "Messages",
     "model.triggers": "Trigger ack confirm delivery effect nack publish seconds",
     "verdict": "DeliveryError",

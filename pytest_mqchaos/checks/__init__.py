@@ -16,6 +16,7 @@ from pytest_mqchaos.checks import (
     illegal_transition,
     late,
     lost,
+    overflow,
     persistence_loss,
     poison_effected,
     poison_stuck,
@@ -23,6 +24,7 @@ from pytest_mqchaos.checks import (
     redelivered,
     reordered,
     requeue_storm,
+    retry_schedule,
     stalled,
     stranded,
     streams,
@@ -60,6 +62,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("late", late.check),
     ("prefetch_breach", prefetch_breach.check),
     ("failover_miss", failover_miss.check),
+    ("retry_schedule", retry_schedule.check),
+    ("overflow", overflow.check),
     ("vacuous", vacuous.check),
 )
 """Every check by the kind of its findings, in the order of a report."""

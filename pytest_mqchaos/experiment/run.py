@@ -64,7 +64,7 @@ class Run:
         self.identity = Identity(self.token)
         self.injector = Injector(self.history, thread, self._poll_files, Random(f"{test.seed} moments"))
         self.board = Board(self.history, self.injector.saw_effect)
-        self.watch = EffectsWatch(self.board, thread)
+        self.watch = EffectsWatch(self.board, thread, self.history)
         self.links = Links(
             run=self.token,
             network=network,

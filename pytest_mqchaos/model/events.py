@@ -41,6 +41,7 @@ __all__ = [
     "FaultArmed",
     "FaultFired",
     "FaultHealed",
+    "Lagged",
     "LinkEvent",
     "LinkLost",
     "LinkOpened",
@@ -500,6 +501,13 @@ class SettleEnded(Event):
     reason: str = ""
     """Why it ended unsettled, with the last state seen."""
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lagged(Event):
+    """Our own clockwork came late: a measure of how busy the machine is."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

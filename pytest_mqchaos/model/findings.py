@@ -30,6 +30,8 @@ FINDING_KINDS = (
     "late",
     "prefetch_breach",
     "failover_miss",
+    "retry_schedule",
+    "overflow",
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""

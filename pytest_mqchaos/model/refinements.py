@@ -17,18 +17,21 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.model.retries import Policy, not_a_policy
 
 __all__ = [
     "Failover",
     "Ordered",
     "Prefetch",
     "Refinement",
+    "Retry",
     "Terms",
     "Within",
     "failover",
     "not_a_refinement",
     "ordered",
     "prefetch",
+    "retry",
     "within",
 ]
 
@@ -64,7 +67,16 @@ class Failover:
     seconds: float
 
 
-Terms: TypeAlias = Ordered | Within | Prefetch | Failover
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What fails is tried again as a policy says."""
+
+    policy: Policy
+    attempts: int | None = None
+    """How many in all, the first among them; None for any number."""
+
+
+Terms: TypeAlias = Ordered | Within | Prefetch | Failover | Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +201,32 @@ def failover(seconds: float = _NOTHING) -> Refinement:
     return Refinement("failover_miss", f"failover({bound:g})", promise, Failover(bound))
 
 
+def retry(policy: Policy = _NOTHING, *, attempts: int | None = None) -> Refinement:
+    """Promise that what fails is tried again after the delays of a policy, and how often in all.
+
+    An attempt is a delivery on the wire that the consumer ends by its own will: it gives the message back, rejects it,
+    or publishes it again. What a fault ends is none. A message that is refused at its first attempt was not tried
+    again, and is not held against the number if it cannot be processed.
+
+    Args:
+        policy: `fixed(d)`, `linear(d)`, `exponential(base, factor, cap)`, or `jittered(...)` of one of them.
+        attempts: how many in all, the first among them, at least 1; any number by default.
+
+    Raises:
+        UsageError: if there is no policy, or no such number.
+    """
+    __tracebackhide__ = True
+    if policy is _NOTHING:
+        raise UsageError("retry(): which policy? Write retry(fixed(1.0), attempts=3)")
+    if not isinstance(policy, Policy):
+        raise not_a_policy("retry", policy)
+    if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
+        raise UsageError(f"retry(attempts={attempts!r}): a whole number, at least 1")
+    count, times = ("", "") if attempts is None else (f", attempts={attempts}", f", {attempts} times in all")
+    promise = f"What fails is tried again after {policy}{times}."
+    return Refinement("retry_schedule", f"retry({policy}{count})", promise, Retry(policy, attempts))
+
+
 def _bound(name: str, value: object, example: str) -> float:
     """Return a number of seconds above 0."""
     __tracebackhide__ = True
@@ -218,4 +256,5 @@ _EXAMPLES = {
     "within": "within(5.0)",
     "prefetch": "prefetch(10)",
     "failover": "failover(2.0)",
+    "retry": "retry(fixed(1.0), attempts=3)",
 }

@@ -15,10 +15,14 @@ from pytest_mqchaos import (
     consumer_terminate,
     delivery,
     exactly_once,
+    exponential,
     failover,
+    fixed,
     lost_ack,
     ordered,
+    poison_message,
     prefetch,
+    retry,
     within,
 )
 
@@ -205,3 +209,98 @@ def test_nobody_took_over(scene, mqchaos, queue_type):
     found = finding(account, "failover_miss")
     assert (found.detail, found.cause) == ("slow", "consumer_crash(after=ack(5))"), text(account)
     assert violations(account) == {"failover_miss"}, text(account)
+
+
+FIVES = [5, 10, 15, 20, 25, 30]
+
+
+def waiting_room(scene, queue_type, ttl=None, name="orders.wait"):
+    """Declare a queue in which messages wait before they come back to `orders`."""
+    back = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders"}
+    scene.queue(queue_type, name=name, arguments=back if ttl is None else {**back, "x-message-ttl": ttl})
+
+
+@both
+@pytest.mark.chaos(
+    *FAULTS[
+        :-1
+    ],  # RabbitMQ dead-letters at most once: a restart may lose what is on its way to the waiting room
+    poison_message(b"\xff{", count=2),
+    guarantee=at_least_once + retry(fixed(0.3), attempts=3),
+)
+def test_backs_off(scene, mqchaos, queue_type):
+    """A retry through a waiting room keeps its schedule, behind a backlog and under faults too."""
+    waiting_room(scene, queue_type, ttl=300)
+    away = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders.wait"}
+    scene.queue(queue_type, arguments=away)
+    scene.queue(queue_type, name="orders.dead")
+    mqchaos.dead_letters("orders.dead")
+    scene.forked(correct.backs_off, env={"PREFETCH": 1, "WORK": 0.03})
+    scene.publish()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert not account.retry_schedule, text(account)
+
+
+@both
+@pytest.mark.chaos(*FAULTS, guarantee=at_least_once + retry(exponential(0.2), attempts=3))
+def test_publishes_again(scene, mqchaos, queue_type):
+    """Copies with an expiration that doubles keep an exponential schedule."""
+    scene.queue(queue_type)
+    waiting_room(scene, queue_type, name="orders.wait.0")
+    waiting_room(scene, queue_type, name="orders.wait.1")
+    scene.forked(correct.publishes_again, env={"PREFETCH": 5, "WORK": 0.01})
+    scene.publish()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+
+
+@both
+@pytest.mark.chaos(
+    baseline(), connection_drop(after=ack(8)), guarantee=at_least_once + retry(fixed(0.2), attempts=2)
+)
+def test_sleeps_and_requeues(scene, mqchaos, queue_type):
+    """A consumer that sleeps before it gives a message back keeps the schedule."""
+    scene.queue(queue_type)
+    scene.forked(correct.sleeps_and_requeues, env={"PREFETCH": 3, "WORK": 0.01})
+    scene.publish()
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+
+
+BUGS = {
+    "early": {"DELAY": 0.1},
+    "late": {"DELAY": 1.0, "FACTOR": 1.0},
+    "too_many": {"FAILURES": 3, "DELAY": 0.3, "FACTOR": 1.0},
+}
+
+
+@both
+@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.chaos(baseline(), guarantee=at_least_once + retry(fixed(0.3), attempts=3), allow="*")
+def test_another_schedule(scene, mqchaos, queue_type, bug):
+    """Delays that are too short or too long, and one attempt too many, are found in each message that failed."""
+    scene.queue(queue_type)
+    for each in range(3):
+        waiting_room(scene, queue_type, name=f"orders.wait.{each}")
+    scene.forked(correct.publishes_again, env={"PREFETCH": 5, "WORK": 0.01, **BUGS[bug]})
+    scene.publish()
+    account = mqchaos.settle()
+    found = {one.detail: numbers(one.messages) for one in account.findings if one.kind == "retry_schedule"}
+    assert found == {bug: FIVES}, text(account)
+    assert violations(account) == {"retry_schedule"}, text(account)
+
+
+@both
+@pytest.mark.chaos(
+    poison_message(b"\xff{", count=2), guarantee=at_least_once + retry(fixed(0), attempts=4), allow="*"
+)
+def test_gives_up_too_soon(scene, mqchaos, queue_type):
+    """Three tries where four were promised, for the two messages that cannot be processed."""
+    scene.queue(queue_type, dead_letter="orders.dead")
+    scene.forked(correct.three_tries, env=QUICK)
+    scene.publish()
+    account = mqchaos.settle()
+    assert numbers(account.retry_schedule) == [31, 32], text(account)
+    assert finding(account, "retry_schedule").detail == "too_few"
+    assert violations(account) == {"retry_schedule"}, text(account)

@@ -13,12 +13,15 @@ from pytest_mqchaos.model.refinements import (
     Failover,
     Ordered,
     Prefetch,
+    Retry,
     Within,
     failover,
     ordered,
     prefetch,
+    retry,
     within,
 )
+from pytest_mqchaos.model.retries import Policy, exponential, fixed, jittered, linear
 
 
 def customer_of(message: Any) -> object:
@@ -56,6 +59,9 @@ def test_how_they_read() -> None:
     assert str(ordered(customer_of)) == "ordered(customer_of)"
     assert (str(prefetch(3)), prefetch(3).terms) == ("prefetch(3)", Prefetch(3))
     assert (str(failover(1.5)), failover(1.5).terms) == ("failover(1.5)", Failover(1.5))
+    assert str(retry(exponential(1, 2, 60), attempts=3)) == "retry(exponential(1, 2, 60), attempts=3)"
+    assert str(retry(jittered(linear(0.5)))) == "retry(jittered(linear(0.5), 0, 1))"
+    assert retry(fixed(1), attempts=3).terms == Retry(fixed(1.0), 3)
     assert str(within(5)) == "within(5)"
     assert str(exactly_once + ordered("a") + within(0.5)) == "exactly-once + ordered('a') + within(0.5)"
     assert (at_most_once + within(2)).terms(Within) == Within(2.0)
@@ -71,6 +77,21 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: prefetch(2.5), "prefetch(2.5): a whole number, at least 1"),  # type: ignore[arg-type]
     (failover, "failover(): how long? Write failover(2.0)"),
     (lambda: failover(-2), "failover(-2): a number of seconds above 0"),
+    (retry, "retry(): which policy? Write retry(fixed(1.0), attempts=3)"),
+    (lambda: retry(fixed), "retry(fixed): forgotten parentheses: write retry(fixed(1.0))"),  # type: ignore[arg-type]
+    (
+        lambda: retry("fixed"),  # type: ignore[arg-type]
+        "retry('fixed'): no policy: there are fixed(1.0), linear(1.0), exponential(1.0, 2.0, 60.0), "
+        "jittered(exponential(1.0))",
+    ),
+    (lambda: retry(fixed(1), attempts=0), "retry(attempts=0): a whole number, at least 1"),
+    (fixed, "fixed(): delay is missing: write fixed(1.0)"),
+    (lambda: fixed(-1), "fixed(delay=-1): a number, 0 or more"),
+    (lambda: linear("1"), "linear(delay='1'): a number, 0 or more"),  # type: ignore[arg-type]
+    (lambda: exponential(1, 0.5), "exponential(factor=0.5): a number, 1 or more"),
+    (lambda: exponential(1, 2, -1), "exponential(cap=-1): a number, 0 or more"),
+    (jittered, "jittered(): which policy? Write jittered(fixed(1.0))"),
+    (lambda: jittered(fixed(1), 0.5, 0.2), "jittered(high=0.2): a number, 0.5 or more"),
     (within, "within(): how long? Write within(5.0)"),
     (lambda: within(-1), "within(-1): a number of seconds above 0"),
     (lambda: within(0), "within(0): a number of seconds above 0"),
@@ -124,3 +145,18 @@ def test_plus_something_else(value: object) -> None:
         UsageError, match=r"^at-least-once \+ .*: not a refinement: there are ordered\(\"customer\"\)"
     ):
         _ = at_least_once + value
+
+
+def test_the_delays_of_the_policies() -> None:
+    """Fixed, growing by a time, growing by a factor up to a cap, and a random share of these."""
+
+    def three(policy: Policy) -> list[tuple[float, float]]:
+        return [policy.delay(failures) for failures in (1, 2, 3)]
+
+    assert three(fixed(2)) == [(2, 2), (2, 2), (2, 2)]
+    assert three(linear(2)) == [(2, 2), (4, 4), (6, 6)]
+    assert three(exponential(1, 3, 5)) == [(1, 1), (3, 3), (5, 5)]
+    assert three(jittered(exponential(1, 2), 0.5, 1.5)) == [(0.5, 1.5), (1, 3), (2, 6)]
+    assert three(jittered(fixed(2))) == [(0, 2)] * 3
+    assert exponential(1, 10, 60).delay(10_000) == (60, 60), "no overflow"
+    assert linear(2).range([1, 2, 3]) == (2, 6)
