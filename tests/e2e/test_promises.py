@@ -304,3 +304,62 @@ def test_gives_up_too_soon(scene, mqchaos, queue_type):
     assert numbers(account.retry_schedule) == [31, 32], text(account)
     assert finding(account, "retry_schedule").detail == "too_few"
     assert violations(account) == {"retry_schedule"}, text(account)
+
+
+def too_much(scene, queue_type, arguments, **options):
+    """Publish thirty orders to a queue that holds ten, and read it afterwards."""
+    scene.queue(queue_type, arguments={"x-max-length": 10, **arguments}, **options)
+    scene.publish().wait(15)
+    scene.consumer("wrong", "not_idempotent", env=QUICK)
+    return scene.mqchaos.settle()
+
+
+FIRST = list(range(1, 21))
+
+
+@both
+@pytest.mark.chaos(baseline(), allow="*")
+@pytest.mark.parametrize("declared", [False, True])
+def test_dropped(scene, queue_type, declared):
+    """The oldest are dropped: lost by policy, and told apart by what was declared for dead letters."""
+    scene.mqchaos.exchange("orders.dlx")
+    account = too_much(scene, queue_type, {"x-dead-letter-exchange": "orders.dlx"} if declared else {})
+    assert numbers(account.overflow) == FIRST, text(account)
+    found = finding(account, "overflow")
+    assert found.detail == ("not_dead_lettered" if declared else "dropped")
+    assert found.cause == "`orders` holds at most 10 messages (drop-head)"
+    assert numbers(account.lost) == FIRST
+    assert violations(account) == {"lost"}, text(account)
+
+
+@both
+@pytest.mark.chaos(baseline(), allow="*")
+def test_dead_lettered_as_declared(scene, queue_type):
+    """Where dead letters have a queue, what was too much is there, and said to be."""
+    account = too_much(scene, queue_type, {}, dead_letter="orders.dead")
+    assert numbers(account.overflow) == FIRST, text(account)
+    assert finding(account, "overflow").detail == "dead_lettered"
+    assert "overflow" not in violations(account), text(account)
+
+
+@both
+@pytest.mark.chaos(baseline())
+def test_refused(scene, queue_type):
+    """What a full queue refuses its publisher is told of: information, exactly those without a confirm."""
+    account = too_much(scene, queue_type, {"x-overflow": "reject-publish"})
+    confirmed = set(numbers(account.confirmed))
+    assert numbers(account.overflow) == [n for n in range(1, COUNT + 1) if n not in confirmed], text(account)
+    assert len(account.overflow) >= 10
+    assert finding(account, "overflow").detail == "refused"
+    assert account.verdict == "pass", text(account)
+
+
+@pytest.mark.chaos(baseline(), allow="*")
+def test_refused_and_not_dead_lettered_though_declared(scene):
+    """A classic queue that dead-letters what it refuses, to nobody."""
+    scene.mqchaos.exchange("orders.dlx")
+    arguments = {"x-overflow": "reject-publish-dlx", "x-dead-letter-exchange": "orders.dlx"}
+    account = too_much(scene, "classic", arguments)
+    assert len(account.overflow) >= 10
+    assert finding(account, "overflow").detail == "not_dead_lettered", text(account)
+    assert not violations(account), text(account)
