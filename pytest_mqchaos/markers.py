@@ -202,8 +202,7 @@ def _not_a_fault(value: object) -> str:
     if isinstance(value, Trigger):
         return f"{value} is a moment, not a fault: write connection_drop(after={value})"
     if isinstance(value, Guarantee):
-        written = str(value) if value.refinements else repr(str(value))
-        return f"{value} is a guarantee, not a fault: write guarantee={written}"
+        return f"{value} is a guarantee, not a fault: write guarantee={value.written}"
     if isinstance(value, Refinement):
         return f"{value} is a promise, not a fault: write guarantee=at_least_once + {value}"
     if isinstance(value, list | tuple):

@@ -113,10 +113,12 @@ class Board:
         with self._lock:
             self._begun = True
             for source, name, _, key in self._files:
+                self._look_at(source)
                 lines = self._lines(source, name, key)
                 self._refuse(name, [line for line in lines if self._known(line)])
             self.check()
             for call, name, counted in self._calls:
+                self._look_at(call)
                 found = call.read()
                 self._refuse(name, [entry for entry in found if self._known(entry)])
                 counted.update(found)

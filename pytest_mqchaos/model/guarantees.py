@@ -31,6 +31,12 @@ class Guarantee:
         """Whether a finding of this kind and detail breaks the promise."""
         return kind in self.violations or f"{kind}:{detail}" in self.violations
 
+    @property
+    def written(self) -> str:
+        """How it is written as an argument: the name as a text, or refined by `+` the constant."""
+        first, *more = self.name.split(" + ")
+        return repr(first) if not more else " + ".join((first.replace("-", "_"), *more))
+
     def terms(self, kind: type[_Terms]) -> _Terms | None:
         """Return the terms of a refinement, None if that is not promised."""
         return next((one.terms for one in self.refinements if isinstance(one.terms, kind)), None)

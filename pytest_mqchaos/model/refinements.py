@@ -133,13 +133,14 @@ def ordered(by: str | Callable[[Any], object] = _NOTHING, *, strict: bool = Fals
         raise UsageError(f"ordered({by!r}): the name of a JSON field, or a function of the message")
     if not isinstance(strict, bool):
         raise UsageError(f"ordered(strict={strict!r}): True or False")
-    name = by if isinstance(by, str) else getattr(by, "__name__", "by")
-    shown = repr(by) if isinstance(by, str) else name
+    name = getattr(by, "__name__", "")
+    shown = repr(by) if isinstance(by, str) else name if name.isidentifier() else "a function"
+    same = f"of the same `{by}`" if isinstance(by, str) else f"of one key (by {shown})"
     whatever = ", whatever gave one back" if strict else ""
     return Refinement(
         "reordered",
         f"ordered({shown}, strict=True)" if strict else f"ordered({shown})",
-        f"Messages of the same `{name}` are worked on in the order they were published{whatever}.",
+        f"Messages {same} are worked on in the order they were published{whatever}.",
         Ordered(by, strict),
     )
 

@@ -56,7 +56,10 @@ class KeyRule:
     @property
     def _written(self) -> str:
         """The rule as the test wrote it."""
-        shown = repr(self.rule) if isinstance(self.rule, str) else getattr(self.rule, "__name__", "by")
+        name = getattr(self.rule, "__name__", "")
+        shown = (
+            repr(self.rule) if isinstance(self.rule, str) else name if name.isidentifier() else "a function"
+        )
         return f"key={shown}" if self.name == "key" else f"{self.name}({shown})"
 
     def replaced(self, body: bytes, key: str) -> bytes | None:

@@ -57,6 +57,12 @@ def test_how_they_read() -> None:
     """A refinement reads as it is written; a function by its name."""
     assert str(ordered("customer", strict=True)) == "ordered('customer', strict=True)"
     assert str(ordered(customer_of)) == "ordered(customer_of)"
+    assert str(ordered(lambda message: message.number)) == "ordered(a function)"
+    assert ordered(customer_of).promise.startswith("Messages of one key (by customer_of) are worked on")
+    assert (exactly_once.written, (at_most_once + within(1)).written) == (
+        "'exactly-once'",
+        "at_most_once + within(1)",
+    )
     assert (str(prefetch(3)), prefetch(3).terms) == ("prefetch(3)", Prefetch(3))
     assert (str(failover(1.5)), failover(1.5).terms) == ("failover(1.5)", Failover(1.5))
     assert str(retry(exponential(1, 2, 60), attempts=3)) == "retry(exponential(1, 2, 60), attempts=3)"
