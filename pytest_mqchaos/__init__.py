@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
     from pytest_mqchaos.model.lives import Life
+    from pytest_mqchaos.model.refinements import Refinement, failover, ordered, prefetch, retry, within
+    from pytest_mqchaos.model.retries import Policy, exponential, fixed, jittered, linear
     from pytest_mqchaos.model.sequences import Messages
     from pytest_mqchaos.model.triggers import (
         Trigger,
@@ -74,7 +76,9 @@ __all__ = [
     "Hazard",
     "Life",
     "Messages",
+    "Policy",
     "Publication",
+    "Refinement",
     "Scenario",
     "ServerUnavailable",
     "Trigger",
@@ -99,19 +103,28 @@ __all__ = [
     "delivery",
     "effect",
     "exactly_once",
+    "exponential",
+    "failover",
+    "fixed",
     "fragment",
+    "jittered",
     "latency",
+    "linear",
     "lost_ack",
     "lost_confirm",
     "malformed_payload",
     "nack",
+    "ordered",
     "poison_message",
+    "prefetch",
     "probe",
     "publish",
     "refuse",
     "repeated_publish",
+    "retry",
     "seconds",
     "stall",
+    "within",
 ]
 
 _HOMES = {
@@ -126,6 +139,8 @@ _HOMES = {
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.lives": "Life",
+    "model.refinements": "Refinement failover ordered prefetch retry within",
+    "model.retries": "Policy exponential fixed jittered linear",
     "model.sequences": "Messages",
     "model.triggers": "Trigger ack confirm delivery effect nack publish seconds",
     "verdict": "DeliveryError",

@@ -22,6 +22,7 @@ from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
 from pytest_mqchaos.model.faults import Fault, Scenario
 from pytest_mqchaos.model.guarantees import Guarantee
+from pytest_mqchaos.model.refinements import Refinement
 from pytest_mqchaos.model.triggers import Trigger
 from pytest_mqchaos.options import setting
 from pytest_mqchaos.reproduce import again, base_seed, test_seed
@@ -201,7 +202,9 @@ def _not_a_fault(value: object) -> str:
     if isinstance(value, Trigger):
         return f"{value} is a moment, not a fault: write connection_drop(after={value})"
     if isinstance(value, Guarantee):
-        return f"{value} is a guarantee, not a fault: write guarantee={str(value)!r}"
+        return f"{value} is a guarantee, not a fault: write guarantee={value.written}"
+    if isinstance(value, Refinement):
+        return f"{value} is a promise, not a fault: write guarantee=at_least_once + {value}"
     if isinstance(value, list | tuple):
         return f"a {type(value).__name__} is not a fault: unpack it with *"
     if isinstance(value, str) and value in faults.__all__:

@@ -40,6 +40,8 @@ class Board:
         self._resolver = Resolver(history.messages)
         self._files: list[tuple[EffectsFile, str, str | None, Callable[[object], object] | None]] = []
         self._calls: list[tuple[EffectsCall, str, Counter[str]]] = []
+        self._looked: dict[EffectsFile | EffectsCall, int] = {}
+        """When each source was looked at last."""
         self._lock = threading.RLock()
         self._calling = threading.RLock()
         """Held while the test's own code reads a source."""
@@ -75,12 +77,13 @@ class Board:
             self._files.append((source, name, consumer, key))
             self.named = self.named or named
             if self._begun and named:
+                since = self._look_at(source)
                 lines = self._lines(source, name, key)
                 early = self._early(lines)
                 refused = frozenset(early)
                 for line in lines:  # the rest is work, which what is shown of a test that fails here knows of
                     if line not in refused:
-                        self._record(line, 1, name, consumer)
+                        self._record(line, 1, name, consumer, since=since)
                 self.check()
                 self._refuse(name, early, _NOT_GIVEN)
 
@@ -110,10 +113,12 @@ class Board:
         with self._lock:
             self._begun = True
             for source, name, _, key in self._files:
+                self._look_at(source)
                 lines = self._lines(source, name, key)
                 self._refuse(name, [line for line in lines if self._known(line)])
             self.check()
             for call, name, counted in self._calls:
+                self._look_at(call)
                 found = call.read()
                 self._refuse(name, [entry for entry in found if self._known(entry)])
                 counted.update(found)
@@ -124,8 +129,9 @@ class Board:
             if not self._begun:
                 return
             for source, name, consumer, key in self._files:
+                since = self._look_at(source)
                 for line in self._lines(source, name, key, final=final):
-                    self._record(line, 1, name, consumer)
+                    self._record(line, 1, name, consumer, since=since)
 
     def check(self) -> None:
         """Raise if a source could not be read.
@@ -156,13 +162,14 @@ class Board:
         """Ask every callable; in the test's thread only."""
         for call, name, counted in list(self._calls):
             with self._calling:
+                since = self._look_at(call)
                 found = call.read()
             with self._lock:
                 for entry, count in found.items():
                     more = count - counted[entry]
                     if more > 0:
                         counted[entry] = count
-                        self._record(entry, more, name, None)
+                        self._record(entry, more, name, None, since=since, in_order=False)
 
     @contextmanager
     def not_calling(self, timeout: float) -> Iterator[None]:
@@ -225,7 +232,21 @@ class Board:
         found = [(entry, self._resolver.resolve(entry).candidates) for entry in entries]
         return [entry for entry, messages in found if messages and given.isdisjoint(messages)]
 
-    def _record(self, entry: str, count: int, source: str, consumer: str | None) -> None:
+    def _look_at(self, source: EffectsFile | EffectsCall) -> int | None:
+        """Return when a source was looked at last, before this time; what is new there came after that."""
+        since, self._looked[source] = self._looked.get(source), now()
+        return since
+
+    def _record(
+        self,
+        entry: str,
+        count: int,
+        source: str,
+        consumer: str | None,
+        *,
+        since: int | None,
+        in_order: bool = True,
+    ) -> None:
         found = self._resolver.resolve(entry)
         if found.kind == "foreign":
             return
@@ -234,7 +255,8 @@ class Board:
             # Several messages carry the key: the effect goes to the one that has fewest of those it should have.
             planned = self._history.messages
             message = min(found.candidates, key=lambda one: self.seen[one] - planned[one].expect)
-        event = Effected(at=now(), message=message, source=source, name=entry, consumer=consumer, count=count)
+        event = Effected(at=now(), message=message, source=source, name=entry, consumer=consumer, count=count,
+                         since=since, in_order=in_order)  # fmt: skip
         if message is not None:
             self.seen[message] += count
         self._history.append(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pytest_mqchaos import payloads
 from pytest_mqchaos.checks import judge
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model import events as facts
@@ -13,8 +14,9 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.ledger import Ledger
+from pytest_mqchaos.model.refinements import Ordered
 
-__all__ = ["account_of", "judged_events"]
+__all__ = ["account_of", "judged_events", "order_rule"]
 
 
 def judged_events(events: Sequence[Event]) -> list[Event]:
@@ -31,6 +33,12 @@ def judged_events(events: Sequence[Event]) -> list[Event]:
         if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken | facts.Noted)
     ]
     return [*events[: last + 1], *after]
+
+
+def order_rule(guarantee: Guarantee) -> payloads.KeyRule | None:
+    """Return how the key is found that a guarantee promises an order by, None if it promises none."""
+    terms = guarantee.terms(Ordered)
+    return None if terms is None else payloads.KeyRule(terms.by, "ordered")
 
 
 def account_of(
@@ -93,7 +101,13 @@ def _case_of(run: Run, *, final: bool, guarantee: Guarantee, interrupted: bool) 
         poison=run.test.poison,  # type: ignore[arg-type]
         dead_letters=frozenset(run.dead_letters),
         consumers=run.standing,
+        order_keys=_order_keys(run, guarantee),
         settled=bool(ends) and ends[-1].settled,
         final=final,
         interrupted=interrupted,
     )
+
+
+def _order_keys(run: Run, guarantee: Guarantee) -> dict[str, str]:
+    rule = order_rule(guarantee)
+    return {} if rule is None else {k: v for one in run.publications for k, v in one.keys(rule).items()}

@@ -9,10 +9,11 @@ from pytest_mqchaos import payloads
 from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.aims import check_aims
+from pytest_mqchaos.experiment.judging import order_rule
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sources import Sources
 from pytest_mqchaos.experiment.striking.armed import Armed
-from pytest_mqchaos.experiment.workload import Plan, Publication, plan
+from pytest_mqchaos.experiment.workload import Plan, Publication, keys, plan
 from pytest_mqchaos.link.identity import Labels
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
@@ -53,6 +54,8 @@ class Publications:
         run.sharing.refuse_everybodys(f"publish(exchange={made.exchange!r})", made.exchange)
         if made.queue:
             run.sharing.admit(made.queue)
+        if (rule := order_rule(run.test.guarantee)) is not None:
+            keys(made, rule)  # what has no key is told before anything is sent
         self._learn(made, options.get("key"), own_body=options.get("body") is not None)
         self._sources.resolve(last=True)
         if first:

@@ -66,7 +66,7 @@ class Run:
         self.injector = Injector(self.history, thread, self._poll_files, Random(f"{test.seed} moments"))
         self.board = Board(self.history, self.injector.saw_effect)
         self.injector.asking.bind(self.directory, self.board.asker, self.board.probed)
-        self.watch = EffectsWatch(self.board, thread)
+        self.watch = EffectsWatch(self.board, thread, self.history)
         self.sharing = Sharing(broker, self.namespace, self.identity, self.injector, thread)
         self.names = self.sharing.names
         self.links = Links(

@@ -6,19 +6,32 @@ import time
 
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.model.events import Lagged
+from pytest_mqchaos.model.history import History, now
 
 __all__ = ["EffectsWatch"]
 
 _CALLS_EVERY = 0.05
 _FILES_EVERY = 0.02
+_LAG = 0.05
+"""Seconds that a look may come late before anybody is told; then only when it is worse by a fifth."""
 
 
 class EffectsWatch:
-    """Looks at files now and then on the link's thread, and at callables when the test's thread asks."""
+    """Looks at files now and then on the link's thread, and at callables when the test's thread asks.
 
-    def __init__(self, board: Board, thread: LoopThread) -> None:
+    Args:
+        board: the sources.
+        thread: the link's.
+        history: where it stands how late a look came.
+    """
+
+    def __init__(self, board: Board, thread: LoopThread, history: History) -> None:
         self._board = board
         self._thread = thread
+        self._history = history
+        self._due = float("inf")
+        self._worst = _LAG
         self._called = 0.0
         self._over = False
 
@@ -39,5 +52,13 @@ class EffectsWatch:
 
     def _look(self) -> None:
         if not self._over:
+            self._late(time.monotonic() - self._due)
             self._board.poll()
+            self._due = time.monotonic() + _FILES_EVERY
             self._thread.loop.call_later(_FILES_EVERY, self._look)
+
+    def _late(self, lag: float) -> None:
+        """Tell how late a look came, if it is the worst so far: so busy is the machine."""
+        if lag > self._worst:
+            self._worst = 1.2 * lag
+            self._history.append(Lagged(at=now(), seconds=lag))

@@ -22,7 +22,7 @@ from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.payloads import Plan, Planned
 
-__all__ = ["Plan", "Planned", "Publication", "Publishing", "plan"]
+__all__ = ["Plan", "Planned", "Publication", "Publishing", "keys", "plan"]
 
 
 class Publishing(Protocol):
@@ -87,6 +87,11 @@ class Publication:
         if self._publishing.error is not None:
             raise self._publishing.error
         return self
+
+    def keys(self, rule: payloads.KeyRule) -> dict[str, str]:
+        """Return the key of each good message by its id, under a rule that may be another than `publish(key=...)`."""
+        __tracebackhide__ = True
+        return keys(self._plan, rule)
 
     def close(self) -> None:
         """End it where it is; what was not sent is not sent any more. May be called again."""
@@ -158,6 +163,23 @@ def plan(
         run=run, seed=seed, queue=to_queue, exchange=to_exchange, routing_key=key_of_route, entries=entries,
         confirm=confirm, mandatory=mandatory, rate=checked_rate, arrivals=checked_arrivals,
         next_number=first_number + len(once))  # fmt: skip
+
+
+def keys(plan: Plan, rule: payloads.KeyRule) -> dict[str, str]:
+    """Return the key of each good message of a plan by its id, where the rule finds one.
+
+    Raises:
+        UsageError: if a good message has none.
+    """
+    __tracebackhide__ = True
+    found = {}
+    for entry in plan.entries:
+        one = entry.message
+        if not one.poison and one.id not in found:
+            key = rule(payloads.Draft(one.number, one.id, one.body, entry.headers, entry.properties))
+            if key is not None:
+                found[one.id] = key
+    return found
 
 
 def _target(queue: object, exchange: object, routing_key: object) -> tuple[str, str, str]:

@@ -57,6 +57,7 @@ class Consuming:
                 queue=event.queue,
                 auto_ack=event.auto_ack,
                 prefetch=event.prefetch or event.global_prefetch,
+                shared=not event.prefetch and event.global_prefetch > 0,
             )
         ]
 

@@ -80,6 +80,12 @@ class Account:
     unexpected = _Found("Ids of this plugin that were delivered or effected and never published in this run.")
     corrupted = _Found("Messages whose body or headers arrived other than they were published.")
     illegal_transition = _Found("Messages with which the broker did what no broker may do.")
+    reordered = _Found("Messages that were worked on after later ones of their key.")
+    late = _Found("Messages that were worked on later than was promised.")
+    prefetch_breach = _Found("Messages that came to a consumer which had enough in hand already.")
+    failover_miss = _Found("Messages that a dead consumer held and nobody else got in time.")
+    retry_schedule = _Found("Messages whose attempts do not follow the policy that was promised.")
+    overflow = _Found("Messages that a queue with a length limit dropped or refused.")
     vacuous = _Found("True if the run proves nothing.")
 
     def __init__(

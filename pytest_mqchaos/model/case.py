@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_mqchaos.model.events import Event
@@ -61,6 +61,8 @@ class Case:
     dead_letters: frozenset[str] = frozenset()
     """Queues that the test named as dead-letter queues."""
     consumers: tuple[ConsumerFacts, ...] = ()
+    order_keys: Mapping[str, str] = field(default_factory=dict)
+    """Under `ordered(by)`: the key of each good message, by its id; those of one key are to stay in order."""
     settled: bool = True
     interrupted: bool = False
     """Whether the test failed by itself and nothing was waited for: what rests on the end of a run is unknown."""

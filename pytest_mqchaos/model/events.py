@@ -41,6 +41,7 @@ __all__ = [
     "FaultArmed",
     "FaultFired",
     "FaultHealed",
+    "Lagged",
     "LinkEvent",
     "LinkLost",
     "LinkOpened",
@@ -264,6 +265,9 @@ class Subscribed(LinkEvent):
     queue: str
     auto_ack: bool = False
     prefetch: int = 0
+    """What was in force when it subscribed; 0 is none."""
+    shared: bool = False
+    """Whether that is the channel's, shared by its consumers (`global`): some queues honour it, some do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +406,13 @@ class Effected(Event):
     """What the source said: the id or key."""
     consumer: str | None = None
     count: int = 1
+    since: int | None = None
+    """When we had looked there last and it was not there: it happened after that, and not after `at`.
+
+    None where nobody had looked before.
+    """
+    in_order: bool = True
+    """Whether its source tells the order of its effects, as a file does: those of one look stand as they happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -490,6 +501,13 @@ class SettleEnded(Event):
     reason: str = ""
     """Why it ended unsettled, with the last state seen."""
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lagged(Event):
+    """Our own clockwork came late: a measure of how busy the machine is."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

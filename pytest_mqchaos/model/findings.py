@@ -26,6 +26,12 @@ FINDING_KINDS = (
     "unexpected",
     "corrupted",
     "illegal_transition",
+    "reordered",
+    "late",
+    "prefetch_breach",
+    "failover_miss",
+    "retry_schedule",
+    "overflow",
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""

@@ -17,6 +17,8 @@ class KeyRule:
     """How the key of a message is found: by the name of a JSON field, by a function, or not at all."""
 
     rule: str | Callable[[Draft], object] | None
+    name: str = "key"
+    """What the test calls it: `key`, as in `publish(key=...)`, or `ordered`, as in `ordered(...)`."""
 
     @classmethod
     def of(cls, value: object) -> KeyRule:
@@ -40,17 +42,25 @@ class KeyRule:
         if self.rule is None:
             return None
         if isinstance(self.rule, str):
-            value, where = _field(draft, self.rule), f"key={self.rule!r}: of message {draft.number} it is "
+            value, where = self._field(draft), f"{self._written}: of message {draft.number} it is "
         else:
-            value, where = (
-                told(f"key(message {draft.number})", self.rule, draft),
-                f"key(message {draft.number}) returned ",
-            )
+            call = "key" if self.name == "key" else f"{self._written}: by"
+            call = f"{call}(message {draft.number})"
+            value, where = told(call, self.rule, draft), f"{call} returned "
         if isinstance(value, bytes):
             value = value.decode(errors="surrogateescape")
         if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
             raise UsageError(f"publish(): {where}{value!r}: a key is text or a number, and not empty")
         return str(value)
+
+    @property
+    def _written(self) -> str:
+        """The rule as the test wrote it."""
+        name = getattr(self.rule, "__name__", "")
+        shown = (
+            repr(self.rule) if isinstance(self.rule, str) else name if name.isidentifier() else "a function"
+        )
+        return f"key={shown}" if self.name == "key" else f"{self.name}({shown})"
 
     def replaced(self, body: bytes, key: str) -> bytes | None:
         """Return the body with another key, or None where only the test's function knows where it stands."""
@@ -58,15 +68,14 @@ class KeyRule:
             return None
         return json.dumps({**json.loads(body), self.rule: key}).encode()
 
-
-def _field(draft: Draft, name: str) -> object:
-    __tracebackhide__ = True
-    try:
-        content = draft.json
-    except (ValueError, RecursionError):
-        content = None
-    if isinstance(content, dict) and name in content:
-        return content[name]
-    shown = f"{draft.body[:80]!r}{'...' if len(draft.body) > 80 else ''}"
-    why = f"has no field {name!r}" if isinstance(content, dict) else "is no JSON object"
-    raise UsageError(f"publish(): key={name!r}: the body of message {draft.number} {why}: {shown}")
+    def _field(self, draft: Draft) -> object:
+        __tracebackhide__ = True
+        try:
+            content = draft.json
+        except (ValueError, RecursionError):
+            content = None
+        if isinstance(content, dict) and self.rule in content:
+            return content[self.rule]
+        shown = f"{draft.body[:80]!r}{'...' if len(draft.body) > 80 else ''}"
+        why = f"has no field {self.rule!r}" if isinstance(content, dict) else "is no JSON object"
+        raise UsageError(f"publish(): {self._written}: the body of message {draft.number} {why}: {shown}")

@@ -21,6 +21,16 @@ OTHER = "\ndef test_other(mqchaos): ...\n"
             "guarantee='always'",
             "guarantee='always': one of 'at-most-once', 'at-least-once', 'exactly-once'",
         ),
+        (
+            "guarantee=ordered('customer')",
+            "guarantee=ordered('customer'): it refines a guarantee: "
+            "write guarantee=at_least_once + ordered('customer')",
+        ),
+        (
+            "exactly_once + within(5)",
+            "exactly-once + within(5) is a guarantee, not a fault: write guarantee=exactly_once + within(5)",
+        ),
+        ("within(5)", "within(5) is a promise, not a fault: write guarantee=at_least_once + within(5)"),
         ("evidence='e'", "evidence='e': one of 'auto', 'effects', 'broker'"),
         ("poison='p'", "poison='p': one of 'auto', 'dead-letter', 'discard'"),
         ("settle_timeout=0", "settle_timeout=0: a number of seconds above 0"),
@@ -45,7 +55,8 @@ OTHER = "\ndef test_other(mqchaos): ...\n"
 def test_one_line(bench: Bench, mark: str, said: str) -> None:
     """A wrong mark is one test that fails when it is set up, with one line that says what is wrong."""
     result = bench.run(
-        f"from pytest_mqchaos import exactly_once\n@pytest.mark.chaos({mark})\ndef test_it(mqchaos): ...{OTHER}"
+        "from pytest_mqchaos import exactly_once, ordered, within\n"
+        f"@pytest.mark.chaos({mark})\ndef test_it(mqchaos): ...{OTHER}"
     )
     result.assert_outcomes(errors=1, passed=1)
     assert block(result, "ERROR at setup of test_it") == [f"chaos: {said}"]
@@ -108,6 +119,18 @@ def test_marked_without_the_fixture(bench: Bench) -> None:
             "@pytest.mark.chaos(refuse(duration=-1))\ndef test_it(mqchaos): ...",
             "    @pytest.mark.chaos(refuse(duration=-1))",
             "refuse(): duration=-1: a number above 0",
+        ),
+        (
+            "from pytest_mqchaos import exactly_once, within\n"
+            "@pytest.mark.chaos(guarantee=exactly_once + within)\ndef test_it(mqchaos): ...",
+            "    @pytest.mark.chaos(guarantee=exactly_once + within)",
+            "exactly-once + within: forgotten parentheses: write within(5.0)",
+        ),
+        (
+            "from pytest_mqchaos import exactly_once, ordered\n"
+            "@pytest.mark.chaos(guarantee=exactly_once + ordered())\ndef test_it(mqchaos): ...",
+            "    @pytest.mark.chaos(guarantee=exactly_once + ordered())",
+            'ordered(): by what? Name a JSON field, ordered("customer"), or give a function',
         ),
     ],
 )

@@ -272,3 +272,70 @@ def dedup_in_common(url):
         channel.basic_ack(method.delivery_tag)
 
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def backs_off(url):
+    """Fail every fifth order twice and poison for ever; wait in queues with a TTL, longer each time, three tries."""
+
+    def handle(channel, method, properties, body):
+        failures = sum(
+            d["count"] for d in (properties.headers or {}).get("x-death") or [] if d["queue"] == "orders"
+        )
+        try:
+            if kit.order(body)["n"] % 5 == 0 and failures < 2:
+                raise RuntimeError("try again")
+            kit.work(properties, body)
+        except (RuntimeError, kit.PermanentError):
+            if failures == 2:
+                channel.basic_publish("", "orders.dead", body, properties)
+                channel.basic_ack(method.delivery_tag)
+            else:
+                channel.basic_reject(method.delivery_tag, requeue=False)
+        else:
+            channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.confirm_delivery()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
+def publishes_again(url):
+    """Fail every fifth order twice; publish it again with an expiration that doubles, and count in a header."""
+
+    def handle(channel, method, properties, body):
+        headers = dict(properties.headers or {})
+        failures = headers.get("failures", 0)
+        if kit.order(body)["n"] % 5 == 0 and failures < kit.setting("FAILURES", 2):
+            properties.headers = {**headers, "failures": failures + 1}
+            wait = kit.setting("DELAY", 0.2) * kit.setting("FACTOR", 2.0) ** failures
+            properties.expiration = str(round(wait * 1000))
+            channel.basic_publish("", f"orders.wait.{failures}", body, properties)
+        else:
+            kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.confirm_delivery()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)
+
+
+def sleeps_and_requeues(url):
+    """Fail every tenth order once; sleep, and give it back."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 == 0 and not method.redelivered:
+            time.sleep(0.2)
+            channel.basic_nack(method.delivery_tag, requeue=True)
+            return
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)

@@ -252,3 +252,65 @@ def leaves_when_idle(url):
 def reads_whole_frames(url):
     """Speak AMQP by hand, and take each read from the socket for whole frames: what is cut off is thrown away."""
     byhand.consume(url)
+
+
+def postpones(url):
+    """Put every tenth order off until two later ones are done."""
+    waiting = []
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 == 3 and not method.redelivered:
+            waiting.append((method, properties, body))
+            return
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+        if kit.order(body)["n"] % 10 == 5:
+            for earlier, its_properties, its_body in waiting:
+                kit.work(its_properties, its_body)
+                channel.basic_ack(earlier.delivery_tag)
+            waiting.clear()
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def dawdles(url):
+    """Correct alone, but slow with every tenth order: a second replica overtakes it."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] % 10 == 3:
+            time.sleep(0.4)
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def naps(url):
+    """Correct, but one order costs it more time than was promised."""
+
+    def handle(channel, method, properties, body):
+        if kit.order(body)["n"] == 7:
+            time.sleep(1.2)
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def forgets_prefetch(url):
+    """Set the prefetch on the first connection only."""
+    first = [True]
+
+    def handle(channel, method, properties, body):
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        if not first:
+            channel.basic_qos(prefetch_count=0)
+        first.clear()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)

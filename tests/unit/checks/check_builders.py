@@ -15,7 +15,7 @@ from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case, ConsumerFacts
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.findings import Finding, Hazard
-from pytest_mqchaos.model.guarantees import guarantee
+from pytest_mqchaos.model.guarantees import Guarantee, guarantee
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message, digest, message_id
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
@@ -323,7 +323,7 @@ class Run:
         """Return the ledger of the events so far."""
         return Ledger.of(self.events, self.messages)
 
-    def case(self, promise: str = "at-least-once", **fields: Any) -> Case:
+    def case(self, promise: str | Guarantee = "at-least-once", **fields: Any) -> Case:
         """Return the run as a case."""
         known: dict[str, Any] = {
             "events": tuple(self.events),
@@ -336,17 +336,19 @@ class Run:
         return Case(**(known | self.settings | fields))
 
 
-def judged(run: Run, promise: str = "at-least-once", **fields: Any) -> tuple[list[Finding], list[Hazard]]:
+def judged(
+    run: Run, promise: str | Guarantee = "at-least-once", **fields: Any
+) -> tuple[list[Finding], list[Hazard]]:
     """Return the findings and hazards of a run."""
     return judge(run.case(promise, **fields))
 
 
-def findings(run: Run, promise: str = "at-least-once", **fields: Any) -> list[Finding]:
+def findings(run: Run, promise: str | Guarantee = "at-least-once", **fields: Any) -> list[Finding]:
     """Return the findings of a run."""
     return judged(run, promise, **fields)[0]
 
 
-def found(run: Run, promise: str = "at-least-once", **fields: Any) -> dict[str, list[int]]:
+def found(run: Run, promise: str | Guarantee = "at-least-once", **fields: Any) -> dict[str, list[int]]:
     """Return what was found: names of findings (`?` where unknown, in parentheses if no violation) to numbers."""
     said: dict[str, list[int]] = {}
     for one in findings(run, promise, **fields):
@@ -357,7 +359,7 @@ def found(run: Run, promise: str = "at-least-once", **fields: Any) -> dict[str, 
     return said
 
 
-def only(run: Run, kind: str, promise: str = "at-least-once", **fields: Any) -> Finding:
+def only(run: Run, kind: str, promise: str | Guarantee = "at-least-once", **fields: Any) -> Finding:
     """Return the one finding of a kind."""
     matching = [one for one in findings(run, promise, **fields) if one.kind == kind]
     assert len(matching) == 1, f"{len(matching)} findings of kind {kind}: {matching}"

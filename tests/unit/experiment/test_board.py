@@ -12,7 +12,7 @@ import pytest
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.model import events as facts
-from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.messages import Message
 
 RUN = "k3f9"
@@ -215,6 +215,30 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_test(scene: Scene, tmp_pa
     scene.board.add_file(tmp_path, name="orders.log", consumer=None, named=True)
     with pytest.raises(ChaosError, match=r"source orders\.log: could not be read: .*[Dd]irectory"):
         scene.begin()
+
+
+def test_each_effect_tells_when_we_had_looked_last(scene: Scene, tmp_path: Path) -> None:
+    """What was not there at one look and is at the next happened in between; a file tells its order, a callable not."""
+    path = tmp_path / "orders.log"
+    scene.board.add_file(path, name="file", consumer=None, named=True)
+    done: list[str] = []
+    scene.board.add_call(lambda: done, name="call")
+    before = now()
+    scene.begin()
+    path.write_text("1\n")
+    scene.board.poll()
+    between = now()
+    scene.board.poll()
+    path.write_text("1\n2\n3\n")
+    scene.board.poll()
+    scene.board.poll_calls()
+    done.append("4")
+    scene.board.poll_calls()
+    one, two, three, four = scene.seen
+    assert before <= (one.since or 0) <= one.at <= between <= (two.since or 0) <= two.at
+    assert two.since == three.since, "one look"
+    assert three.at < (four.since or 0) < four.at
+    assert [each.in_order for each in scene.seen] == [True, True, True, False]
 
 
 def test_callables_count(scene: Scene) -> None:

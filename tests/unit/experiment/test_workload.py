@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.workload import Publication, plan
+from pytest_mqchaos.experiment.workload import Publication, keys, plan
 from pytest_mqchaos.model.faults import connection_drop, malformed_payload, poison_message
 from pytest_mqchaos.model.messages import digest
-from pytest_mqchaos.payloads import readable_as_json
+from pytest_mqchaos.payloads import KeyRule, readable_as_json
 
 
 def planned(count=10, *, queue="orders", run="k3f9", seed=1, **options):
@@ -203,6 +203,47 @@ def test_a_second_publication_goes_on():
     assert keys == ["1", "2", "0"]
     assert [m.id for m in second.messages] == [f"orders-k3f9-{n:06d}" for n in (4, 5, 6)]
     assert [m.key_shared for m in second.messages] == [True, False, False]
+
+
+def test_the_keys_of_an_order():
+    """`ordered(by)` finds a key in each good message, by a field or by a function of all that it is made of."""
+    made = planned(
+        4,
+        body=lambda n, rng: {"c": n % 2},
+        headers={"tenant": "north"},
+        faults=[malformed_payload(share=0.5)],
+    )
+    by_field = keys(made, KeyRule("c", "ordered"))
+    by_function = keys(made, KeyRule(lambda m: f"{m.headers['tenant']}/{m.json['c']}", "ordered"))
+    assert [by_field[m.id] for m in sorted(made.messages, key=lambda m: m.number) if not m.poison] == list(
+        "1010"
+    )
+    assert set(by_function.values()) == {"north/0", "north/1"}
+    assert by_field.keys() == by_function.keys() == {m.id for m in made.messages if not m.poison}
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        (
+            "customer",
+            "publish(): ordered('customer'): the body of message 1 has no field 'customer': b'{\"c\": 1}'",
+        ),
+        (
+            lambda m: None,
+            "publish(): ordered(a function): by(message 1) returned None: a key is text or a number, and not empty",
+        ),
+        (
+            asynchronous,
+            "publish(): ordered(asynchronous): by(message 1) is async: a plain function is needed here",
+        ),
+    ],
+)
+def test_a_message_without_a_key_for_its_order(rule, line):
+    """A good message that the order cannot be told of is one line, before anything is sent."""
+    with pytest.raises(UsageError) as caught:
+        keys(planned(1, body={"c": 1}), KeyRule(rule, "ordered"))
+    assert str(caught.value) == line
 
 
 def test_expect():
