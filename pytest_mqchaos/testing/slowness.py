@@ -47,19 +47,20 @@ def bandwidth_bounds_the_rate(bench: NetworkBench) -> None:
     assert 0.8 <= seconds(lambda: client.say(data), lambda: server.await_bytes(data)) <= 1.0 + _SLACK
     bench.heal(armed)
     armed = bench.strike(bandwidth(1000))
+    began = time.monotonic()
     server.say(data)
-    assert len(client.hear(len(data), timeout=1.0)[0]) <= 2500
+    heard, _ = client.hear(len(data), timeout=1.0)
+    assert len(heard) <= 1000 * (time.monotonic() - began) + 1500
     began = time.monotonic()
     bench.heal(armed)
-    rest, _ = client.hear(17_000)
-    assert len(rest) >= 17_000
+    client.expect(data[len(heard) :])
     assert time.monotonic() - began < 10.0
 
 
 def fragments_are_small(bench: NetworkBench) -> None:
     """What arrives, arrives in pieces of that size, for who reads them as they come, and nothing is lost."""
     client, server = bench.connect()
-    data = MUCH[:2000]
+    data = MUCH[:20_000]
     armed = bench.strike(fragment(20))
     server.say(data)
     heard, pieces = client.hear(len(data))

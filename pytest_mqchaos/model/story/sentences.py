@@ -27,7 +27,7 @@ __all__ = ["SENTENCES"]
 
 def _published(walk: Walk, event: Published) -> None:
     if not event.passed:
-        fault = walk.fault_at(event.at, event.link, "connection", "refuse")
+        fault = walk.fault_at(event.at, event.link, "connection", "refuse", "black_hole")
         walk.say(event, "published, it never reached the broker", fault=fault)
         return
     again = any(step.text.startswith("published") for step in walk.steps)
@@ -102,7 +102,7 @@ def _acked(walk: Walk, event: Acked) -> None:
     early = event.effect_seen is False and not walk.effects and walk.expected
     note = "before its effect" if early else ""
     if not event.passed:
-        fault = walk.fault_at(event.at, event.link, "lost_ack", "connection", "refuse")
+        fault = walk.fault_at(event.at, event.link, "lost_ack", "connection", "refuse", "black_hole")
         walk.say(event, f"{event.link}'s ack never reached the broker", note, fault)
         return
     how = ", ".join(["multiple"] * event.multiple + ["transaction"] * event.transactional)
@@ -113,7 +113,7 @@ def _given_back(walk: Walk, event: Nacked | Rejected) -> None:
     _settle(walk, event, requeued=event.requeue)
     word = "nack" if isinstance(event, Nacked) else "reject"
     if not event.passed:
-        fault = walk.fault_at(event.at, event.link, "connection", "refuse")
+        fault = walk.fault_at(event.at, event.link, "connection", "refuse", "black_hole")
         walk.say(event, f"{event.link}'s {word} never reached the broker", fault=fault)
     elif event.requeue:
         walk.say(event, f"requeued by {event.link}")

@@ -24,6 +24,8 @@ from pytest_mqchaos.model.faults import (
     connection_drop,
     consumer_crash,
     consumer_terminate,
+    fragment,
+    latency,
     lost_ack,
     lost_confirm,
     malformed_payload,
@@ -1279,3 +1281,55 @@ def test_the_end_shuts_the_gate(bench: Bench, asked: Asked) -> None:
     bench.arm(connection_drop(before=effect(4)))
     bench.injector.disarm(TIMEOUT)
     assert not asked.is_open
+
+
+def test_what_is_there_from_the_start(bench: Bench) -> None:
+    """A lasting fault without a moment strikes each link that it means as it is opened, and no other."""
+
+    def lasts(armed: Armed, held: object) -> None:
+        async def heal() -> None: ...
+
+        armed.heal = heal
+
+    bench.during = lasts
+    everywhere, one, service = latency(), latency(consumer="worker"), latency(link="pg")
+    armed = [bench.arm(fault) for fault in (everywhere, one, service, latency(after=delivery(5)))]
+    for name in ("publisher", "audit", "worker", "worker#2"):
+        bench.injector.opened(name)
+    bench.injector.opened("pg", service=True)
+    bench.injector.opened("redis", service=True)
+    struck = [(number, link) for number, link, _, _ in bench.struck]
+    assert struck == [
+        (0, "audit"),
+        (0, "worker"),
+        (1, "worker"),
+        (0, "worker#2"),
+        (1, "worker#2"),
+        (2, "pg"),
+    ]
+    assert not armed[3].fired
+    armed[0].healed.set()
+    bench.injector.opened("late")
+    assert len(bench.struck) == 6, "what is healed strikes no more"
+    armed[0].error = ChaosError("it could not")
+    armed[0].healed.clear()
+    with pytest.raises(ChaosError, match="it could not"):
+        bench.injector.opened("later")
+
+
+def test_what_lasts_by_hand(bench: Bench) -> None:
+    """By hand it strikes when it is asked to, and those that come later from then on."""
+
+    def lasts(armed: Armed, held: object) -> None:
+        async def heal() -> None: ...
+
+        armed.heal = heal
+
+    bench.during = lasts
+    armed = bench.arm(fragment(3), by_hand=True)
+    bench.injector.opened("worker")
+    assert not bench.struck
+    bench.injector.fire_now(armed)
+    assert armed.done.wait(TIMEOUT)
+    bench.injector.opened("audit")
+    assert [link for _, link, _, _ in bench.struck] == [None, "audit"]
