@@ -212,7 +212,7 @@ class Chaos:
         """Settle, and raise on a violation.
 
         Args:
-            guarantee: judged by this instead of the test's own.
+            guarantee: judged by this name or refined constant instead of the test's own.
 
         Raises:
             DeliveryError: with the account's text, if the account fails.
