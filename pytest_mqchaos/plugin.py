@@ -24,7 +24,8 @@ _MARKER = (
     "chaos(*scenarios, guarantee='at-least-once', evidence='auto', poison='auto', allow=(), settle_timeout=30.0, "
     "effect_timeout=5.0, seed=None): run this test of the fixture `mqchaos` once for each fault, combine(...) or "
     "baseline() named; without one for baseline, connection_drop, consumer_crash, malformed_payload and "
-    "broker_restart. The test fails if the guarantee was not kept."
+    "broker_restart. The test fails if the guarantee was not kept: 'at-most-once', 'at-least-once', 'exactly-once', or "
+    "a constant of that name, refined by +, as in exactly_once + ordered('customer') + within(5.0)."
 )
 
 

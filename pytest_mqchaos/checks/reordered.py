@@ -36,6 +36,8 @@ class _Work:
     index: int
     since: int
     """It happened after this moment, and not after `effect.at`."""
+    connection: int
+    """Of the publisher: publications that run at the same time have one each, and no order among themselves."""
 
     @property
     def source(self) -> tuple[str, str | None] | None:
@@ -45,14 +47,24 @@ class _Work:
 
 @dataclass(slots=True)
 class _Later:
-    """Of the messages published later, which was worked on first, by source."""
+    """Of the messages published later, which was worked on first, by source and the publisher's connection."""
 
-    first: dict[tuple[str, str | None] | None, _Work] = field(default_factory=dict)
+    first: dict[tuple[tuple[str, str | None] | None, int], _Work] = field(default_factory=dict)
 
     def add(self, work: _Work) -> None:
-        known = self.first.get(work.source)
+        known = self.first.get((work.source, work.connection))
         if known is None or work.index < known.index:
-            self.first[work.source] = work
+            self.first[work.source, work.connection] = work
+
+    def after(self, work: _Work) -> list[_Work]:
+        """Those that were surely published after a message: of two connections, after it was confirmed."""
+        confirmed = work.record.confirmed_index
+        return [
+            one
+            for one in self.first.values()
+            if one.connection == work.connection
+            or (confirmed is not None and confirmed < one.record.publications[0].index)
+        ]
 
 
 def check(case: Case) -> list[Finding]:
@@ -78,15 +90,19 @@ def check(case: Case) -> list[Finding]:
 def _by_key(case: Case) -> dict[tuple[str, str], list[_Work]]:
     """The work of each key and queue, in the order of publishing: two queues promise nothing to each other."""
     found: dict[tuple[str, str], list[_Work]] = {}
-    sent = [one for one in case.ledger.records.values() if one.publications and one.id in case.order_keys]
-    for record in sorted(sent, key=lambda one: one.publications[0].index):
+    published = [
+        one for one in case.ledger.records.values() if one.publications and one.id in case.order_keys
+    ]
+    for record in sorted(published, key=lambda one: one.publications[0].index):
         deliveries = record.deliveries
         if record.effect_index is None or not deliveries:
             continue
         effect = case.events[record.effect_index]
         assert isinstance(effect, e.Effected)
         since = max(deliveries[0].at, effect.since or 0)
-        work = _Work(record, effect, record.effect_index, since)
+        sent = case.events[record.publications[0].index]
+        connection = sent.connection if isinstance(sent, e.Published) else 0
+        work = _Work(record, effect, record.effect_index, since, connection)
         queue = min(one.queue for one in deliveries)  # of a fan-out always the same
         found.setdefault((case.order_keys[record.id], queue), []).append(work)
     return found
@@ -107,8 +123,8 @@ def _went_back(work: _Work) -> bool:
 def _overtaken(case: Case, work: _Work, later: _Later) -> Reason | None:
     """Why a message came after one that was published later, None if it did not."""
     doubt: _Work | None = None
-    for source, other in later.first.items():
-        if source == work.source and source is not None:
+    for other in later.after(work):
+        if other.source == work.source and other.source is not None:
             if other.index < work.index:
                 return _reason(case, work, other)
         elif other.effect.at <= work.since:

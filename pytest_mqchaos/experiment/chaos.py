@@ -210,7 +210,10 @@ class Chaos:
         return self._accounts.settled(timeout)
 
     def verify(self, guarantee: object = None) -> Account:
-        """Settle, and raise on a violation of `guarantee`, or of the test's own.
+        """Settle, and raise on a violation.
+
+        Args:
+            guarantee: judged by this name or refined constant instead of the test's own.
 
         Raises:
             DeliveryError: with the account's text, if the account fails.

@@ -270,7 +270,7 @@ def test_sleeps_and_requeues(scene, mqchaos, queue_type):
 
 BUGS = {
     "early": {"DELAY": 0.1},
-    "late": {"DELAY": 1.0, "FACTOR": 1.0},
+    "late": {"DELAY": 4.0, "FACTOR": 1.0},
     "too_many": {"FAILURES": 3, "DELAY": 0.3, "FACTOR": 1.0},
 }
 

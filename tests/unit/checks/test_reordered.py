@@ -190,6 +190,18 @@ def test_the_guarantee_counts_it() -> None:
         assert found(run, guarantee(base) + ordered("customer"), **kept) == {"reordered:by_consumer": [1]}
 
 
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_publications_at_the_same_time_have_no_order(confirmed: bool) -> None:
+    """What two connections of the publisher sent is in order only if the first was confirmed before the second."""
+    run = Run(2).subscribe().publish(1, confirm=confirmed)
+    run.add(e.Published, message=name(2), link="publisher", connection=2, channel=1, routing_key="orders")
+    if not confirmed:
+        run.answer(1)
+    run.add(e.Confirmed, message=name(2), link="publisher", connection=2, channel=1)
+    run.work(2).work(1).settled()
+    assert [numbers(one.messages) for one in reordered(run, STRICT)] == ([[1]] if confirmed else [])
+
+
 @given(data=st.data())
 def test_a_history_made_in_order_is_never_reordered(data: st.DataObject) -> None:
     """Several consumers with files of their own, looked at whenever: keys that stay with one are in order."""
