@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mqchaos.options import OPTIONS, setting
 
-__all__ = ["Written", "write_reports"]
+if TYPE_CHECKING:
+    from pytest_mqchaos.report.unfinished import Unfinished
+
+__all__ = ["Written", "unfinished", "write_reports"]
 
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -72,6 +75,35 @@ def write_reports(
     _page(directory, whole, written)
     _markdown(config, whole, written)
     return written
+
+
+def unfinished(
+    config: pytest.Config, started: str, skipped: Iterable[Mapping[str, Any]]
+) -> Unfinished | None:
+    """Begin the file that a session leaves if it is ended by force; None where the options cannot be read."""
+    from pytest_mqchaos import __version__
+    from pytest_mqchaos.errors import UsageError
+    from pytest_mqchaos.options import session_settings
+    from pytest_mqchaos.report.document import SCHEMA_VERSION
+    from pytest_mqchaos.report.unfinished import Unfinished
+
+    try:
+        directory, settings = session_settings(config, "").report, _settings(config)
+    except UsageError:
+        return None
+    begun = Unfinished(
+        directory,
+        {
+            "schema": SCHEMA_VERSION,
+            "plugin": __version__,
+            "started": started,
+            "settings": settings,
+            "environment": _environment(),
+        },
+    )
+    for each in skipped:
+        begun.add({"skipped": each})
+    return begun
 
 
 def _settings(config: pytest.Config) -> list[dict[str, object]]:

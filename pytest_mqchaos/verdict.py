@@ -206,6 +206,10 @@ def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None
         from pytest_mqchaos.crossing import crossing
 
         setattr(report, CROSSING, crossing(item, report, here))
+    elif report.when == "setup":
+        from pytest_mqchaos.crossing import begun
+
+        setattr(report, CROSSING, begun(here))
 
 
 def _pass_over(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -248,7 +252,7 @@ def _note_baseline(item: pytest.Item, report: pytest.TestReport) -> None:
 def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Return the status `unknown` for a passed test whose verdict is unknown."""
     crossing = getattr(report, CROSSING, None)
-    if crossing and crossing["unknown"] and report.passed and not hasattr(report, "wasxfail"):
+    if crossing and crossing.get("unknown") and report.passed and not hasattr(report, "wasxfail"):
         return "unknown", "?", ("UNKNOWN", {"yellow": True})
     return None
 
