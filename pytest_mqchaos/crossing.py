@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,9 +34,21 @@ def crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[
         reason=_reason(report),
         bodies=setting(item.config, "report_bodies").value,
     )
+    _record(item, run)
     unknown = account is not None and any(each.allowed is None for each in account.undecided)
     servers = here_now.session.facts() if here_now.session is not None else {}
     return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker}
+
+
+def _record(item: pytest.Item, run: Mapping[str, Any]) -> None:
+    """Record the verdict as `record_property` does: for `--junitxml`, and whoever else reads a report's properties.
+
+    They cross with the report of the teardown. Those of an attempt before go: a rerun has a verdict of its own.
+    """
+    from pytest_mqchaos.report.junit import properties
+
+    others = [each for each in item.user_properties if not each[0].startswith("mqchaos_")]
+    item.user_properties[:] = [*others, *properties(run)]
 
 
 def begun(here: Trial) -> dict[str, object]:

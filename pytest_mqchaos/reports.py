@@ -3,7 +3,8 @@
 ```
 runs ──document──► report.json
           ├──────► index.html          beside it
-          └──────► Markdown            appended to $GITHUB_STEP_SUMMARY, written to --mqchaos-report-md
+          ├──────► Markdown            appended to $GITHUB_STEP_SUMMARY, written to --mqchaos-report-md
+          └──────► JUnit XML           written to --mqchaos-report-junit
 ```
 The document comes first: no trouble with what is made of it may cost it.
 """
@@ -74,6 +75,7 @@ def write_reports(
         return written
     _page(directory, whole, written)
     _markdown(config, whole, written)
+    _junit(config, whole, written)
     return written
 
 
@@ -137,11 +139,28 @@ def _markdown(config: pytest.Config, whole: Mapping[str, Any], written: Written)
 
         text = markdown(whole)
         if path:
-            target = config.rootpath / Path(path).expanduser()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            _put(config, path, text)
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(text)
     except Exception as error:  # as above
         written.troubles.append(f"no Markdown: {type(error).__name__}: {error}")
+
+
+def _junit(config: pytest.Config, whole: Mapping[str, Any], written: Written) -> None:
+    path = setting(config, "report_junit").value
+    if not path:
+        return
+    try:
+        from pytest_mqchaos.report.junit import junit
+
+        _put(config, path, junit(whole))
+    except Exception as error:  # as above
+        written.troubles.append(f"no JUnit XML: {type(error).__name__}: {error}")
+
+
+def _put(config: pytest.Config, path: str, text: str) -> None:
+    """Write a file that the user named, relative to the root directory."""
+    target = config.rootpath / Path(path).expanduser()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

@@ -27,7 +27,7 @@ HELP = "show the report of a session again, merge those of several, or say what 
 Record = Mapping[str, Any]
 
 _COLOURS = {"red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m"}
-_FILES = {"html": "index.html", "md": "report.md", "terminal": "report.txt"}
+_FILES = {"html": "index.html", "md": "report.md", "junit": "junit.xml", "terminal": "report.txt"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +94,7 @@ def _rendered(path: Path, document: Record, kind: str, *, colours: bool) -> byte
     forms: dict[str, Callable[[Record], str]] = {
         "html": _page,
         "md": _markdown,
+        "junit": _junit,
         "terminal": lambda known: _terminal(known, colours=colours),
     }
     try:
@@ -114,6 +115,12 @@ def _markdown(document: Record) -> str:
     from pytest_mqchaos.report.markdown import markdown
 
     return markdown(document)
+
+
+def _junit(document: Record) -> str:
+    from pytest_mqchaos.report.junit import junit
+
+    return junit(document)
 
 
 def _terminal(document: Record, *, colours: bool) -> str:
