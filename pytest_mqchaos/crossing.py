@@ -36,8 +36,19 @@ def crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[
     )
     _record(item, run)
     unknown = account is not None and any(each.allowed is None for each in account.undecided)
+    more = {} if report.passed and not unknown else _place(item, run)
     servers = here_now.session.facts() if here_now.session is not None else {}
-    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker}
+    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker, **more}
+
+
+def _place(item: pytest.Item, run: Mapping[str, Any]) -> dict[str, object]:
+    """Return where the fault that is to blame stands in the source, if anybody wants to know."""
+    from pytest_mqchaos.places import place, wanted
+
+    if not wanted():
+        return {}
+    blamed = (each["fault"] for each in run["findings"] if each["fault"] is not None)
+    return {"place": place(item, next(blamed, None))}
 
 
 def _record(item: pytest.Item, run: Mapping[str, Any]) -> None:

@@ -36,6 +36,7 @@ class Written:
     def __init__(self) -> None:
         self.path: Path | None = None
         """For people: the page, or the document where there is no page."""
+        self.document: Mapping[str, Any] | None = None
         self.troubles: list[str] = []
 
 
@@ -66,6 +67,7 @@ def write_reports(
             settings=_settings(config),
             environment=_environment(),
         )
+        written.document = whole
         written.path = write(directory, whole)
     except UsageError as error:
         written.troubles.append(f"no report: {error}")

@@ -61,6 +61,7 @@ class Runs:
         self._skipped: dict[str, dict[str, Any]] = {}
         self._begun: dict[str, dict[str, Any]] = {}
         """Tests that run, by node id, as they are told if nothing more is heard of them."""
+        self._places: dict[tuple[str, int], tuple[str, int]] = {}
         self._written: Written | None = None
         self._unfinished: Unfinished | None = None
 
@@ -88,6 +89,8 @@ class Runs:
             self._begun.pop(report.nodeid, None)
             self._runs[run["nodeid"], run["attempt"]] = run
             self._servers.setdefault(crossing["worker"], crossing["servers"])
+            if "place" in crossing:
+                self._places[run["nodeid"], run["attempt"]] = tuple(crossing.pop("place"))
         self._note(crossing)
 
     def _lost(self, run: dict[str, Any], why: str) -> None:
@@ -149,6 +152,11 @@ class Runs:
             terminal.write_line(line, **markup)
         for trouble in () if self._written is None else self._written.troubles:
             terminal.write_line(printable(trouble), red=True)
+        if self._places and self._written is not None and self._written.document is not None:
+            from pytest_mqchaos.report.annotations import annotated
+
+            for line in annotated(self._written.document, self._places):
+                terminal.write_line(line)
 
     def _shown_path(self) -> Path | None:
         here = self._config.invocation_params.dir
