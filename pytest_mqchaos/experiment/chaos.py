@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mqchaos.consumers.consumer import Consumer
 from pytest_mqchaos.experiment.accounts import Accounts
 from pytest_mqchaos.experiment.declaring import declare_dead_letters, declare_queue
+from pytest_mqchaos.experiment.glance import glance
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.sections import sections
 from pytest_mqchaos.experiment.starting import start_consumer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.experiment.workload import Publication
     from pytest_mqchaos.model.account import Account
     from pytest_mqchaos.model.history import History
+    from pytest_mqchaos.report.live import Glance
 
 __all__ = ["Chaos"]
 
@@ -169,8 +171,6 @@ class Chaos:
         __tracebackhide__ = True
         self._work.sources.add(source, key)
 
-    # --- faults by hand --------------------------------------------------------------------------------------
-
     def inject(self, fault: Fault) -> Injection:
         """Let a fault strike: now, or armed for its moment.
 
@@ -193,8 +193,6 @@ class Chaos:
         """
         __tracebackhide__ = True
         self._work.by_hand.wait(trigger, float(timeout))
-
-    # --- the verdict -----------------------------------------------------------------------------------------
 
     def settle(self, timeout: float | None = None) -> Account:
         """Wait until every message is accounted for, and return the account; never raises for a verdict.
@@ -242,8 +240,6 @@ class Chaos:
         """Titles and texts that a failing test shows: the consumers' last output, the faults, the broker's log."""
         return sections(self._run)
 
-    # --- what a test may look at -----------------------------------------------------------------------------
-
     @property
     def url(self) -> str:
         """The broker's own address, past every link."""
@@ -281,6 +277,10 @@ class Chaos:
     def resume_faults(self) -> None:
         """Let time pass again for them, from where it stood."""
         self._run.injector.resume()
+
+    def glance(self) -> Glance:
+        """Return how far the run is; cheap, and safe from any thread."""
+        return glance(self._run, settling=self._accounts.settling)
 
     @property
     def closed(self) -> bool:
