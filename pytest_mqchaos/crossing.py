@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
@@ -9,7 +12,10 @@ from pytest_mqchaos.fixtures import Trial, ground
 from pytest_mqchaos.options import setting
 from pytest_mqchaos.xdist import outcome
 
-__all__ = ["crossing", "first_line", "passed_over"]
+if TYPE_CHECKING:
+    from pytest_mqchaos.experiment.settings import TestSettings
+
+__all__ = ["begun", "crossing", "first_line", "passed_over"]
 
 _HOLDING = ("evidence", "poison", "settle_timeout", "effect_timeout", "strict")
 """Settings of a test that a reader of its run should know."""
@@ -22,20 +28,57 @@ def crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[
     account, settings, here_now = here.account, here.settings, ground(item.config)
     run = run_record(
         account,
-        nodeid=settings.nodeid,
-        attempt=settings.attempt,
+        **_named(settings),
         outcome=outcome(report),
-        reproduce=settings.again,
-        scenario=settings.scenario.id,
         error=None if not report.failed or (account and account.failed) else first_line(report),
-        seed=settings.seed,
         reason=_reason(report),
-        settings={name: getattr(settings, name) for name in _HOLDING},
         bodies=setting(item.config, "report_bodies").value,
     )
+    _record(item, run)
     unknown = account is not None and any(each.allowed is None for each in account.undecided)
+    more = {} if report.passed and not unknown else _place(item, run)
     servers = here_now.session.facts() if here_now.session is not None else {}
-    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker}
+    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker, **more}
+
+
+def _place(item: pytest.Item, run: Mapping[str, Any]) -> dict[str, object]:
+    """Return where the fault that is to blame stands in the source, if anybody wants to know."""
+    from pytest_mqchaos.places import place, wanted
+
+    if not wanted():
+        return {}
+    blamed = (each["fault"] for each in run["findings"] if each["fault"] is not None)
+    return {"place": place(item, next(blamed, None))}
+
+
+def _record(item: pytest.Item, run: Mapping[str, Any]) -> None:
+    """Record the verdict as `record_property` does: for `--junitxml`, and whoever else reads a report's properties.
+
+    They cross with the report of the teardown. Those of an attempt before go: a rerun has a verdict of its own.
+    """
+    from pytest_mqchaos.report.junit import properties
+
+    others = [each for each in item.user_properties if not each[0].startswith("mqchaos_")]
+    item.user_properties[:] = [*others, *properties(run)]
+
+
+def begun(here: Trial) -> dict[str, object]:
+    """Return what crosses when a test begins: its run, as it is told if its process dies in it."""
+    from pytest_mqchaos.report.document import run_record
+
+    return {"begun": run_record(None, **_named(here.settings), outcome="error", error="")}
+
+
+def _named(settings: TestSettings) -> dict[str, Any]:
+    """Return what is known of a run before it began."""
+    return {
+        "nodeid": settings.nodeid,
+        "attempt": settings.attempt,
+        "reproduce": settings.again,
+        "scenario": settings.scenario.id,
+        "seed": settings.seed,
+        "settings": {name: getattr(settings, name) for name in _HOLDING},
+    }
 
 
 def first_line(report: pytest.TestReport) -> str:

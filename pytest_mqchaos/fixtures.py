@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from pytest_mqchaos.experiment.session import Session
     from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
     from pytest_mqchaos.model.account import Account
+    from pytest_mqchaos.progress import Screen
 else:
     Failed = pytest.fail.Exception
 
 __all__ = [
+    "SCREEN",
     "Failed",
     "Ground",
     "Refused",
@@ -29,6 +32,7 @@ __all__ = [
     "close_ground",
     "forget",
     "ground",
+    "live",
     "mqchaos",
     "pause",
     "refuse",
@@ -69,6 +73,8 @@ class Trial:
         """What is shown after the test's own failure."""
 
 
+SCREEN: pytest.StashKey[Screen] = pytest.StashKey()
+"""The terminal, where there is a live line."""
 _GROUND = pytest.StashKey[Ground]()
 _TRIAL = pytest.StashKey[Trial]()
 _ATTEMPTS = pytest.StashKey[int]()
@@ -120,8 +126,16 @@ def close_ground(config: pytest.Config) -> None:
         here.session = None
 
 
+def live(config: pytest.Config, look: Callable[[int], str]) -> AbstractContextManager[None]:
+    """Show a line meanwhile, on a terminal; elsewhere nothing is done."""
+    screen = config.stash.get(SCREEN, None)
+    return nullcontext() if screen is None else screen.showing(look)
+
+
 def pause(config: pytest.Config) -> None:
-    """Let no fault of the present test strike by its time."""
+    """Let no fault of the present test strike by its time, and leave the terminal to the debugger."""
+    if (screen := config.stash.get(SCREEN, None)) is not None:
+        screen.leave()
     if (chaos := _present(config)) is not None:
         chaos.pause_faults()
 
@@ -179,7 +193,8 @@ def _open(config: pytest.Config, here: Ground, settings: TestSettings) -> Chaos:
         here.session = config.hook.pytest_mqchaos_session(config=config, settings=here.settings)
     assert here.session is not None
     try:
-        return here.session.open(settings)
+        with live(config, lambda width: "starting servers"[:width]):
+            return here.session.open(settings)
     except ServerUnavailable as error:
         here.unavailable = str(error)
         raise
@@ -190,6 +205,7 @@ def _end(item: pytest.Item) -> None:
     if here is not None:
         ground(item.config).chaos = None
         try:
-            here.chaos.close()
+            with live(item.config, lambda width: "ending what the test started"[:width]):
+                here.chaos.close()
         except ChaosError as error:
             refuse(str(error))

@@ -34,6 +34,7 @@ __all__ = [
     "battery_key",
     "check",
     "explain",
+    "origin",
     "parametrize",
     "plan",
     "planned",
@@ -161,6 +162,23 @@ def plan(node: pytest.Item) -> tuple[Planned, ...]:
         Planned(scenario if scenario.id == name else replace(scenario, name=name), name, marks=marks)
         for ((scenario, _), marks), name in zip(joined.items(), ids, strict=True)
     )
+
+
+def origin(node: pytest.Item, wanted: Planned) -> tuple[Any, int, int | None]:
+    """Return where a scenario was named: the owner of the mark, which of its marks `chaos`, and which argument.
+
+    Of the standard battery it is the nearest mark, and no argument; without any mark the owner is None.
+    """
+    joined: dict[tuple[Scenario, str | None], tuple[Any, int, int | None]] = {}
+    nearest: tuple[Any, int, int | None] = (None, 0, None)
+    for owner, mark in marks_of(node):
+        number = [id(each) for each in owner.own_markers if each.name == MARK].index(id(mark))
+        nearest = (owner, number, None)
+        for index, value in enumerate(mark.args):
+            scenario, identity, _ = _scenario(value)
+            joined.setdefault((scenario, identity), (owner, number, index))
+    ids = unique([identity or scenario.id for scenario, identity in joined])
+    return dict(zip(ids, joined.values(), strict=True)).get(wanted.id, nearest)
 
 
 def unique(ids: list[str]) -> list[str]:

@@ -181,6 +181,9 @@ OPTIONS = (
     Option("report_md", read=_text, default="", metavar="PATH",
            help="file for the report as Markdown, relative to the root directory; with GITHUB_STEP_SUMMARY set it "
                 "is appended there in any case (default: none)"),
+    Option("report_junit", read=_text, default="", metavar="PATH",
+           help="file for the report as JUnit XML with a case for each check and run, relative to the root directory; "
+                "pytest's own --junitxml has the verdict as properties of each test (default: none)"),
     Option("seed", read=_seed, default=0, metavar="N|random", ini=_SEED_TYPE,
            help="a test's random choices follow from its node id and this number; "
                 "random draws one, and what repeats a test names it (default: 0)"),

@@ -6,6 +6,7 @@ the rest comes when a test uses the fixture `mqchaos` or the mark `chaos`. PYTES
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
     options.check_command_line(config)
     if not xdist.worker_id(config):
         config.pluginmanager.register(xdist.Runs(config), "mqchaos-runs")
+    if sys.stdout is not None and sys.stdout.isatty():
+        from pytest_mqchaos.progress import keep
+
+        keep(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -146,3 +151,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers of a session that did not come to its finish."""
     fixtures.close_ground(config)
+    if fixtures.SCREEN in config.stash:
+        from pytest_mqchaos.progress import forget
+
+        forget(config)

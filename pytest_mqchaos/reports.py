@@ -3,7 +3,8 @@
 ```
 runs ──document──► report.json
           ├──────► index.html          beside it
-          └──────► Markdown            appended to $GITHUB_STEP_SUMMARY, written to --mqchaos-report-md
+          ├──────► Markdown            appended to $GITHUB_STEP_SUMMARY, written to --mqchaos-report-md
+          └──────► JUnit XML           written to --mqchaos-report-junit
 ```
 The document comes first: no trouble with what is made of it may cost it.
 """
@@ -12,16 +13,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mqchaos.options import OPTIONS, setting
 
-__all__ = ["Written", "write_reports"]
+if TYPE_CHECKING:
+    from pytest_mqchaos.report.unfinished import Unfinished
+
+__all__ = ["Written", "unfinished", "write_reports"]
 
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -32,6 +36,7 @@ class Written:
     def __init__(self) -> None:
         self.path: Path | None = None
         """For people: the page, or the document where there is no page."""
+        self.document: Mapping[str, Any] | None = None
         self.troubles: list[str] = []
 
 
@@ -62,6 +67,7 @@ def write_reports(
             settings=_settings(config),
             environment=_environment(),
         )
+        written.document = whole
         written.path = write(directory, whole)
     except UsageError as error:
         written.troubles.append(f"no report: {error}")
@@ -71,7 +77,37 @@ def write_reports(
         return written
     _page(directory, whole, written)
     _markdown(config, whole, written)
+    _junit(config, whole, written)
     return written
+
+
+def unfinished(
+    config: pytest.Config, started: str, skipped: Iterable[Mapping[str, Any]]
+) -> Unfinished | None:
+    """Begin the file that a session leaves if it is ended by force; None where the options cannot be read."""
+    from pytest_mqchaos import __version__
+    from pytest_mqchaos.errors import UsageError
+    from pytest_mqchaos.options import session_settings
+    from pytest_mqchaos.report.document import SCHEMA_VERSION
+    from pytest_mqchaos.report.unfinished import Unfinished
+
+    try:
+        directory, settings = session_settings(config, "").report, _settings(config)
+    except UsageError:
+        return None
+    begun = Unfinished(
+        directory,
+        {
+            "schema": SCHEMA_VERSION,
+            "plugin": __version__,
+            "started": started,
+            "settings": settings,
+            "environment": _environment(),
+        },
+    )
+    for each in skipped:
+        begun.add({"skipped": each})
+    return begun
 
 
 def _settings(config: pytest.Config) -> list[dict[str, object]]:
@@ -105,11 +141,28 @@ def _markdown(config: pytest.Config, whole: Mapping[str, Any], written: Written)
 
         text = markdown(whole)
         if path:
-            target = config.rootpath / Path(path).expanduser()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            _put(config, path, text)
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(text)
     except Exception as error:  # as above
         written.troubles.append(f"no Markdown: {type(error).__name__}: {error}")
+
+
+def _junit(config: pytest.Config, whole: Mapping[str, Any], written: Written) -> None:
+    path = setting(config, "report_junit").value
+    if not path:
+        return
+    try:
+        from pytest_mqchaos.report.junit import junit
+
+        _put(config, path, junit(whole))
+    except Exception as error:  # as above
+        written.troubles.append(f"no JUnit XML: {type(error).__name__}: {error}")
+
+
+def _put(config: pytest.Config, path: str, text: str) -> None:
+    """Write a file that the user named, relative to the root directory."""
+    target = config.rootpath / Path(path).expanduser()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

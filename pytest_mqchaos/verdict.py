@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.fixtures import Failed, Refused, Trial, forget, ground, refuse, shown, trial
+from pytest_mqchaos.fixtures import SCREEN, Failed, Refused, Trial, forget, ground, live, refuse, shown, trial
 
 if TYPE_CHECKING:
     from pytest_mqchaos.model.account import Account
@@ -50,19 +51,31 @@ class DeliveryError(AssertionError, Failed):
 
 def around_call(item: pytest.Item) -> Generator[None, object, object]:
     """Run the test, then judge it; or, after its own failure, look once."""
-    try:
-        result = yield
-    except BaseException as error:
-        _after(item, error)
-        raise
-    # unittest keeps what a method raised to itself until the report is made
-    raised = getattr(item, "_excinfo", None)
-    if raised:
-        raised[:] = [_cut(each) for each in raised]
-        _after(item, raised[0].value)
-    else:
-        _conclude(item)
+    with _live(item):
+        try:
+            result = yield
+        except BaseException as error:
+            _after(item, error)
+            raise
+        # unittest keeps what a method raised to itself until the report is made
+        raised = getattr(item, "_excinfo", None)
+        if raised:
+            raised[:] = [_cut(each) for each in raised]
+            _after(item, raised[0].value)
+        else:
+            _conclude(item)
     return result
+
+
+def _live(item: pytest.Item) -> AbstractContextManager[None]:
+    """Show how far the test's run is, where there is a terminal to show it on."""
+    here = trial(item)
+    if here is None or SCREEN not in item.config.stash:
+        return nullcontext()
+    from pytest_mqchaos.report.live import live_line
+
+    chaos = here.chaos
+    return live(item.config, lambda width: live_line(chaos.glance(), width))
 
 
 def _conclude(item: pytest.Item) -> None:
@@ -206,6 +219,10 @@ def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None
         from pytest_mqchaos.crossing import crossing
 
         setattr(report, CROSSING, crossing(item, report, here))
+    elif report.when == "setup":
+        from pytest_mqchaos.crossing import begun
+
+        setattr(report, CROSSING, begun(here))
 
 
 def _pass_over(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -248,7 +265,7 @@ def _note_baseline(item: pytest.Item, report: pytest.TestReport) -> None:
 def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Return the status `unknown` for a passed test whose verdict is unknown."""
     crossing = getattr(report, CROSSING, None)
-    if crossing and crossing["unknown"] and report.passed and not hasattr(report, "wasxfail"):
+    if crossing and crossing.get("unknown") and report.passed and not hasattr(report, "wasxfail"):
         return "unknown", "?", ("UNKNOWN", {"yellow": True})
     return None
 

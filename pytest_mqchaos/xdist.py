@@ -2,7 +2,8 @@
 
 ```
 worker:      run ──► attribute of the test's report ──┐
-controller:                                           └──► runs ──► reports, terminal summary
+controller:                                           └──► runs ──┬──► reports, terminal summary
+                                                                  └──► unfinished-*.jsonl, until these are written
 ```
 Each worker has servers of its own. What a worker must know comes down in `workerinput`.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_mqchaos.report.unfinished import Unfinished
     from pytest_mqchaos.reports import Written
 
 __all__ = ["Runs", "hand_down", "outcome", "worker_id"]
@@ -57,21 +59,56 @@ class Runs:
         self._runs: dict[tuple[str, int], dict[str, Any]] = {}
         self._servers: dict[str, dict[str, Any]] = {}
         self._skipped: dict[str, dict[str, Any]] = {}
+        self._begun: dict[str, dict[str, Any]] = {}
+        """Tests that run, by node id, as they are told if nothing more is heard of them."""
+        self._places: dict[tuple[str, int], tuple[str, int]] = {}
         self._written: Written | None = None
+        self._unfinished: Unfinished | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a run from the report it came with; a failing teardown changes its outcome."""
         crossing = getattr(report, "mqchaos", None)
-        if crossing is not None and "skipped" in crossing:
-            self._skipped[report.nodeid] = crossing["skipped"]
-        elif crossing is not None:
-            run = crossing["run"]
-            run["outcome"] = outcome(report)
-            self._runs[run["nodeid"], run["attempt"]] = run
-            self._servers.setdefault(crossing["worker"], crossing["servers"])
+        if crossing is not None:
+            self._take(report, crossing)
         elif report.failed and report.when == "teardown":
             for run in [run for (nodeid, _), run in self._runs.items() if nodeid == report.nodeid][-1:]:
                 run["outcome"] = "error"
+                self._note({"outcome": [run["nodeid"], run["attempt"], "error"]})
+        elif report.failed and report.nodeid in self._begun:
+            # xdist says so of the test that its worker died in
+            self._lost(self._begun.pop(report.nodeid), str(report.longrepr))
+
+    def _take(self, report: pytest.TestReport, crossing: dict[str, Any]) -> None:
+        if "skipped" in crossing:
+            self._skipped[report.nodeid] = crossing["skipped"]
+        elif "begun" in crossing:
+            self._begun[report.nodeid] = crossing["begun"]
+        else:
+            run = crossing["run"]
+            run["outcome"] = outcome(report)
+            self._begun.pop(report.nodeid, None)
+            self._runs[run["nodeid"], run["attempt"]] = run
+            self._servers.setdefault(crossing["worker"], crossing["servers"])
+            if "place" in crossing:
+                self._places[run["nodeid"], run["attempt"]] = tuple(crossing.pop("place"))
+        self._note(crossing)
+
+    def _lost(self, run: dict[str, Any], why: str) -> None:
+        """Tell of a run whose worker died."""
+        from pytest_mqchaos.model.printable import printable
+
+        run["error"] = run["summary"] = printable(why.strip().partition("\n")[0], 400)
+        self._runs[run["nodeid"], run["attempt"]] = run
+        self._note({"run": run, "servers": {}, "worker": ""})
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        """Keep an entry on disk until the reports are written: pytest may be killed before it comes to that."""
+        if self._unfinished is None and "skipped" not in entry:  # a session that only skips writes nothing
+            from pytest_mqchaos.reports import unfinished
+
+            self._unfinished = unfinished(self._config, self._started, self._skipped.values())
+        if self._unfinished is not None:
+            self._unfinished.add(entry)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -86,6 +123,8 @@ class Runs:
                 self._facts(),
                 self._started,
             )
+        if self._unfinished is not None and (not self._runs or (self._written and self._written.path)):
+            self._unfinished.remove()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section *mqchaos*, if a chaos test ran."""
@@ -94,8 +133,9 @@ class Runs:
 
     def _facts(self) -> dict[str, Any]:
         """Return the servers; with several workers the first one's, and those of each under `workers`."""
-        first = next(iter(self._servers.values()))
-        return dict(first) if len(self._servers) == 1 else {**first, "workers": dict(self._servers)}
+        from pytest_mqchaos.report.unfinished import servers_of
+
+        return servers_of(self._servers)
 
     def _summarize(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_mqchaos.model.printable import printable
@@ -112,6 +152,11 @@ class Runs:
             terminal.write_line(line, **markup)
         for trouble in () if self._written is None else self._written.troubles:
             terminal.write_line(printable(trouble), red=True)
+        if self._places and self._written is not None and self._written.document is not None:
+            from pytest_mqchaos.report.annotations import annotated
+
+            for line in annotated(self._written.document, self._places):
+                terminal.write_line(line)
 
     def _shown_path(self) -> Path | None:
         here = self._config.invocation_params.dir

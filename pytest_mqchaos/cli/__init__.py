@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pytest_mqchaos.cli import doctor
+from pytest_mqchaos.cli import doctor, report
 
 __all__ = ["main"]
 
-_COMMANDS = {"doctor": doctor}
+_COMMANDS = {"doctor": doctor, "report": report}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -19,7 +19,8 @@ def main(arguments: Sequence[str]) -> int:
         SystemExit: with status 2 and one line, if the arguments cannot be read.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m pytest_mqchaos", description="Beside pytest: what chaos tests need, and have."
+        prog="python -m pytest_mqchaos",
+        description="Beside pytest: what chaos tests need, and what they left.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, module in _COMMANDS.items():

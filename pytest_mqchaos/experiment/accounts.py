@@ -34,6 +34,8 @@ class Accounts:
         self._timings: dict[str, float] = {}
         self._opened = time.monotonic()
         self._judged_at: tuple[int, ...] = ()
+        self.settling = False
+        """Whether it is waited for that the run settles."""
 
     def settled(self, timeout: float | None = None, *, guarantee: object = None) -> Account:
         """Settle, and return the account of that, by the test's own guarantee or another one."""
@@ -95,7 +97,11 @@ class Accounts:
             effect_timeout=run.test.effect_timeout,
             once=(guarantee or run.test.guarantee).counts("duplicated"),
         )
-        end = settling.wait()
+        self.settling = True
+        try:
+            end = settling.wait()
+        finally:
+            self.settling = False
         judged_at = self._doings()
         run.remember_consumers()
         run.read_resting()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mqchaos.consumers.consumer import Consumer
 from pytest_mqchaos.experiment.accounts import Accounts
 from pytest_mqchaos.experiment.declaring import declare_dead_letters, declare_queue
+from pytest_mqchaos.experiment.glance import glance
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.sections import sections
 from pytest_mqchaos.experiment.services import Service, open_service
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.experiment.workload import Publication
     from pytest_mqchaos.model.account import Account
     from pytest_mqchaos.model.history import History
+    from pytest_mqchaos.report.live import Glance
 
 __all__ = ["Chaos"]
 
@@ -285,6 +287,10 @@ class Chaos:
     def resume_faults(self) -> None:
         """Let time pass again for them, from where it stood."""
         self._run.injector.resume()
+
+    def glance(self) -> Glance:
+        """Return how far the run is; cheap, and safe from any thread."""
+        return glance(self._run, settling=self._accounts.settling)
 
     @property
     def closed(self) -> bool:

@@ -75,6 +75,11 @@ class Ledger:
         """Deliveries of the workload that are not settled, on channels that are open."""
         return list(self._connections.open())
 
+    @property
+    def in_hand(self) -> int:
+        """How many deliveries of the workload are not settled, on channels that are open."""
+        return self._connections.in_hand
+
     def unprocessed(self) -> int:
         """Settlements that were passed on and are not known to be processed."""
         return self._connections.settling

@@ -109,8 +109,8 @@ def write(directory: Path, document: Mapping[str, Any]) -> Path:
     return path
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) that every document of this version obeys."""
-    path = Path(__file__).with_name(f"schema-{SCHEMA_VERSION}.json")
+def schema(version: str = SCHEMA_VERSION) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) that every document of a version obeys."""
+    path = Path(__file__).with_name(f"schema-{version}.json")
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded

@@ -6,6 +6,7 @@ What happens to it is written to `fake.log`, a line each, in the order in which 
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message, digest, message_id
+from pytest_mqchaos.report.live import Glance
 from pytest_mqchaos.verdict import DeliveryError
 
 SETTINGS: list[Any] = []
@@ -59,6 +61,16 @@ class FakeChaos:
         self.said = ""
         self.at_close = ""
         self.closed = False
+        self.glances = threading.Semaphore(0)
+        """Released at each glance, so that a test can wait until somebody looked."""
+
+    def glance(self) -> Glance:
+        """Return how far the run is."""
+        self.glances.release()
+        faults = [("refuse()", "armed")]
+        return Glance(
+            published=12, in_flight=3, effected=8, dead_lettered=None, faults=faults, settling=False
+        )
 
     def lose(self, *numbers: int) -> None:
         """Lose these messages."""

@@ -1,0 +1,188 @@
+"""What became better or worse from one document to another, test by test.
+
+```
+OLD ─┐         ┌─ state      was as promised, now failed          worse or better
+     ├─ tests ─┼─ findings   new lost:by_consumer, gone duplicated worse or better
+NEW ─┘  of one ├─ hazards    new acked_before_effect              told
+        node   ├─ latency    by the rules of `noise`              worse or better
+        id     └─ recovery
+```
+A regression is what is worse and not allowed, among the tests that both documents ran: a test that only one of them
+has is told, it has no before. A number of messages is told and not judged: what one crash takes with it is one
+accident, however many messages it is. Differences within noise are none: `noise` says by which rules, and whose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.noise import recovers_slower, slower
+from pytest_mqchaos.report.states import ORDER, is_open, many, worst_state
+from pytest_mqchaos.report.words import WORDS, span
+
+__all__ = ["Change", "Difference", "diff"]
+
+Record = Mapping[str, Any]
+Runs = Sequence[Record]
+Sort = Literal["worse", "better", "changed"]
+
+_FAILING = ("failed", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference: whether it is for the worse, what it is about, and what it is."""
+
+    sort: Sort
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """All that differs between two documents; `changes` has the worse first."""
+
+    changes: tuple[Change, ...]
+    both: int
+    only_old: int
+    only_new: int
+
+    @property
+    def regression(self) -> bool:
+        """Whether anything became worse."""
+        return any(each.sort == "worse" for each in self.changes)
+
+
+def diff(old: Record, new: Record) -> Difference:
+    """Return what differs between two documents of any 1.x."""
+    before, after = _tests(complete(old)), _tests(complete(new))
+    both = [name for name in after if name in before]
+    changes = [each for name in both for each in _changes(name, before[name], after[name])]
+    changes += _recovery([(before[name][-1], after[name][-1]) for name in both])
+    changes += _alone(before, after)
+    order = ("worse", "better", "changed")
+    return Difference(
+        tuple(sorted(changes, key=lambda each: order.index(each.sort))),
+        len(both),
+        len(before) - len(both),
+        len(after) - len(both),
+    )
+
+
+def _tests(whole: Record) -> dict[str, list[Record]]:
+    """Return the attempts of each test that ran, by its node id."""
+    tests: dict[str, list[Record]] = {}
+    for run in whole["runs"]:
+        if run["state"] != "skipped":
+            tests.setdefault(run["nodeid"], []).append(run)
+    return tests
+
+
+def _alone(before: Mapping[str, Runs], after: Mapping[str, Runs]) -> Iterator[Change]:
+    for name, runs in before.items():
+        if name not in after:
+            yield Change("changed", name, f"no longer run; was {_word(runs)}")
+    for name, runs in after.items():
+        if name not in before:
+            yield Change("changed", name, f"not run before; is {_word(runs)}")
+
+
+def _word(runs: Runs) -> str:
+    return WORDS[_state(runs)]
+
+
+def _state(runs: Runs) -> str:
+    """Return the worst state of the attempts: a rerun that passes hides nothing."""
+    return worst_state([run["state"] for run in runs])
+
+
+def _changes(name: str, old: Runs, new: Runs) -> Iterator[Change]:
+    states = _state(old), _state(new)
+    if states[0] != states[1]:
+        worse = ORDER.index(states[1]) < ORDER.index(states[0])
+        text = f"was {WORDS[states[0]]}, now {WORDS[states[1]]}"
+        sort: Sort = "worse" if worse and states[1] in _FAILING else "changed" if worse else "better"
+        yield Change(sort, name, text)
+    yield from _findings(name, old, new)
+    yield from _hazards(name, old, new)
+    yield from _latency(name, old[-1]["latency"], new[-1]["latency"])
+
+
+def _findings(name: str, old: Runs, new: Runs) -> Iterator[Change]:
+    before, after = _found(old), _found(new)
+    for key, (finding, run) in after.items():
+        opened = is_open(finding) and run["state"] in _FAILING
+        counted = many(finding, run)
+        said = f"{key}{f', {counted}' if counted else ''}"
+        if key not in before:
+            allowed = "" if finding["allowed"] is None else " (allowed)"
+            yield Change("worse" if opened else "changed", name, f"new {said}{allowed}")
+        elif opened and not is_open(before[key][0]):
+            yield Change("worse", name, f"no longer allowed: {said}")
+        elif finding["count"] != before[key][0]["count"]:
+            yield Change("changed", name, f"{said}; was {plural(before[key][0]['count'], 'message')}")
+    for key in before:
+        if key not in after:
+            yield Change("better", name, f"gone {key}")
+
+
+def _found(runs: Runs) -> dict[str, tuple[Record, Record]]:
+    """Return what counts or would count, by its name, with its run; of several the last, an open one first."""
+    found: dict[str, tuple[Record, Record]] = {}
+    for run in runs:
+        for each in run["findings"]:
+            if each["violation"] or each["kind"] == "vacuous":
+                key = f"{each['kind']}:{each['detail']}" if each["detail"] else each["kind"]
+                key += " (cannot be judged)" if each["unknown"] and each["kind"] != "vacuous" else ""
+                if key not in found or is_open(each) or not is_open(found[key][0]):
+                    found[key] = (each, run)
+    return found
+
+
+def _hazards(name: str, old: Runs, new: Runs) -> Iterator[Change]:
+    """Tell of hazards: that one was not seen is no proof that it was not there, so none is judged."""
+    before, after = (
+        dict.fromkeys((each["kind"], each["consumer"]) for run in runs for each in run["hazards"])
+        for runs in (old, new)
+    )
+    for kind, consumer in after:
+        if (kind, consumer) not in before:
+            yield Change("changed", name, f"new hazard {kind}{f' of {consumer}' if consumer else ''}")
+    for kind, consumer in before:
+        if (kind, consumer) not in after:
+            yield Change("changed", name, f"hazard {kind}{f' of {consumer}' if consumer else ''} not seen")
+
+
+def _latency(name: str, old: Record | None, new: Record | None) -> Iterator[Change]:
+    """Compare messages that no fault met: the others waited for one thing together, and recovery tells of that."""
+    if old is None or new is None or old["until"] != new["until"]:
+        return
+    directions: tuple[tuple[Sort, Record, Record], ...] = (("worse", old, new), ("better", new, old))
+    for sort, one, other in directions:
+        share = slower(one["distribution"], other["distribution"])
+        if share is not None:
+            rank = f"p{share * 100:g}"
+            values = f"{span(old['outside'][rank])}, now {span(new['outside'][rank])}"
+            yield Change(sort, name, f"{rank} from publish to {new['until']} {values}")
+
+
+def _recovery(pairs: Sequence[tuple[Record, Record]]) -> Iterator[Change]:
+    """Compare the recovery from each kind of fault over all tests."""
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    for old, new in pairs:
+        for one, other in zip(old["faults"], new["faults"], strict=False):
+            pair = one["recovery"], other["recovery"]
+            if one["kind"] == other["kind"] and None not in pair:
+                kinds.setdefault(one["kind"], []).append(pair)
+    for kind, times in kinds.items():
+        before, after = [each[0] for each in times], [each[1] for each in times]
+        means = f"{span(sum(before) / len(before))}, now {span(sum(after) / len(after))}"
+        text = f"work went on after {means} (mean of {plural(len(times), 'fault')})"
+        if recovers_slower(before, after):
+            yield Change("worse", kind, text)
+        elif recovers_slower(after, before):
+            yield Change("better", kind, text)

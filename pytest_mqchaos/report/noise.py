@@ -1,0 +1,83 @@
+"""Whether two measurements differ by more than chance makes them: the two rules of `report diff`.
+
+Both judge one run against one other, on machines that may have been busy; so besides the statistics each asks for
+a difference that a reader would feel.
+
+**Latency**, of messages that no fault's window met. A percentile of n values lies, with a confidence of 99 %,
+between the values of the ranks nq - z*sqrt(nq(1-q)) and nq + z*sqrt(nq(1-q)), each rounded up, z = 2.576 (W. J.
+Conover, Practical Nonparametric Statistics, 3rd ed., 1999, section 3.2). The document has the values in bars, so the
+interval reaches from the lower edge of the one bar to the upper edge of the other. Slower means: the new interval
+begins at twice the end of the old one, or above. (A busy machine easily makes the half of that.)
+
+**Recovery**, of all faults of one kind together. A wait for the next try of a client is at most as irregular as an
+exponential one; the ratio of two sums of n exponential waits is distributed as F(2n, 2n) (D. R. Cox, Some simple
+approximate tests for Poisson variates, Biometrika 40, 1953). Slower means: a ratio as large as this one has a
+chance of at most 1 %. A wait below 0.1 s counts as 0.1 s: it depends on what the consumer just had in hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["chance", "percentile_interval", "recovers_slower", "slower"]
+
+_Z = 2.576
+_FACTOR = 2.0
+_CHANCE = 0.01
+_SHORT = 0.1
+_QUANTILES = (0.5, 0.95)
+
+
+def slower(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the first of the percentiles 0.5 and 0.95 that is larger in `new` by more than noise; None if neither.
+
+    Args:
+        old: bars of a distribution of latency, as the document has them.
+        new: the same of the other run.
+    """
+    for share in _QUANTILES:
+        _, until = percentile_interval(old, share)
+        since, _ = percentile_interval(new, share)
+        if until and since >= _FACTOR * until:
+            return share
+    return None
+
+
+def percentile_interval(bars: Sequence[Mapping[str, Any]], share: float) -> tuple[float, float]:
+    """Return what a percentile of the messages outside of faults lies between; from 0 up to infinity if unknown."""
+    counts = [bar["outside"] for bar in bars]
+    many = sum(counts)
+    half = _Z * math.sqrt(many * share * (1 - share))
+    ranks = math.ceil(many * share - half), math.ceil(many * share + half)
+    low = _bar(counts, ranks[0])
+    high = _bar(counts, ranks[1])
+    until = None if high is None else bars[high]["until"]
+    return (0.0 if low is None else bars[low]["from"]), (math.inf if until is None else until)
+
+
+def _bar(counts: Sequence[int], rank: int) -> int | None:
+    """Return the bar that holds the value of a rank, from 1; None if there is no such rank."""
+    below = 0
+    for number, count in enumerate(counts):
+        below += count
+        if 1 <= rank <= below:
+            return number
+    return None
+
+
+def recovers_slower(old: Sequence[float], new: Sequence[float]) -> bool:
+    """Whether the second of two equally long rows of recovery times is longer by more than noise."""
+    sums = [sum(max(each, _SHORT) for each in row) for row in (old, new)]
+    return chance(len(old), sums[1] / sums[0]) <= _CHANCE if old else False
+
+
+def chance(n: int, ratio: float) -> float:
+    """Return the probability that F(2n, 2n) exceeds a ratio.
+
+    F(2n, 2n) exceeds r where a variable of Beta(n, n) exceeds x = r / (1 + r), which is where fewer than n of
+    2n - 1 trials with a chance of x succeed.
+    """
+    x = ratio / (1 + ratio)
+    return sum(math.comb(2 * n - 1, k) * x**k * (1 - x) ** (2 * n - 1 - k) for k in range(n))
