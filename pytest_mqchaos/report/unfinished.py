@@ -39,11 +39,13 @@ class Unfinished:
         self._path = directory / _NAME.format(os.getpid())
         self._whole = False
         self._made = not directory.exists()
-        with contextlib.suppress(OSError):
+        try:
             directory.mkdir(parents=True, exist_ok=True)
             _clear(directory)
             self._path.write_text(_line(head), encoding="ascii")
             self._whole = True
+        except OSError:
+            self.remove()  # without its head the rest tells nothing
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """Append a line; after one that could not be written there are no more, so that none is missing between."""
