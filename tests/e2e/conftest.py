@@ -18,6 +18,7 @@ MANY = {
     "test_network_faults.py",
     "test_no_false_alarm.py",
     "test_payload_faults.py",
+    "test_planted_network_bugs.py",
     "test_process_and_broker_faults.py",
     "test_promises.py",
     "test_transactions.py",
