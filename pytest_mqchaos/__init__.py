@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.consumers.consumer import Consumer
     from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
     from pytest_mqchaos.experiment.chaos import Chaos
+    from pytest_mqchaos.experiment.producer import Producer
     from pytest_mqchaos.experiment.workload import Publication
     from pytest_mqchaos.model.account import Account, Delivery
     from pytest_mqchaos.model.faults import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         broker_crash,
         broker_freeze,
         broker_restart,
+        canary,
         combine,
         connection_drop,
         connection_reset,
@@ -45,13 +47,16 @@ if TYPE_CHECKING:
     )
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
+    from pytest_mqchaos.model.image import DockerImage, docker_image
     from pytest_mqchaos.model.lives import Life
     from pytest_mqchaos.model.refinements import Refinement, failover, ordered, prefetch, retry, within
     from pytest_mqchaos.model.retries import Policy, exponential, fixed, jittered, linear
     from pytest_mqchaos.model.sequences import Messages
+    from pytest_mqchaos.model.transient import Transient, transient
     from pytest_mqchaos.model.triggers import (
         Trigger,
         ack,
+        call,
         confirm,
         delivery,
         effect,
@@ -70,6 +75,7 @@ __all__ = [
     "Consumer",
     "Delivery",
     "DeliveryError",
+    "DockerImage",
     "Fault",
     "Finding",
     "Guarantee",
@@ -77,10 +83,12 @@ __all__ = [
     "Life",
     "Messages",
     "Policy",
+    "Producer",
     "Publication",
     "Refinement",
     "Scenario",
     "ServerUnavailable",
+    "Transient",
     "Trigger",
     "UsageError",
     "__version__",
@@ -93,6 +101,8 @@ __all__ = [
     "broker_crash",
     "broker_freeze",
     "broker_restart",
+    "call",
+    "canary",
     "combine",
     "confirm",
     "connection_drop",
@@ -101,6 +111,7 @@ __all__ = [
     "consumer_freeze",
     "consumer_terminate",
     "delivery",
+    "docker_image",
     "effect",
     "exactly_once",
     "exponential",
@@ -124,6 +135,7 @@ __all__ = [
     "retry",
     "seconds",
     "stall",
+    "transient",
     "within",
 ]
 
@@ -131,18 +143,21 @@ _HOMES = {
     "consumers.consumer": "Consumer",
     "errors": "ChaosError ServerUnavailable UsageError",
     "experiment.chaos": "Chaos",
+    "experiment.producer": "Producer",
     "experiment.workload": "Publication",
     "model.account": "Account Delivery",
-    "model.faults": "Fault Scenario bandwidth baseline black_hole broker_crash broker_freeze broker_restart combine "
-    "connection_drop connection_reset consumer_crash consumer_freeze consumer_terminate fragment latency lost_ack "
-    "lost_confirm malformed_payload poison_message refuse repeated_publish stall",
+    "model.faults": "Fault Scenario bandwidth baseline black_hole broker_crash broker_freeze broker_restart canary "
+    "combine connection_drop connection_reset consumer_crash consumer_freeze consumer_terminate fragment latency "
+    "lost_ack lost_confirm malformed_payload poison_message refuse repeated_publish stall",
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
+    "model.image": "DockerImage docker_image",
     "model.lives": "Life",
     "model.refinements": "Refinement failover ordered prefetch retry within",
     "model.retries": "Policy exponential fixed jittered linear",
     "model.sequences": "Messages",
-    "model.triggers": "Trigger ack confirm delivery effect nack publish seconds",
+    "model.transient": "Transient transient",
+    "model.triggers": "Trigger ack call confirm delivery effect nack publish seconds",
     "verdict": "DeliveryError",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -30,6 +30,7 @@ class Chosen:
     settle_timeout: float | None = None
     effect_timeout: float = 5.0
     seed: int | None = None
+    own_broker: bool = False
 
 
 def marks_of(node: pytest.Item) -> Iterator[tuple[Any, pytest.Mark]]:
@@ -84,6 +85,15 @@ def _seconds(name: str) -> Callable[[object], object]:
     return read
 
 
+def _truth(name: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if not isinstance(value, bool):
+            raise UsageError(f"{name}={value!r}: True or False")
+        return value
+
+    return read
+
+
 def _seed(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise UsageError(f"seed={value!r}: a whole number from 0 on")
@@ -107,10 +117,11 @@ def allowed(value: object) -> tuple[tuple[str, str], ...]:
 _ALLOWABLE = tuple(dict.fromkeys((*FINDING_KINDS, *HAZARD_KINDS, "dead_lettered", "*")))
 _READERS: dict[str, Callable[[Any], object]] = {
     "guarantee": guarantee,
-    "evidence": _choice("evidence", "auto", "effects", "broker"),
+    "evidence": _choice("evidence", "auto", "effects", "broker", "any"),
     "poison": _choice("poison", "auto", "dead-letter", "discard"),
     "allow": allowed,
     "settle_timeout": _seconds("settle_timeout"),
     "effect_timeout": _seconds("effect_timeout"),
     "seed": _seed,
+    "own_broker": _truth("own_broker"),
 }

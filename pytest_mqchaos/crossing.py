@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mqchaos.attempts import earlier, keep, leave
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.fixtures import Trial, ground
 from pytest_mqchaos.options import setting
@@ -15,7 +16,7 @@ from pytest_mqchaos.xdist import outcome
 if TYPE_CHECKING:
     from pytest_mqchaos.experiment.settings import TestSettings
 
-__all__ = ["begun", "crossing", "first_line", "passed_over"]
+__all__ = ["begun", "crossing", "first_line", "passed_over", "run_of", "untold"]
 
 _HOLDING = ("evidence", "poison", "settle_timeout", "effect_timeout", "strict")
 """Settings of a test that a reader of its run should know."""
@@ -23,22 +24,41 @@ _HOLDING = ("evidence", "poison", "settle_timeout", "effect_timeout", "strict")
 
 def crossing(item: pytest.Item, report: pytest.TestReport, here: Trial) -> dict[str, object]:
     """Return what crosses for a run."""
-    from pytest_mqchaos.report.document import run_record
-
-    account, settings, here_now = here.account, here.settings, ground(item.config)
-    run = run_record(
-        account,
-        **_named(settings),
+    account = here.account
+    run = run_of(
+        item,
+        here,
         outcome=outcome(report),
         error=None if not report.failed or (account and account.failed) else first_line(report),
         reason=_reason(report),
-        bodies=setting(item.config, "report_bodies").value,
     )
+    before = earlier(item, here.settings.attempt)
+    keep(item, run)
     _record(item, run)
     unknown = account is not None and any(each.allowed is None for each in account.undecided)
     more = {} if report.passed and not unknown else _place(item, run)
-    servers = here_now.session.facts() if here_now.session is not None else {}
-    return {"run": run, "unknown": unknown, "servers": servers, "worker": here_now.settings.worker, **more}
+    return {"run": run, "unknown": unknown, **_servers(item), **more, **before}
+
+
+def untold(item: pytest.Item, here: Trial) -> dict[str, object]:
+    """Return what crosses with the last report of a test of whose run none was made; nothing where one was."""
+    told = leave(item, here)
+    return {**told, **_servers(item)} if told else {}
+
+
+def _servers(item: pytest.Item) -> dict[str, object]:
+    here = ground(item.config)
+    facts = here.session.facts() if here.session is not None else {}
+    return {"servers": facts, "worker": here.settings.worker}
+
+
+def run_of(item: pytest.Item, here: Trial, **told: Any) -> dict[str, Any]:
+    """Return the record of a trial."""
+    from pytest_mqchaos.report.document import run_record
+
+    bodies = setting(item.config, "report_bodies").value
+    run = run_record(here.account, **_named(here.settings), bodies=bodies, **told)
+    return {**run, "kept": here.kept} if here.kept else run
 
 
 def _place(item: pytest.Item, run: Mapping[str, Any]) -> dict[str, object]:
@@ -62,11 +82,12 @@ def _record(item: pytest.Item, run: Mapping[str, Any]) -> None:
     item.user_properties[:] = [*others, *properties(run)]
 
 
-def begun(here: Trial) -> dict[str, object]:
+def begun(item: pytest.Item, here: Trial) -> dict[str, object]:
     """Return what crosses when a test begins: its run, as it is told if its process dies in it."""
     from pytest_mqchaos.report.document import run_record
 
-    return {"begun": run_record(None, **_named(here.settings), outcome="error", error="")}
+    run = run_record(None, **_named(here.settings), outcome="error", error="")
+    return {"begun": run, **_servers(item), **earlier(item, here.settings.attempt)}
 
 
 def _named(settings: TestSettings) -> dict[str, Any]:

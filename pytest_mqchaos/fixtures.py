@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable
-from pytest_mqchaos.xdist import worker_id
+from pytest_mqchaos.xdist import end_shared, shared_place, worker_id
 
 if TYPE_CHECKING:
     from _pytest.outcomes import Failed
@@ -69,6 +69,10 @@ class Trial:
         self.account: Account | None = None
         self.concluded = False
         """Whether the test's function came to its end, so that the verdict is ours."""
+        self.condemned = False
+        """Whether the verdict fails the test."""
+        self.kept = ""
+        """Where the run's directory was kept, relative to the report's."""
         self.snapshot = ""
         """What is shown after the test's own failure."""
 
@@ -114,12 +118,13 @@ def ground(config: pytest.Config) -> Ground:
     if _GROUND not in config.stash:
         from pytest_mqchaos.options import session_settings
 
-        config.stash[_GROUND] = Ground(session_settings(config, worker_id(config)))
+        config.stash[_GROUND] = Ground(session_settings(config, worker_id(config), shared_place(config)))
     return config.stash[_GROUND]
 
 
 def close_ground(config: pytest.Config) -> None:
     """End the session's servers, if there are any; a close that Ctrl-C cut short is done again at the next call."""
+    end_shared(config)
     here = config.stash.get(_GROUND, None)
     if here is not None and here.session is not None:
         here.session.close()

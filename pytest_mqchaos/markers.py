@@ -11,6 +11,7 @@ once, without a scenario, and fails when it is set up.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +35,8 @@ __all__ = [
     "battery_key",
     "check",
     "explain",
+    "is_canary",
+    "left_out",
     "origin",
     "parametrize",
     "plan",
@@ -73,17 +76,40 @@ def battery() -> tuple[Scenario, ...]:
     )
 
 
+QUICK = ("baseline", "connection_drop", "consumer_crash")
+"""Those of the battery that `--mqchaos-battery=quick` runs: they find most bugs, and none restarts the broker."""
+
+
+def left_out(config: pytest.Config, scenario: Planned) -> str | None:
+    """Return why a scenario of the battery does not run in this session; None if it does, or is no battery's.
+
+    Raises:
+        UsageError: if the option cannot be read.
+    """
+    if not scenario.battery or scenario.id in QUICK:
+        return None
+    chosen = setting(config, "battery")
+    return (
+        f"not of the quick battery ({chosen.words.format(chosen.value)})" if chosen.value == "quick" else None
+    )
+
+
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Make one test of each scenario; a mark that is wrong is left to `check`."""
     definition = metafunc.definition
-    if FIXTURE not in metafunc.fixturenames or definition.get_closest_marker(MARK) is None:
+    marked = definition.get_closest_marker(MARK) is not None
+    if FIXTURE not in metafunc.fixturenames or not (marked or _with_canary(definition)):
         return
     try:
-        scenarios = plan(definition)
+        scenarios = (
+            plan(definition) if marked else _with(definition, (Planned(faults.baseline(), "baseline"),))
+        )
         chosen(definition)
     except UsageError:
         return
-    parameters = [pytest.param(each, id=each.id, marks=each.marks) for each in scenarios]
+    # A test without the mark has no scenario in its id, whatever is added to it.
+    hidden = {} if marked else {"baseline": pytest.HIDDEN_PARAM}
+    parameters = [pytest.param(one, id=hidden.get(one.id, one.id), marks=one.marks) for one in scenarios]
     metafunc.parametrize(FIXTURE, parameters, indirect=True, scope="function")
 
 
@@ -126,7 +152,9 @@ def planned(item: pytest.Item) -> Planned:
         return parameter
     if item.get_closest_marker(MARK) is None:
         return Planned(faults.baseline(), "baseline")
-    scenarios = plan(item)
+    scenarios = [one for one in plan(item) if not (_with_canary(item) and is_canary(one.scenario))] or plan(
+        item
+    )
     if len(scenarios) == 1:
         return scenarios[0]
     raise UsageError(
@@ -156,12 +184,35 @@ def plan(node: pytest.Item) -> tuple[Planned, ...]:
                 raise UsageError(f"chaos: {error}{standing_on(owner, node)}") from None
             joined[scenario, identity] = joined.get((scenario, identity), ()) + marks
     if not joined:
-        return tuple(Planned(scenario, scenario.id, battery=True) for scenario in battery())
+        return _with(node, tuple(Planned(scenario, scenario.id, battery=True) for scenario in battery()))
     ids = unique([identity or scenario.id for scenario, identity in joined])
-    return tuple(
+    made = (
         Planned(scenario if scenario.id == name else replace(scenario, name=name), name, marks=marks)
         for ((scenario, _), marks), name in zip(joined.items(), ids, strict=True)
     )
+    return _with(node, tuple(made))
+
+
+def _with_canary(node: pytest.Item) -> bool:
+    """Whether every chaos test gets a canary; an option that cannot be read is told when a test is set up."""
+    try:
+        return bool(setting(node.config, "canary").value)
+    except UsageError:
+        return False
+
+
+def _with(node: pytest.Item, scenarios: tuple[Planned, ...]) -> tuple[Planned, ...]:
+    """Return scenarios with a canary behind them if that is wanted, and none of them is one; the ids stay."""
+    if not _with_canary(node) or any(is_canary(one.scenario) for one in scenarios):
+        return scenarios
+    added = faults.scenario(faults.canary())
+    name = unique([*(one.id for one in scenarios), added.id])[-1]
+    return (*scenarios, Planned(added if added.id == name else replace(added, name=name), name))
+
+
+def is_canary(scenario: Scenario) -> bool:
+    """Whether a scenario is the plugin's own plant."""
+    return any(fault.kind == "canary" for fault in scenario.faults)
 
 
 def origin(node: pytest.Item, wanted: Planned) -> tuple[Any, int, int | None]:
@@ -252,6 +303,8 @@ def test_settings(item: pytest.Item, session: SessionSettings, attempt: int) -> 
         allow=options.allow + tuple(pair for pair in scenario.allow if pair not in options.allow),
         settle_timeout=settle,
         effect_timeout=options.effect_timeout,
+        asynchronous=inspect.iscoroutinefunction(getattr(item, "obj", None)),
+        own_broker=options.own_broker,
         seed=test_seed(item.nodeid, number),
         strict=session.strict,
         again=again(config, item.nodeid, number),

@@ -34,6 +34,7 @@ __all__ = [
     "add_options",
     "check_command_line",
     "on_ci",
+    "server_kind",
     "session_settings",
     "setting",
 ]
@@ -169,10 +170,22 @@ OPTIONS = (
            help="image of docker servers (default: rabbitmq:4)"),
     Option("toxiproxy_image", read=_text, default="ghcr.io/shopify/toxiproxy:2.12.0", metavar="IMAGE",
            help="image of docker servers (default: ghcr.io/shopify/toxiproxy:2.12.0)"),
+    Option("battery", read=_one_of("quick", "full"), default="full", metavar="KIND",
+           help="which scenarios of the standard battery run, where a mark names none: quick, for pull requests "
+                "(baseline, connection_drop, consumer_crash; the others are skipped), or full (default: full)"),
+    Option("canary", read=_flag, default=False, ini="bool",
+           help="add the scenario canary() to every chaos test: the plugin loses one message and doubles one effect "
+                "by itself, and a test that does not find exactly these fails, with the reason"),
+    Option("keep", read=_flag, default=False, ini="bool",
+           help="leave the servers up for the next session; `python -m pytest_mqchaos stop` ends them, and so do "
+                "eight hours without use"),
     Option("settle_timeout", read=_positive, default=30.0, metavar="S", ini="float",
            help="seconds without progress after which what is not settled becomes findings (default: 30)"),
     Option("strict", read=_flag, default=None, ini="bool",
            help="an unknown verdict fails (default: when CI is set)"),
+    Option("allow_reruns", read=_flag, default=False, ini="bool",
+           help="a broken promise in an attempt does not change the exit status where the test passed when it was run "
+                "again (default: then it is 1)"),
     Option("report", read=_text, default="mqchaos-report", metavar="DIR",
            help="folder of report.json, relative to the root, written when a chaos test ran (default: mqchaos-report)"),
     Option("report_bodies", read=_one_of("none", "digest", "full"), default="digest", metavar="KIND",
@@ -189,7 +202,7 @@ OPTIONS = (
                 "random draws one, and what repeats a test names it (default: 0)"),
 )  # fmt: skip
 _AS_GIVEN = ("url", "isolation", "management_url", "container", "allow_remote", "require", "network", "rabbitmq_image",
-             "toxiproxy_image", "settle_timeout")  # fmt: skip
+             "toxiproxy_image", "keep", "settle_timeout")  # fmt: skip
 """What the session's settings have by the same name, as it was read."""
 _BY_NAME = {option.name: option for option in OPTIONS}
 
@@ -264,6 +277,15 @@ def on_ci() -> bool:
     return os.environ.get("CI", "").strip().lower() not in _FALSE | {""}
 
 
+def server_kind(config: pytest.Config) -> str:
+    """Return the kind of servers that the options mean.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
+    return _kind(setting(config, "servers"), setting(config, "url"))
+
+
 def _kind(servers: Setting, url: Setting) -> str:
     """The kind of servers: an address means external, unless a nearer place names another; not one place both."""
     if not url.value or servers.value in ("auto", "external"):
@@ -277,14 +299,15 @@ def _kind(servers: Setting, url: Setting) -> str:
     return str(servers.value) if nearer < 0 else "external"
 
 
-def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
-    """Return what holds for the whole session.
+def session_settings(config: pytest.Config, worker: str, place: str = "") -> SessionSettings:
+    """Return what holds for the whole session; `place` is where xdist's workers find each other's servers.
 
     Raises:
         UsageError: if an option cannot be read.
     """
     from pytest_mqchaos.experiment.settings import SessionSettings
     from pytest_mqchaos.model.origins import Origins
+    from pytest_mqchaos.reproduce import COMMAND
 
     found = {option.name: setting(config, option.name) for option in OPTIONS}
     value = {name: one.value for name, one in found.items()}
@@ -293,9 +316,12 @@ def session_settings(config: pytest.Config, worker: str) -> SessionSettings:
         servers=_kind(found["servers"], found["url"]),
         strict=on_ci() if strict is None else strict,
         report=config.rootpath / Path(value["report"]).expanduser(),
-        rootdir=config.rootpath,
+        rootdir=Path.cwd()
+        if COMMAND in config.stash
+        else config.rootpath,  # `try` runs in a folder of its own
         ci=on_ci(),
         worker=worker,
+        place=place,
         origins=Origins({name: found[name].words for name in ("servers", *_AS_GIVEN)}),
         **{name: value[name] for name in _AS_GIVEN},
     )

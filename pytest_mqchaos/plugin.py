@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mqchaos import fixtures, options, verdict, xdist
+from pytest_mqchaos import attempts, fixtures, options, verdict, xdist
 from pytest_mqchaos.fixtures import mqchaos
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ __all__ = ["mqchaos"]
 
 _MARKER = (
     "chaos(*scenarios, guarantee='at-least-once', evidence='auto', poison='auto', allow=(), settle_timeout=30.0, "
-    "effect_timeout=5.0, seed=None): run this test of the fixture `mqchaos` once for each fault, combine(...) or "
-    "baseline() named; without one for baseline, connection_drop, consumer_crash, malformed_payload and "
-    "broker_restart. The test fails if the guarantee was not kept: 'at-most-once', 'at-least-once', 'exactly-once', or "
-    "a constant of that name, refined by +, as in exactly_once + ordered('customer') + within(5.0)."
+    "effect_timeout=5.0, seed=None, own_broker=False): run this test of the fixture `mqchaos` once for each "
+    "fault, combine(...) or baseline() named; without one for baseline, connection_drop, consumer_crash, "
+    "malformed_payload and broker_restart. The test fails if the guarantee was not kept: 'at-most-once', "
+    "'at-least-once', 'exactly-once', or a constant of that name, refined by +, as in "
+    "exactly_once + ordered('customer') + within(5.0)."
 )
 
 
@@ -91,9 +92,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.chaos(baseline()))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each battery begin with its baseline, however the tests were shuffled."""
+    if any("mqchaos" in getattr(item, "fixturenames", ()) for item in items):
+        from pytest_mqchaos.order import baselines_first
+
+        baselines_first(items)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse a wrong mark before anything is set up, and what rests on a baseline that failed."""
-    fixtures.forget(item)
+    attempts.begin(item)
     if item.get_closest_marker("chaos") is not None:
         verdict.admit(item)
 

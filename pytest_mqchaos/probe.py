@@ -11,6 +11,8 @@ def handle(order):
     probe.effect(order["id"])       # after the work, before or after the ack: as the application does it
 ```
 
+The same module is `mqchaos_probe`, of a distribution that has nothing else in it and runs on Python 3.8 (`probe/`).
+
 The line goes to the file named by `MQCHAOS_EFFECTS`. The first line from each process that uses the probe is
 `#probe`, by which the test knows that missing effects are missing work.
 """
@@ -27,7 +29,7 @@ TYPE_CHECKING = False  # as in the package: `typing` costs more than the probe
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["effect"]
+__all__ = ["effect", "sent"]
 
 _announced: set[str] = set()
 _announcing = threading.Lock()
@@ -72,14 +74,33 @@ def effect(id: str | int | bytes) -> None:
             asking.close()  # by which the test knows that it is written
 
 
-def _line(value: object) -> bytes:
-    if isinstance(value, bool) or not isinstance(value, str | int | bytes):
-        raise TypeError(f"probe.effect({value!r}): an id or key is a str, an int or bytes")
+def sent(id: str | int | bytes) -> None:
+    """Tell the running chaos test that a publisher holds a message for sent; without one do nothing.
+
+    To be called where the application believes it: from then on the message must arrive. One write of one line to
+    the file named by `MQCHAOS_SENT`, complete when it returns.
+
+    Args:
+        id: the message's `message_id`, or the application's own key of it.
+
+    Raises:
+        TypeError: if `id` is not a str, int or bytes.
+        ValueError: if `id` is empty or contains a line break.
+        OSError: if the test's file is missing or cannot be written to.
+    """
+    path = os.environ.get("MQCHAOS_SENT")
+    if path:
+        _append(path, _line(id, "sent"))
+
+
+def _line(value: object, call: str = "effect") -> bytes:
+    if isinstance(value, bool) or not isinstance(value, (str, int, bytes)):
+        raise TypeError(f"probe.{call}({value!r}): an id or key is a str, an int or bytes")
     raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
     if not raw.strip():
-        raise ValueError(f"probe.effect({value!r}): an id or key is not empty")
+        raise ValueError(f"probe.{call}({value!r}): an id or key is not empty")
     if b"\n" in raw or b"\r" in raw:
-        raise ValueError(f"probe.effect({value!r}): an id or key has no line break")
+        raise ValueError(f"probe.{call}({value!r}): an id or key has no line break")
     return raw + b"\n"
 
 
@@ -120,9 +141,7 @@ def _append(path: str, line: bytes) -> None:
     finally:
         os.close(descriptor)
     if written != len(line):
-        raise OSError(
-            f"MQCHAOS_EFFECTS={path}: only {written} of {len(line)} bytes of an effect were written"
-        )
+        raise OSError(f"{path}: only {written} of {len(line)} bytes of a line were written")
 
 
 def _announce() -> None:

@@ -6,7 +6,9 @@ test_orders.py ..                      <- pytest's line; the cursor stays in it,
 ```
 While a test runs pytest prints nothing: what goes to standard output then is captured. So the line is written past
 the capture, to a duplicate of the terminal's descriptor, by a thread of its own; it begins after a moment, so that
-quick tests never see it. It moves by relative steps, which stay right when the screen scrolls.
+quick tests never see it. It moves by relative steps, which stay right when the screen scrolls. Whoever suspends the
+capture (`capsys.disabled()`, a debugger) writes to the terminal itself: then the line goes first, and stays away until
+pytest has begun a line of its own, since nobody knows where the cursor is.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
 from pytest_mqchaos.fixtures import SCREEN
 from pytest_mqchaos.options import on_ci
+from pytest_mqchaos.reproduce import COMMAND
 from pytest_mqchaos.xdist import worker_id
 
 __all__ = ["Screen", "forget", "keep"]
@@ -39,7 +43,9 @@ def keep(config: pytest.Config) -> None:
     wanted = (
         not on_ci()
         and not worker_id(config)
-        and config.getoption("verbose", 0) >= 0
+        and (
+            config.getoption("verbose", 0) >= 0 or COMMAND in config.stash
+        )  # `try` says little, and is watched
         and config.getoption("capture", "no") != "no"
         and not config.getoption("log_cli_level", None)
         and not _logs_live(config)
@@ -76,7 +82,11 @@ class Screen:
         self._config = config
         self._descriptor = descriptor
         self._left = threading.Event()
-        """Set when a debugger has taken the terminal: until the next `showing` it is left alone."""
+        """Set when somebody else has taken the terminal: until the next `showing` it is left alone."""
+        self._turn = threading.RLock()
+        """Held while the line is written, or taken away."""
+        self._lost_at: int | None = None
+        """How wide pytest's line was, as it knows, when somebody else wrote behind it."""
 
     @contextmanager
     def showing(self, look: Look) -> Iterator[None]:
@@ -92,12 +102,36 @@ class Screen:
         )
         thread.start()
         try:
-            yield
+            with self._giving_way(column, drawn):
+                yield
         finally:
             over.set()
             thread.join()
             if drawn.is_set() and not self._left.is_set():
                 self._write("", column)
+
+    @contextmanager
+    def _giving_way(self, column: int, drawn: threading.Event) -> Iterator[None]:
+        """Take the line away whenever pytest's capture is suspended meanwhile."""
+        manager: Any = self._config.pluginmanager.get_plugin("capturemanager")
+        if manager is None:
+            yield
+            return
+        suspend = manager.suspend_global_capture
+
+        def give_way(*args: Any, **options: Any) -> None:
+            with self._turn:
+                if drawn.is_set() and not self._left.is_set():
+                    self._write("", column)
+                self._left.set()
+                self._lost_at = self._config.get_terminal_writer().width_of_current_line
+            suspend(*args, **options)
+
+        manager.suspend_global_capture = give_way
+        try:
+            yield
+        finally:
+            vars(manager).pop("suspend_global_capture", None)
 
     def leave(self) -> None:
         """Leave the terminal to a debugger at once: what pytest prints for it covers the line."""
@@ -114,6 +148,9 @@ class Screen:
         if type(reporter) is not pytest.TerminalReporter:  # another one may draw lines of its own
             return None
         writer = self._config.get_terminal_writer()
+        if self._lost_at is not None and writer.width_of_current_line >= self._lost_at:
+            return None
+        self._lost_at = None
         try:
             column = writer.width_of_current_line % os.get_terminal_size(self._descriptor).columns
         except (OSError, ZeroDivisionError):  # a terminal of no size
@@ -128,11 +165,12 @@ class Screen:
             wait = _EVERY
             try:
                 text = look(os.get_terminal_size(self._descriptor).columns - 1)
-                if sys.stdout.isatty():  # not captured just now: pytest prints, for a debugger
-                    self._left.set()
-                elif not over.is_set() and not self._left.is_set():
-                    drawn.set()
-                    self._write(text, column)
+                with self._turn:
+                    if sys.stdout.isatty():  # not captured just now: pytest prints, for a debugger
+                        self._left.set()
+                    elif not over.is_set() and not self._left.is_set():
+                        drawn.set()
+                        self._write(text, column)
             except Exception:
                 return  # an ornament: a run is not disturbed for it
 

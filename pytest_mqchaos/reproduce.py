@@ -8,13 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from collections.abc import Callable
 
 import pytest
 
-from pytest_mqchaos.options import OPTIONS, Option, setting
+from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.options import OPTIONS, Option, server_kind, setting
 
-__all__ = ["again", "base_seed", "test_seed"]
+__all__ = ["COMMAND", "again", "base_seed", "test_seed"]
 
+COMMAND = pytest.StashKey[Callable[[str, int], str]]()
+"""What says the command by a test's node id and the number N, in a session whose test file does not stay."""
 _DRAWN = pytest.StashKey[int]()
 
 
@@ -44,17 +48,33 @@ def again(config: pytest.Config, nodeid: str, number: int) -> str:
 
     Options of the configuration file are left out: they stand there still.
     """
+    if COMMAND in config.stash:
+        return config.stash[COMMAND](nodeid, number)
     words = ["pytest", _from_here(config, nodeid)]
     for name, flag in (("rootdir", "--rootdir"), ("inifilename", "--config-file")):
         value = config.getoption(name, None)
         if value:
             words.append(f"{flag}={value}")
+    idle = _overruled(config)
     for option in OPTIONS:
+        if option.name == idle:
+            continue
         if option.name == "seed":
             words.append(f"{option.flag}={number}")
-        elif not option.name.startswith("report"):
+        elif not option.name.startswith(("report", "allow_reruns", "battery")):
             words += _given(config, option)
     return shlex.join(words)
+
+
+def _overruled(config: pytest.Config) -> str:
+    """Return which of `servers` and `url` a nearer place made void: on one command line they are an error."""
+    servers, url = setting(config, "servers"), setting(config, "url")
+    if not url.value or servers.value in ("auto", "external"):
+        return ""
+    try:
+        return "servers" if server_kind(config) == "external" else "url"
+    except UsageError:  # both were on one command line already, and that is what failed
+        return ""
 
 
 def _from_here(config: pytest.Config, nodeid: str) -> str:

@@ -55,6 +55,8 @@ def around_call(item: pytest.Item) -> Generator[None, object, object]:
         try:
             result = yield
         except BaseException as error:
+            if _sees_the_canary(item, error):
+                return None
             _after(item, error)
             raise
         # unittest keeps what a method raised to itself until the report is made
@@ -65,6 +67,24 @@ def around_call(item: pytest.Item) -> Generator[None, object, object]:
         else:
             _conclude(item)
     return result
+
+
+def _sees_the_canary(item: pytest.Item, error: BaseException) -> bool:
+    """Whether an assertion of the test's own failed at what the canary planted, and the account found that."""
+    here = trial(item)
+    if here is None or not isinstance(error, AssertionError) or isinstance(error, DeliveryError):
+        return False
+    from pytest_mqchaos.markers import is_canary
+
+    if not is_canary(here.settings.scenario):
+        return False
+    here.chaos.note("an assertion of the test's own failed: it sees what the canary planted, too")
+    try:
+        _conclude(item)
+    except Refused:  # there is nothing to judge: its own failure stands
+        here.concluded = False
+        return False
+    return True
 
 
 def _live(item: pytest.Item) -> AbstractContextManager[None]:
@@ -90,6 +110,7 @@ def _conclude(item: pytest.Item) -> None:
     item.ihook.pytest_mqchaos_run_finished(item=item, account=account)
     failed = item.ihook.pytest_mqchaos_verdict(item=item, account=account)
     if account.failed if failed is None else failed:
+        here.condemned = True
         raise DeliveryError(account)
 
 
@@ -126,7 +147,7 @@ def _left_on_purpose() -> tuple[type[BaseException], ...]:
 def admit(item: pytest.Item) -> None:
     """Let a test that is marked `chaos` come to its set-up, or say in one line why not.
 
-    A wrong mark fails; a scenario of the standard battery whose baseline failed is skipped.
+    A wrong mark fails; a scenario of the standard battery whose baseline failed, or that is left out, is skipped.
     """
     from pytest_mqchaos.markers import check
 
@@ -136,19 +157,20 @@ def admit(item: pytest.Item) -> None:
     except ChaosError as error:
         refuse(str(error))
     if reason is not None:
-        raise pytest.skip.Exception(shown(f"the baseline failed: {reason}"), _use_item_location=True)
+        raise pytest.skip.Exception(shown(reason), _use_item_location=True)
 
 
 def _battery_reason(item: pytest.Item) -> str | None:
-    """Return why the baseline of the item's battery failed; None if it did not, or it is no battery's."""
-    from pytest_mqchaos.markers import FIXTURE, battery_key, planned
+    """Return why the item does not run: its battery's baseline failed, or the session takes but a part of it."""
+    from pytest_mqchaos.markers import FIXTURE, battery_key, left_out, planned
 
     if FIXTURE not in getattr(item, "fixturenames", ()):
         return None
     scenario = planned(item)
     if not scenario.battery or scenario.id == "baseline":
         return None
-    return ground(item.config).failed.get(battery_key(item, scenario))
+    why = ground(item.config).failed.get(battery_key(item, scenario))
+    return left_out(item.config, scenario) if why is None else f"the baseline failed: {why}"
 
 
 def around_report(
@@ -215,6 +237,10 @@ def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None
         if here.snapshot and report.when == "call":
             report.sections.append((CROSSING, here.snapshot))
         report.sections.extend((title, _printable(text)) for title, text in _sections(here))
+        if report.when != "teardown":
+            from pytest_mqchaos.kept import keep_failed
+
+            report.sections.append(("kept", keep_failed(item, here)))
     if report.when == "call" or (report.when == "setup" and not report.passed):
         from pytest_mqchaos.crossing import crossing
 
@@ -222,7 +248,12 @@ def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None
     elif report.when == "setup":
         from pytest_mqchaos.crossing import begun
 
-        setattr(report, CROSSING, begun(here))
+        setattr(report, CROSSING, begun(item, here))
+    else:
+        from pytest_mqchaos.crossing import untold
+
+        if told := untold(item, here):
+            setattr(report, CROSSING, told)
 
 
 def _pass_over(item: pytest.Item, report: pytest.TestReport) -> None:

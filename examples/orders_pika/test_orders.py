@@ -69,7 +69,7 @@ def test_unreadable_orders_are_kept(mqchaos: Chaos, start) -> None:
     assert account.dead_lettered == {message.id for message in account.published if message.poison}
 
 
-@pytest.mark.chaos(baseline())
+@pytest.mark.chaos(baseline(), own_broker=True)
 def test_by_hand(mqchaos: Chaos, start) -> None:
     """Faults can be told in the test itself, and what happened can be asked."""
     worker = start(restart="never")

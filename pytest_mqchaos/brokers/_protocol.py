@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pytest_mqchaos.brokers._witness import Witness
 from pytest_mqchaos.model.names import Names
@@ -14,7 +14,7 @@ from pytest_mqchaos.model.origins import Origins
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 from pytest_mqchaos.servers.engine import Engine
 
-__all__ = ["Borrowed", "Broker", "Errands", "External", "Launcher"]
+__all__ = ["Borrowed", "Broker", "Errands", "External", "Far", "Launcher"]
 
 
 class Borrowed(Protocol):
@@ -56,6 +56,16 @@ class Errands(Protocol):
         """An errand is not needed any more."""
 
 
+class Far(Protocol):
+    """The process of ours that holds a broker, as its guests see it."""
+
+    def ask(self, name: str, *arguments: object, timeout: float) -> Any:
+        """Have `Launcher.serve` done there, and return its value; raises `ChaosError`."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What `Launcher.facts` says there now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class External:
     """What the user says of a broker that runs already."""
@@ -83,6 +93,15 @@ class Launcher(Protocol):
 
     def start_container(self, engine: Engine, *, image: str) -> Broker:
         """Start it in a container; raises `ServerUnavailable`."""
+
+    def facts(self, broker: Broker) -> dict[str, object]:
+        """What a guest must know of a broker that this process started."""
+
+    def serve(self, broker: Broker, name: str, arguments: Sequence[Any], *, timeout: float) -> object:
+        """Do for a guest what it asks by name, with a broker that this process started; raises `ChaosError`."""
+
+    def attach(self, said: Mapping[str, Any], far: Far, *, untouchable: str) -> Broker:
+        """Use a broker that another process started, by its facts; raises `ChaosError` if it does not serve."""
 
     def external_place(self, external: External) -> tuple[str, int, str]:
         """Host and port that its address names, and the place that a lock is for; raises `UsageError`."""
@@ -122,8 +141,10 @@ class Broker(Protocol):
     def description(self) -> str:
         """One line: product, version, process or container, address."""
 
-    def url(self, namespace: str, *, host: str | None = None, port: int | None = None) -> str:
-        """The address of a namespace as clients write it, or that of a link in front of it."""
+    def url(
+        self, namespace: str, *, host: str | None = None, port: int | None = None, secure: bool = False
+    ) -> str:
+        """The address of a namespace as clients write it, or that of a link in front of it, which may speak TLS."""
 
     @property
     def tls(self) -> tuple[ssl.SSLContext, str] | None:
@@ -169,6 +190,16 @@ class Broker(Protocol):
 
     def bindings(self, namespace: str, exchange: str) -> tuple[Binding, ...]:
         """The ways out of one exchange."""
+
+    @property
+    def policies_refused(self) -> str:
+        """Why no policy can be set in a namespace, as the end of a sentence; empty if one can."""
+
+    def set_policy(self, namespace: str, policy: Mapping[str, Any]) -> None:
+        """Set a policy (`name`, `pattern`, `apply-to`, `priority`, `definition`) that ends with the namespace.
+
+        Raises `NotPossible` where it would be in force for others too, and `ChaosError` if the broker refuses.
+        """
 
     def exists(self, namespace: str, queue: str) -> bool:
         """Whether there is a queue of that name."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from pytest_mqchaos.checks import (
     acked_before_effect,
+    blind,
     corrupted,
     dead_letter_false_positive,
     dead_letter_miss,
@@ -64,6 +65,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("failover_miss", failover_miss.check),
     ("retry_schedule", retry_schedule.check),
     ("overflow", overflow.check),
+    ("blind", blind.check),
     ("vacuous", vacuous.check),
 )
 """Every check by the kind of its findings, in the order of a report."""
@@ -96,6 +98,10 @@ _REST_ON_THE_END = frozenset(
 """What a run that was cut short cannot be blamed for."""
 
 
+_CUT_SHORT = "the test ended, and its event loop with it, before the run was settled"
+_AWAIT = "settle while the loop runs: end the test with `await mqchaos.asettle()`"
+
+
 def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
     """Run every check. One that raises becomes a finding that cannot be judged, with its error."""
     findings: list[Finding] = []
@@ -106,12 +112,13 @@ def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
             findings += check(case)
         except Exception as error:
             findings.append(_failed(case, kind, error))
-    findings = [_judged(case, one) for one in streams.judged(case, findings)]
+    findings = [_judged(case, one) for one in blind.spared(case, streams.judged(case, findings))]
     findings += _unsettled(case, findings)
     hazards: list[Hazard] = []
+    own = [one for one in findings if one.detail != blind.PLANTED]
     for kind, hazard in HAZARDS:
         try:
-            hazards += hazard(case, findings)
+            hazards += hazard(case, own)
         except Exception as error:
             findings.append(_failed(case, kind, error))
     return findings, hazards
@@ -125,7 +132,7 @@ def _failed(case: Case, kind: str, error: Exception) -> Finding:
 def _judged(case: Case, finding: Finding) -> Finding:
     if case.interrupted and finding.kind in _REST_ON_THE_END and not finding.unknown:
         claim = f"so far, for the test ended before the run was settled: {finding.claim}"
-        finding = replace(finding, unknown=True, claim=claim)
+        finding = replace(finding, unknown=True, claim=claim, mend=_AWAIT if case.cut_short else finding.mend)
     counts = case.guarantee.counts(finding.kind, finding.detail) and not finding.information
     return replace(finding, violation=finding.violation or counts)
 
@@ -137,6 +144,9 @@ def _any_detail(case: Case, kind: str) -> bool:
 
 def _unsettled(case: Case, findings: list[Finding]) -> list[Finding]:
     """A run that did not settle is never a pass, whatever the checks could not name."""
+    if case.cut_short:  # it was cut short by its own end, and nothing else fails it
+        return [Finding(kind="stalled", detail="unsettled", claim=_CUT_SHORT, mend=_AWAIT, unknown=True,
+                        violation=True)]  # fmt: skip
     if case.settled or case.interrupted or any(one.kind in _EXPLAINS_UNSETTLED for one in findings):
         return []
     reason = case.ledger.end.reason or "it never became still"

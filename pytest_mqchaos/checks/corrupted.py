@@ -47,6 +47,8 @@ def _seen(record: Record) -> Iterator[_Seen]:
 def _body(record: Record, seen: _Seen) -> Reason | None:
     if seen.digest in (None, record.message.digest) or seen.identified_by == "digest":
         return None
+    if not record.message.digest or seen.digest in {one.digest for one in record.publications}:
+        return None  # a producer's: too large to be read as it was sent, or sent again with another body
     own = {one.digest for one in record.republications}
     if seen.digest in own or None in own:
         return _own_copy(seen, "body")

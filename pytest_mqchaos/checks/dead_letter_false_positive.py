@@ -1,7 +1,12 @@
-"""Dead-letter false positive: a good message rests in a terminal dead-letter queue."""
+"""Dead-letter false positive: a good message rests in a terminal dead-letter queue.
+
+One whose every try was meant to fail, at a service of ours, is not: it got fewer tries than it needed, which is the
+consumer's choice; it is reported all the same.
+"""
 
 from __future__ import annotations
 
+from pytest_mqchaos.checks.answers import Answers
 from pytest_mqchaos.checks.causes import return_cause
 from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
@@ -15,6 +20,7 @@ __all__ = ["check"]
 def check(case: Case) -> list[Finding]:
     """Find good messages among the dead letters, by the reason that they were put there for."""
     groups = Groups(case, "dead_letter_false_positive")
+    answers = Answers(case)
     where: Whereabouts | None = None
     for record in case.ledger.records.values():
         if not record.good:
@@ -23,14 +29,22 @@ def check(case: Case) -> list[Finding]:
             if copy.state == "resting":
                 where = where or Whereabouts(case)
                 if copy.queue in where.roles.dead_letter_queues or copy.death_reason is not None:
-                    groups.add(_reason(case, record, copy), record.id)
+                    groups.add(_reason(case, answers, record, copy), record.id)
     return groups.findings()
 
 
-def _reason(case: Case, record: Record, copy: Copy) -> Reason:
-    detail = copy.death_reason or "published"
+def _published(record: Record, copy: Copy) -> bool:
+    """Whether the application published it there: one that hands headers on hands on those of older deaths too."""
+    return any(
+        one.routing_key == copy.queue and not one.exchange and one.passed and one.deaths == copy.deaths
+        for one in record.republications
+    )
+
+
+def _reason(case: Case, answers: Answers, record: Record, copy: Copy) -> Reason:
+    detail = "published" if _published(record, copy) else copy.death_reason or "published"
     source = f"`{copy.death_queue}`" if copy.death_queue else "its queue"
-    cause, fault, mend = "", None, ""
+    cause, fault, mend = answers.refusal(record.id), None, ""
     if detail == "rejected":
         rejected = [one for one in record.deliveries if one.settlement == "dropped"]
         who = rejected[-1].link if rejected else "a consumer"
@@ -39,7 +53,7 @@ def _reason(case: Case, record: Record, copy: Copy) -> Reason:
     elif detail == "delivery_limit":
         words = f"given up by {source} after too many returns"
         returned = [one for one in record.deliveries if one.returned]
-        if returned:
+        if returned and not cause:
             cause, fault = return_cause(case, returned[-1])
     elif detail == "expired":
         words = f"expired in {source}"
@@ -48,4 +62,7 @@ def _reason(case: Case, record: Record, copy: Copy) -> Reason:
     else:
         words = "published there by the application"
     claim = f"good, and at rest in the dead-letter queue `{copy.queue}`: {words}"
+    if early := answers.given_up_early(record.id):
+        return Reason(detail="given_up", claim=f"{claim}; {early}", cause=cause,
+                      mend="try more often, if that is too early", information=True)  # fmt: skip
     return Reason(detail=detail, claim=claim, cause=cause, fault=fault, mend=mend)

@@ -28,7 +28,7 @@ def check(case: Case) -> list[Finding]:
 
 def _missing(case: Case, one: Expected) -> Reason | None:
     record = one.record
-    if record.effects and case.poison == "auto":
+    if record.most and case.poison == "auto":
         return None  # accepted, and reported as such
     resting = [copy.queue for copy in record.copies if copy.state == "resting"]
     into = listed(one.targets) if one.targets else "any dead-letter queue"
@@ -78,7 +78,7 @@ def _arrived(case: Case, one: Expected) -> list[Reason | None]:
         *(_altered(one, copy) for copy in one.arrived),
         _twice(one),
         Reason(detail="effected_too", claim="is in the dead-letter queue, and it had an effect too")
-        if record.effects and case.poison != "auto"
+        if record.most and case.poison != "auto"
         else None,
     ]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_mqchaos.checks.causes import listed, return_cause
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.outlets import overfull
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
 from pytest_mqchaos.model.findings import Finding
@@ -20,18 +23,22 @@ def check(case: Case) -> list[Finding]:
         return _unknown(case, groups)
     relaxed = _may_be_lost(case)
     for record in case.ledger.records.values():
-        if record.good and record.effects > record.message.expect:
-            groups.add(_reason(case, record, relaxed=relaxed), record.id)
+        if record.good and record.most > record.message.expect:
+            reason = replace(_reason(case, record, relaxed=relaxed), source=overfull(case, record))
+            groups.add(reason, record.id)
     for link in _at_work(case):
         groups.add(_not_back(link))
     return groups.findings()
 
 
 def _at_work(case: Case) -> list[str]:
-    """Consumers that live and may still be at work for what went to somebody else; in the end all are ended."""
-    if case.final or case.evidence != "effects" or not case.guarantee.counts("duplicated"):
+    """Consumers that live and may still be at work for what went to somebody else.
+
+    In the end all are ended, but for those in the test's own process.
+    """
+    if case.evidence != "effects" or not case.guarantee.counts("duplicated"):
         return []
-    living = {one.name for one in case.consumers if one.alive}
+    living = {one.name for one in case.consumers if one.alive and (one.inside or not case.final)}
     return sorted(case.ledger.absent() & living)
 
 
@@ -51,9 +58,10 @@ def _may_be_lost(case: Case) -> bool:
 
 
 def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
-    times = f"worked on {record.effects} times, expected {record.message.expect}"
+    where = overfull(case, record)
+    times = f"worked on {record.most} times, expected {record.message.expect}{where and f' (in `{where}`)'}"
     again = _again(record)
-    if record.passed > 1 and record.effects <= record.message.expect * record.passed:
+    if record.passed > 1 and record.most <= record.message.expect * record.passed:
         cause, fault = _repeats(case)
         return Reason(detail="by_publisher", claim=f"{times}: it was published {record.passed} times", cause=cause,
                       fault=fault, mend=_MEND, information=relaxed)  # fmt: skip

@@ -197,14 +197,14 @@ def fates(case: Case) -> list[Fate]:
     """Return every good, confirmed message that lacks an effect and is nowhere, or may be."""
     wanting = [
         record for record in case.ledger.records.values()
-        if record.good and record.ok and done(case, record) < record.message.expect
+        if record.good and record.owed and done(case, record) < record.message.expect
     ]  # fmt: skip
     if not wanting:
         return []
     where = Whereabouts(case)
     found = []
     for record in wanting:
-        if done(case, record) + where.still_there(record) >= record.message.expect:
+        if done(case, record) + where.still_there(record) >= record.message.expect or _unheard(where, record):
             continue
         rooms = [where.room(queue) for queue in sorted(where.possible(record))]
         if any(room is True for room in rooms):
@@ -217,6 +217,15 @@ def fates(case: Case) -> list[Fate]:
             mend = ASK
         found.append(Fate(record, unsure, _stop(case, where, record), mend))
     return found
+
+
+def _unheard(where: Whereabouts, record: Record) -> bool:
+    """Whether a producer told an exchange what no queue there wants, asked nobody about it, and claimed nothing."""
+    message = record.message
+    told = bool(message.producer and message.exchange) and not (message.mandatory or record.claimed)
+    return told and not any(
+        where.roles.leads_to(one.exchange, one.routing_key) for one in record.publications
+    )
 
 
 def missing(case: Case) -> list[tuple[str, int]]:

@@ -19,6 +19,7 @@ class Reason:
     cause: str = ""
     mend: str = ""
     fault: int | None = None
+    source: str = ""
     unknown: bool = False
     information: bool = False
 
@@ -54,6 +55,7 @@ class Groups:
             cause=reason.cause,
             mend=reason.mend,
             fault=reason.fault,
+            source=reason.source,
             unknown=reason.unknown,
             information=reason.information,
         )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from pytest_mqchaos.checks.grouping import in_order
+from pytest_mqchaos.checks.hands import handed_on
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Delivery, Record
+from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.findings import Finding, Hazard
 
 __all__ = [
@@ -47,9 +48,15 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
 
 def _elsewhere(record: Record, delivery: Delivery) -> bool:
     """Whether the work may rightly be done for another copy: one handed on before, or in another queue."""
-    if any(one.index < (delivery.settled_index or 0) for one in record.republications):
+    if delivery.copy is not None and handed_on(delivery.copy, until=delivery.settled_index or 0):
         return True
-    return len({copy.queue for copy in record.copies}) > record.message.expect
+    own = {copy.queue for copy in record.copies if not handed_on(copy, until=_settled(copy))}
+    return len(own) > record.message.expect
+
+
+def _settled(copy: Copy) -> int | None:
+    """The number of the event that settled a copy last, None if none did."""
+    return None if copy.last is None else copy.last.settled_index
 
 
 def auto_ack(case: Case, findings: list[Finding]) -> list[Hazard]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_mqchaos.checks.answers import Answers
 from pytest_mqchaos.checks.causes import end_of_holder, fault_text, listed, strike_near
 from pytest_mqchaos.checks.fates import (
     Fate,
@@ -13,6 +14,9 @@ from pytest_mqchaos.checks.fates import (
     queue_facts,
 )
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.hands import handed_on, killed_child, who
+from pytest_mqchaos.checks.outlets import located, nothing_shows, silent_for
+from pytest_mqchaos.checks.said_sent import said_sent, unroutable
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.findings import Finding
@@ -29,26 +33,34 @@ _NAME_A_SOURCE = (
 def check(case: Case) -> list[Finding]:
     """Find what was lost and by whom; what a broker's stop took away is `persistence_loss`."""
     groups = Groups(case, "lost")
-    progress = _Progress(case)
+    progress, answers = _Progress(case), Answers(case)
     where: Whereabouts | None = None
+    silent: dict[str, Reason] | None = None
     for fate in fates(case):
         where = where or Whereabouts(case)
+        silent = nothing_shows(case) if silent is None else silent
         by_consumer = fate.accepted
-        if case.evidence == "unknown" and by_consumer:
+        if by_consumer and (case.evidence == "unknown" or not fate.record.sourced):
             groups.add(
                 Reason(
                     detail="by_consumer",
                     claim="was acknowledged, but whether its work was done cannot be seen: "
-                    "no source of effects is named",
+                    f"no source of effects is named{'' if fate.record.sourced else ' for its consumer'}",
                     mend=_NAME_A_SOURCE,
                     unknown=True,
                 ),
                 fate.record.id,
             )
+        elif by_consumer and (quiet := silent_for(fate.record, silent)) is not None:
+            groups.add(_unsure(fate, quiet), fate.record.id)
         elif by_consumer:
-            groups.add(_unsure(fate, _by_consumer(case, progress, _idle(by_consumer))), fate.record.id)
+            reason = _by_consumer(case, progress, answers, _idle(by_consumer))
+            groups.add(_unsure(fate, located(case, fate.record, reason)), fate.record.id)
         elif fate.stop is None:
             groups.add(_unsure(fate, _otherwise(case, where, fate.record)), fate.record.id)
+    if any(record.claimed for record in case.ledger.records.values()):
+        for record, reason in said_sent(case, where or Whereabouts(case)):
+            groups.add(reason, record.id)
     return groups.findings() + (
         [] if last_stop(case) else [_by_count(groups, *each) for each in missing(case)]
     )
@@ -75,7 +87,8 @@ class _Progress:
     """How far each process got: a crash explains only what came after the last of its effects."""
 
     def __init__(self, case: Case) -> None:
-        self._furthest: dict[tuple[str, int], int] = {}
+        self._worked: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        """By link and incarnation: the numbers of deliveries and of their effects."""
         for record in case.ledger.records.values():
             for consumer, index in record.worked.items():
                 worked = [
@@ -84,12 +97,12 @@ class _Progress:
                     if one.index < index and consumer in ("", one.link, _base(one.link))
                 ]
                 for one in worked[-1:]:
-                    key = (one.link, one.incarnation)
-                    self._furthest[key] = max(one.index, self._furthest.get(key, -1))
+                    self._worked.setdefault((one.link, one.incarnation), []).append((one.index, index))
 
-    def went_on(self, delivery: Delivery) -> bool:
-        """Whether the process worked on something that it got later."""
-        return self._furthest.get((delivery.link, delivery.incarnation), -1) > delivery.index
+    def went_on(self, delivery: Delivery, *, until: int | None = None) -> bool:
+        """Whether the process worked on something that it got later, before an event of that number if one is given."""
+        worked = self._worked.get((delivery.link, delivery.incarnation), [])
+        return any(index > delivery.index and (until is None or done < until) for index, done in worked)
 
 
 def _base(link: str) -> str:
@@ -98,7 +111,11 @@ def _base(link: str) -> str:
 
 
 def _idle(copies: list[Copy]) -> Copy:
-    """Return the copy whose consumer showed no work for it: of two queues, one may have been worked on."""
+    """Return the copy whose consumer showed no work for it: of two queues, one may have been worked on.
+
+    A stage of a pipeline that handed the message on did its part; if all did, the last one is asked.
+    """
+    copies = [copy for copy in copies if not handed_on(copy)] or copies[-1:]
     for copy in copies:
         worked = copy.record.worked
         if copy.last is not None and not {copy.last.link, _base(copy.last.link)} & set(worked):
@@ -108,19 +125,23 @@ def _idle(copies: list[Copy]) -> Copy:
     )
 
 
-def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:
+def _by_consumer(case: Case, progress: _Progress, answers: Answers, copy: Copy) -> Reason:
     last = copy.last
     assert last is not None, "an accepted copy was delivered"
+    if refusal := answers.refusal(copy.record.id):
+        claim = f"lost by {who(case, last)}: the service that it called refused, and it was acknowledged"
+        mend = "acknowledge after a good answer; retry what failed for a while"
+        return Reason(detail="by_consumer", claim=claim, cause=refusal, mend=mend)
     cause, fault = _what_happened(case, progress, last)
     if copy.settlement == "auto":
-        claim = "lost by the consumer: read with automatic ack, its work was never done"
+        claim = f"lost by {who(case, last)}: read with automatic ack, its work was never done"
         return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault,
                       mend="switch automatic ack off and acknowledge after the work")  # fmt: skip
-    if any(one.index < (last.settled_index or 0) for one in copy.record.republications):
-        claim = "lost by the consumer: it published a copy and acknowledged, and the copy is nowhere"
+    if handed_on(copy, until=last.settled_index or 0):
+        claim = f"lost by {who(case, last)}: it published a copy and acknowledged, and the copy is nowhere"
         mend = "acknowledge once the broker has confirmed the copy"
         return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault, mend=mend)
-    claim = "lost by the consumer: its ack reached the broker, its work was never done"
+    claim = f"lost by {who(case, last)}: its ack reached the broker, its work was never done"
     return Reason(
         detail="by_consumer", claim=claim, cause=cause, fault=fault, mend="acknowledge after the work"
     )
@@ -128,6 +149,9 @@ def _by_consumer(case: Case, progress: _Progress, copy: Copy) -> Reason:
 
 def _what_happened(case: Case, progress: _Progress, last: Delivery) -> tuple[str, int | None]:
     """Why the work was not done: its process died, its client threw away what it had read, or nothing at all."""
+    child = killed_child(case, last, lambda strike: progress.went_on(last, until=strike.index))
+    if child is not None:
+        return fault_text(case, child.event.fault), child.event.fault
     if progress.went_on(last):
         return f"no fault explains it: {last.link} went on to later messages", None
     ended = end_of_holder(case, last)
@@ -161,6 +185,8 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
                 fault=None if strike is None else strike.event.fault,
                 mend="switch automatic ack off: the broker forgets such a message as soon as it is sent",
             )
+    if (reason := unroutable(case, where, record)) is not None:
+        return reason
     queue = record.copies[-1].queue if record.copies else record.message.queue
     removed = _removed(case, record, queue)
     if removed is not None:
@@ -215,7 +241,8 @@ def _dropped(case: Case, where: Whereabouts, copy: Copy) -> Reason:
         claim=f"lost by the broker: rejected by {link}, and its dead letter never came to {listed(targets)}",
         cause="" if strike is None else fault_text(case, strike.event.fault),
         fault=None if strike is None else strike.event.fault,
-        mend='dead-letter at least once (quorum queues: x-dead-letter-strategy="at-least-once")',
+        mend="dead-letter at least once (quorum queues: x-dead-letter-strategy=at-least-once, and with it "
+        "x-overflow=reject-publish, without which the broker ignores it)",
     )
 
 

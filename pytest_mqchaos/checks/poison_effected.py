@@ -12,7 +12,7 @@ __all__ = ["check"]
 def check(case: Case) -> list[Finding]:
     """Find poison with an effect. Under `auto` it is information: a consumer may treat bodies as opaque."""
     groups = Groups(case, "poison_effected")
-    found = [one.message for one in case.ledger.records.values() if not one.good and one.effects]
+    found = [one.message for one in case.ledger.records.values() if not one.good and one.most]
     kinds = ", ".join(sorted({message.kind for message in found if message.kind not in ("", "own")}))
     if case.poison == "auto":
         claim = f"malformed{kinds and f' ({kinds})'} and accepted: it had an effect"

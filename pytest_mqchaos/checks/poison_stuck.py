@@ -25,7 +25,7 @@ def check(case: Case) -> list[Finding]:
     """
     groups = Groups(case, "poison_stuck")
     for one in poison(case):
-        if one.record.effects or not one.deliveries:
+        if one.record.most or not one.deliveries:
             continue
         in_transit = any(one.where.in_transit(copy) for copy in one.record.copies)
         if one.stuck and not one.arrived and not in_transit:

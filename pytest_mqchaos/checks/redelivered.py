@@ -63,11 +63,13 @@ def _seen_late(clash: Conflict) -> bool:
     """Whether the delivery that we saw second was the broker's first, on a connection that was then lost.
 
     Two connections are read one after the other, so the order of what they bring is not the broker's; the broker's own
-    mark of a redelivery is on the one that truly came second.
+    mark of a redelivery is on the one that truly came second, or on both where it had been given back before.
     """
     before, after = clash.before, clash.after
     ended = not after.passed or after.returned == "link_lost"
-    return ended and before.redelivered and not after.redelivered and before.connection != after.connection
+    marked_before = before.copy is not None and before.copy.deliveries[0] is not before
+    told = before.redelivered and (marked_before or not after.redelivered)
+    return ended and told and before.connection != after.connection
 
 
 def unlawful(clash: Conflict) -> bool:

@@ -5,66 +5,22 @@ published   m1 ──── m2                 same key, same queue
 worked on        m2 ──── m1            reordered: m1 was overtaken
 in between  m1 went back to its queue  excused, unless strict
 ```
-An effect happened in the time from the look that did not find it to the one that did. Those of one source stand in its
-order; of two sources (a file for each replica) the order is known where these times do not overlap.
+What is known of the order of effects: `model/order.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from pytest_mqchaos.checks.causes import return_cause
 from pytest_mqchaos.checks.grouping import Groups, Reason
-from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Delivery, Record
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.order import Later, Work, done_for, together, went_back, works_by_key
 from pytest_mqchaos.model.refinements import Ordered
 
 __all__ = ["check"]
 
 _MEND = "read a key's messages one at a time: a single active consumer, or a queue for each share of the keys"
 _SHOW = "let the work show in a file, in its order: probe.effect(id), or mqchaos.effects(path)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """The first effect of one message."""
-
-    record: Record
-    effect: e.Effected
-    index: int
-    since: int
-    """It happened after this moment, and not after `effect.at`."""
-    connection: int
-    """Of the publisher: publications that run at the same time have one each, and no order among themselves."""
-
-    @property
-    def source(self) -> tuple[str, str | None] | None:
-        """What tells the order of effects among themselves, None if nothing does."""
-        return (self.effect.source, self.effect.consumer) if self.effect.in_order else None
-
-
-@dataclass(slots=True)
-class _Later:
-    """Of the messages published later, which was worked on first, by source and the publisher's connection."""
-
-    first: dict[tuple[tuple[str, str | None] | None, int], _Work] = field(default_factory=dict)
-
-    def add(self, work: _Work) -> None:
-        known = self.first.get((work.source, work.connection))
-        if known is None or work.index < known.index:
-            self.first[work.source, work.connection] = work
-
-    def after(self, work: _Work) -> list[_Work]:
-        """Those that were surely published after a message: of two connections, after it was confirmed."""
-        confirmed = work.record.confirmed_index
-        return [
-            one
-            for one in self.first.values()
-            if one.connection == work.connection
-            or (confirmed is not None and confirmed < one.record.publications[0].index)
-        ]
 
 
 def check(case: Case) -> list[Finding]:
@@ -77,59 +33,23 @@ def check(case: Case) -> list[Finding]:
         claim = "the order of the work cannot be seen: its effects are not written to a file"
         groups.add(Reason(claim=claim, mend=_SHOW, unknown=True))
         return groups.findings()
-    for works in _by_key(case).values():
-        later = _Later()
+    for works in works_by_key(case).values():
+        later = Later()
         for work in reversed(works):
-            reason = None if not terms.strict and _went_back(work) else _overtaken(case, work, later)
+            reason = None if not terms.strict and went_back(work) else _overtaken(case, work, later)
             if reason is not None:
                 groups.add(reason, work.record.id)
             later.add(work)
     return groups.findings()
 
 
-def _by_key(case: Case) -> dict[tuple[str, str], list[_Work]]:
-    """The work of each key and queue, in the order of publishing: two queues promise nothing to each other."""
-    found: dict[tuple[str, str], list[_Work]] = {}
-    published = [
-        one for one in case.ledger.records.values() if one.publications and one.id in case.order_keys
-    ]
-    for record in sorted(published, key=lambda one: one.publications[0].index):
-        deliveries = record.deliveries
-        if record.effect_index is None or not deliveries:
-            continue
-        effect = case.events[record.effect_index]
-        assert isinstance(effect, e.Effected)
-        since = max(deliveries[0].at, effect.since or 0)
-        sent = case.events[record.publications[0].index]
-        connection = sent.connection if isinstance(sent, e.Published) else 0
-        work = _Work(record, effect, record.effect_index, since, connection)
-        queue = min(one.queue for one in deliveries)  # of a fan-out always the same
-        found.setdefault((case.order_keys[record.id], queue), []).append(work)
-    return found
-
-
-def _went_back(work: _Work) -> bool:
-    """Whether a message went back to a queue by any means before its first effect."""
-    if any(one.index < work.index for one in work.record.republications):
-        return True
-    before = [one for one in work.record.deliveries if one.index < work.index]
-    return len(before) > len({one.queue for one in before}) or any(
-        (one.returned and (one.returned_index or 0) < work.index)
-        or (one.settlement == "dropped" and (one.settled_index or 0) < work.index)
-        for one in before
-    )
-
-
-def _overtaken(case: Case, work: _Work, later: _Later) -> Reason | None:
+def _overtaken(case: Case, work: Work, later: Later) -> Reason | None:
     """Why a message came after one that was published later, None if it did not."""
-    doubt: _Work | None = None
+    doubt: Work | None = None
     for other in later.after(work):
-        if other.source == work.source and other.source is not None:
-            if other.index < work.index:
-                return _reason(case, work, other)
-        elif other.effect.at <= work.since:
+        if work.done_after(other):
             return _reason(case, work, other)
-        elif other.index < work.index and not _surely_before(case, work, other):
+        if other.index < work.index and not _surely_before(case, work, other):
             doubt = other
     if doubt is None:
         return None
@@ -142,7 +62,7 @@ def _overtaken(case: Case, work: _Work, later: _Later) -> Reason | None:
     )
 
 
-def _surely_before(case: Case, work: _Work, other: _Work) -> bool:
+def _surely_before(case: Case, work: Work, other: Work) -> bool:
     """Whether the consumer that did the work had ended when the other message was first delivered."""
     begun = other.record.deliveries[0].index
     who = work.effect.consumer
@@ -152,13 +72,13 @@ def _surely_before(case: Case, work: _Work, other: _Work) -> bool:
     return ended >= 0 and not any(ended < index < work.index for index in starts)
 
 
-def _reason(case: Case, work: _Work, other: _Work) -> Reason:
+def _reason(case: Case, work: Work, other: Work) -> Reason:
     key = case.order_keys[work.record.id]
     claim = f"was worked on after `{other.record.id}` of the same key {key!r}, which was published later"
-    mine, others = _hand(work), _hand(other)
+    mine, others = done_for(work), done_for(other)
     if mine is None or others is None:
         return Reason(detail="by_consumer", claim=claim, cause="its order was not kept", mend=_MEND)
-    if (mine.link, mine.consumer_tag) != (others.link, others.consumer_tag) and _together(mine, others):
+    if (mine.link, mine.consumer_tag) != (others.link, others.consumer_tag) and together(mine, others):
         names = " and ".join(sorted({mine.link, others.link}))
         cause = f"concurrency: {names} had messages of one key in hand at the same time"
         return Reason(detail="concurrency", claim=claim, cause=cause, mend=_MEND)
@@ -172,20 +92,3 @@ def _reason(case: Case, work: _Work, other: _Work) -> Reason:
         return Reason(detail="by_broker", claim=claim, cause=cause, mend="do without priorities")
     cause = f"{mine.link} had both, in their order, and did not keep it"
     return Reason(detail="by_consumer", claim=claim, cause=cause, mend="work in the order of the deliveries")
-
-
-def _hand(work: _Work) -> Delivery | None:
-    """The delivery that a message's first work was done for."""
-    had = [one for one in work.record.deliveries if one.index < work.index]
-    who = work.effect.consumer
-    return next((one for one in reversed(had) if who in (None, one.link)), None)
-
-
-def _together(one: Delivery, other: Delivery) -> bool:
-    """Whether two deliveries were open at the same time."""
-    return one.index < _over(other) and other.index < _over(one)
-
-
-def _over(one: Delivery) -> float:
-    ends = [index for index in (one.settled_index, one.returned_index) if index is not None]
-    return min(ends, default=float("inf"))

@@ -158,7 +158,7 @@ class _Schedule:
     def _given_up(self, record: Record, chain: list[Attempt], roles: Roles) -> bool:
         """Whether no other attempt is to come, by the consumer's own will."""
         last = chain[-1]
-        if record.effects or not self._case.settled or self._case.interrupted:
+        if record.most or not self._case.settled or self._case.interrupted:
             return False
         if last.end == "done":
             return record.message.poison

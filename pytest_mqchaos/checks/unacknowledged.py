@@ -46,14 +46,15 @@ def _reason(case: Case, delivery: Delivery, record: Record, waited: float) -> Re
         return Reason(
             detail="leaked", claim=claim, cause="a fault took its answer, and the channel stayed open"
         )
-    if record.effects:
+    if record.most:
         claim = f"unacknowledged: {link} did its work and never acknowledged it"
         return Reason(
             detail="leaked", claim=claim, mend="acknowledge after the work, on every path out of it"
         )
     claim = f"unacknowledged: in hand of {link}, neither settled nor given back"
     cause = f"no answer from the handler of {link} for {waited:.0f} s" if waited >= 1 else ""
-    mend = "settle on every path: ack after the work, reject or nack when it fails"
+    mend = "settle on every path: ack after the work, reject or nack when it fails; if it is kept for later, "
+    mend += "consumer(holds=seconds) says so"
     return Reason(detail="hung", claim=claim, cause=cause, mend=mend)
 
 

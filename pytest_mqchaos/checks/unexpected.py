@@ -23,7 +23,7 @@ def check(case: Case) -> list[Finding]:
             claim = "unexpected: its id is of this run, and no such message was ever published"
             groups.add(Reason(claim=claim), name)
     for record in case.ledger.records.values():
-        if not record.publications and (record.effects or record.deliveries):
+        if not record.publications and (record.most or record.deliveries):
             what = "delivered" if record.deliveries else "worked on"
             groups.add(Reason(claim=f"unexpected: {what}, though it was never published"), record.id)
     return groups.findings()

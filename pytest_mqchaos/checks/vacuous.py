@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.model.surroundings import Strike
@@ -69,10 +70,21 @@ def _instead(case: Case, fault: Fault) -> str:
     if trigger is None or trigger.kind == "seconds":
         return ""
     events = {"publish": "Published", "confirm": "Confirmed", "delivery": "Delivered", "ack": "Acked",
-              "effect": "Effected"}  # fmt: skip
+              "effect": "Effected", "call": "Called"}  # fmt: skip
     names = {"Nacked", "Rejected"} if trigger.kind == "nack" else {events[trigger.kind]}
-    count = sum(
-        type(event).__name__ in names and getattr(event, "message", None) in case.messages
-        for event in case.events
-    )
+    if trigger.by is not None:
+        names |= {"publish": {"Republished", "Emitted"}, "confirm": {"OwnConfirmed"}}[trigger.kind]
+        by = trigger.by
+        count = sum(type(event).__name__ in names and _by(event, by) for event in case.events)
+    else:
+        count = sum(
+            type(event).__name__ in names and getattr(event, "message", None) in case.messages
+            for event in case.events
+        )
     return f"it waited for {trigger}, and there were {count} in all"
+
+
+def _by(event: Event, name: str) -> bool:
+    """Whether an event was seen on a link of that name."""
+    link = str(getattr(event, "link", ""))
+    return name in (link, link.split("#")[0])

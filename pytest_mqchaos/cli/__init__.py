@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pytest_mqchaos.cli import doctor, report
+from pytest_mqchaos.cli import doctor, report, stop, trying
 
 __all__ = ["main"]
 
-_COMMANDS = {"doctor": doctor, "report": report}
+_COMMANDS = {"doctor": doctor, "report": report, "stop": stop, "try": trying}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,6 +26,6 @@ def main(arguments: Sequence[str]) -> int:
     for name, module in _COMMANDS.items():
         own = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(own)
-        own.set_defaults(run=module.run)
+        own.set_defaults(run=module.run, words=tuple(arguments))
     chosen = parser.parse_args(arguments)
     return int(chosen.run(chosen))

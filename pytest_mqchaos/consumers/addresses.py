@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.model.names import service_variable
 
 __all__ = ["LinkAddress", "environment"]
 
 _URLS = ("MQCHAOS_URL", "AMQP_URL", "RABBITMQ_URL", "CELERY_BROKER_URL")
 _SECRET = 4
 """Characters from which on a password is hidden wherever it stands."""
-_PLACEHOLDER = re.compile(r"\{(url|host|port|user|password|vhost|prefix)\}")
+_PLACEHOLDER = re.compile(r"\{(url|host|port|user|password|vhost|prefix|ca|http|http:[\w.+-]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,15 @@ class LinkAddress:
     vhost: str
     prefix: str = ""
     """What each name begins with, where the broker is shared by prefix."""
+    trust: Mapping[str, str] = field(default_factory=dict)
+    """Variables that name the files of what it is to trust, where the link speaks TLS."""
+    services: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of services that we stand in for, by name; the first is meant where none is named."""
+
+    @property
+    def ca(self) -> str:
+        """The file of the certificate authority that signed the link's certificate; empty in plain text."""
+        return self.trust.get("MQCHAOS_CA", "")
 
     def mask(self, text: str) -> str:
         """Return a text without the password; one that is no secret is hidden in addresses only."""
@@ -43,14 +53,47 @@ class LinkAddress:
         return text
 
     def fill(self, text: str) -> str:
-        """Replace `{url} {host} {port} {user} {password} {vhost} {prefix}`, literally; other braces stay."""
-        return _PLACEHOLDER.sub(lambda found: str(getattr(self, found[1])), text)
+        """Replace `{url} {host} {port} {user} {password} {vhost} {prefix} {ca} {http}`, literally; other braces stay.
+
+        `{http:billing}` is the service of that name.
+        """
+        return _PLACEHOLDER.sub(self._value, text)
+
+    def _value(self, found: re.Match[str]) -> str:
+        kind, _, name = found[1].partition(":")
+        if kind != "http":
+            return str(getattr(self, kind))
+        return self.services.get(name or next(iter(self.services), ""), found[0])
+
+    def seen_from(self, host: str) -> LinkAddress:
+        """Return this address for who calls our loopback interface `host`."""
+        if host == self.host:
+            return self
+        services = {
+            name: url.replace(f"//{self.host}:", f"//{host}:", 1) for name, url in self.services.items()
+        }
+        url = self.url.replace(f"@{self.host}:{self.port}", f"@{host}:{self.port}", 1)
+        return replace(self, host=host, url=url, services=services)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of what it is to trust, and of the services: `MQCHAOS_HTTP_URL` and one by each name."""
+        found = dict(self.trust)
+        for name, url in self.services.items():
+            found.setdefault("MQCHAOS_HTTP_URL", url)
+            found.setdefault(service_variable(name), url)
+        return found
 
 
 def environment(
-    address: LinkAddress, *, effects: Path, run: str, env: Mapping[str, object] | None
+    address: LinkAddress,
+    *,
+    effects: Path,
+    run: str,
+    env: Mapping[str, object] | None,
+    base: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the whole environment of a consumer: ours, the link's address, and the test's own, which wins.
+    """Return the whole environment of a consumer: `base` or ours, the link's address, and the test's own, which wins.
 
     Python's output is not buffered unless somebody says otherwise (`PYTHONUNBUFFERED`, empty or None for
     buffered), so that its last lines are not lost to a SIGKILL. Only standard output and error are meant by
@@ -60,13 +103,18 @@ def environment(
         UsageError: if a name or value is no text.
     """
     __tracebackhide__ = True
-    found = dict(os.environ)
+    found = dict(os.environ if base is None else base)
     found.pop("PYTEST_CURRENT_TEST", None)
     found.setdefault("PYTHONUNBUFFERED", "1")
     found.update(dict.fromkeys(_URLS, address.url))
     found["MQCHAOS_EFFECTS"] = str(effects)
     found["MQCHAOS_RUN"] = run
     found["MQCHAOS_PREFIX"] = address.prefix
+    found.update(address.variables)
+    if address.services:  # a proxy of the company's has no way to our loopback
+        hosts = {urlsplit(url).hostname or "" for url in address.services.values()}
+        for proxy in ("no_proxy", "NO_PROXY"):
+            found[proxy] = ",".join(filter(None, [found.get(proxy, ""), *sorted(hosts)]))
     if env is not None and not isinstance(env, Mapping):
         raise UsageError(f"consumer(): env={env!r}: a dict of names to values, None removes a name")
     for name, value in (env or {}).items():

@@ -82,6 +82,7 @@ def _set_up(call: Callable[[], object], given: Inheritance) -> None:
         os.environ.update(given.env)
         os.chdir(given.cwd)
         _announce_probe(call)
+        _put_hook_in()
         os.write(given.status, b"ok\n")
     except BaseException as error:
         with suppress(OSError):
@@ -164,23 +165,38 @@ def _networked(descriptor: int) -> bool:
         return twin.family != socket.AF_UNIX
 
 
+_PROBES = ("pytest_mqchaos.probe", "mqchaos_probe")
+"""One code, by the names of its two distributions."""
+
+
 def _announce_probe(call: object) -> None:
     """Say that the consumer has the probe, if its code names it: an import in the parent could not say so."""
-    probe = sys.modules.get("pytest_mqchaos.probe")
+    probes = [sys.modules[name] for name in _PROBES if name in sys.modules]
     while isinstance(call, partial):
         call = call.func
     function = getattr(call, "__func__", call)
     if not hasattr(function, "__code__"):
         function = type(call).__call__
     code = getattr(function, "__code__", None)
-    if probe is None or code is None:
+    if not probes or code is None:
         return
     values = [getattr(function, "__globals__", {}).get(name) for name in _names(code)]
     for cell in getattr(function, "__closure__", None) or ():
         with suppress(ValueError):  # an empty cell
             values.append(cell.cell_contents)
-    if "pytest_mqchaos" in _names(code) or any(value in (probe, probe.effect) for value in values):
-        probe._announce()
+    for probe in probes:
+        package = probe.__name__.partition(".")[0]
+        if package in _names(code) or any(value in (probe, probe.effect) for value in values):
+            probe._announce()
+
+
+def _put_hook_in() -> None:
+    """Wrap the function that the test names as its effect, as `inside/sitecustomize.py` does for a command."""
+    if os.environ.get("MQCHAOS_EFFECT_AFTER"):
+        from pytest_mqchaos import probe
+        from pytest_mqchaos.consumers.inside import hook
+
+        hook.install(probe)
 
 
 def _names(code: CodeType) -> set[str]:

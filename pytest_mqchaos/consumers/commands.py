@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,10 +15,12 @@ from pathlib import Path
 from pytest_mqchaos.consumers import program
 from pytest_mqchaos.consumers.addresses import LinkAddress
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.model.command_words import command_word
 
-__all__ = ["resolve", "spawn", "words"]
+__all__ = ["more", "resolve", "spawn", "words"]
 
 _PYTHONS = {"python", "python3"}
+_TYING = 5.0
 
 
 def words(target: object, args: Sequence[object]) -> list[str]:
@@ -38,28 +41,27 @@ def words(target: object, args: Sequence[object]) -> list[str]:
         except ValueError as error:
             raise UsageError(f"consumer({target!r}): {error}") from None
     elif isinstance(target, Sequence) and not isinstance(target, bytes):
-        found = [_word(target, word) for word in target]
+        found = more(target)
         a_path = bool(found) and isinstance(target[0], os.PathLike)
     else:
-        raise UsageError(f"consumer({target!r}): a command (a list or a string), or a callable")
+        raise UsageError(f"consumer({target!r}): a command (a list or a string), a callable, or docker_image(...)")
     if not found or not found[0]:
         raise UsageError(f"consumer({target!r}): the command is empty")
     if a_path:
         found[0] = found[0] if "/" in found[0] else f"./{found[0]}"
     elif found[0] in _PYTHONS:
         found[0] = sys.executable
-    return [*found, *(_word(args, word) for word in args)]
+    return [*found, *more(args)]
 
 
-def _word(whole: object, word: object) -> str:
+def more(args: Sequence[object]) -> list[str]:
+    """Return the words of a command, or its further arguments, as text.
+
+    Raises:
+        UsageError: if one is none.
+    """
     __tracebackhide__ = True
-    if isinstance(word, os.PathLike):
-        word = os.fspath(word)
-    if isinstance(word, int | float) and not isinstance(word, bool):
-        word = str(word)
-    if not isinstance(word, str) or "\0" in word:
-        raise UsageError(f"consumer(): {word!r} in {whole!r}: a command's words are text, paths or numbers")
-    return word
+    return [command_word(word, f"consumer(): {word!r} in {args!r}") for word in args]
 
 
 def resolve(line: Sequence[str], address: LinkAddress, env: Mapping[str, str], cwd: Path) -> list[str]:
@@ -77,7 +79,8 @@ def spawn(line: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Pat
     """Start a command in a session and process group of its own, and return its pid.
 
     Its output goes to the end of a file. Where the system has a `setpriv` that can, the kernel kills the
-    process when the thread that called this ends: call it on a thread that lives as long as the process.
+    process when the thread that called this ends: call it on a thread that lives as long as the process. That holds
+    from the moment on at which this returns.
 
     Raises:
         UsageError: if the system refuses to run it.
@@ -98,7 +101,25 @@ def spawn(line: Sequence[str], *, env: Mapping[str, str], cwd: Path, output: Pat
             why = getattr(error, "strerror", None) or error
             raise UsageError(f"consumer(): {line[0]!r} could not be started in {cwd}: {why}") from None
     started.returncode = 0  # `Process` waits for it: Popen need not warn that nobody did
+    if tie := _tied():
+        _await_tie(started.pid, tie)
     return started.pid
+
+
+def _await_tie(pid: int, tie: Sequence[str]) -> None:
+    """Wait until `setpriv` has made room for the command: if we ended before that, nobody would tell it."""
+    before = os.fsencode("\0".join(tie))
+    deadline = time.monotonic() + _TYING
+    while time.monotonic() < deadline:
+        try:
+            said = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return
+        if said and not said.startswith(before):  # nothing for a moment, as it becomes another program
+            return
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.0005)
 
 
 @cache

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 
-from pytest_mqchaos.consumers import commands, ending
+from pytest_mqchaos.consumers import ending
 from pytest_mqchaos.consumers.addresses import LinkAddress, environment
-from pytest_mqchaos.consumers.forked import fork
+from pytest_mqchaos.consumers.launching import ImageTarget, Target, launcher, seen_inside
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.replica import Replica
 from pytest_mqchaos.consumers.supervisor import Supervisor
+from pytest_mqchaos.consumers.wrapping import Wrapping
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.model.history import History
 
 __all__ = ["Consumer", "LinkAddress", "Replica"]
-
-Target = str | Path | Sequence[str | Path] | Callable[..., object]
 
 _RESTART_GRACE = 10.0
 
@@ -44,12 +41,22 @@ class Consumer:
         restart_delay: float = 0.0,
         queues: Sequence[str] = (),
         outage: Callable[[], bool] = lambda: False,
+        effect_after: str | None = None,
+        effect_key: str | None = None,
+        ends: bool = False,
     ) -> None:
         __tracebackhide__ = True
         self.name = name
+        self._ends = ends
         self.queues = tuple(queues)
+        self.holds = 0.0
+        """Seconds that it may keep a delivery in hand before it works on it."""
         self.restart_policy = Policy(restart, restart_delay).kind
         self.cwd = _directory(cwd)
+        self.sees = seen_inside(target, self.cwd)
+        """Files and folders of this host that are in its containers; None for a process, which sees all."""
+        self.wrapping = Wrapping.of(effect_after, effect_key)
+        """The function whose return is an effect, if the test names one."""
         self._env = env
         self._args = _arguments(args)
         self._restart_delay = restart_delay
@@ -66,29 +73,30 @@ class Consumer:
         __tracebackhide__ = True
         effects, output = directory / f"{link.name}.effects", directory / f"{link.name}.output"
         for path in (effects, output):
-            path.touch(0o666)
-        env = environment(link, effects=effects, run=self._history.run, env=self._env)
+            path.touch()
+            path.chmod(0o666)  # whoever it runs as; the folder around it is nobody else's
+        base = target.facts.env if isinstance(target, ImageTarget) else None
+        env = environment(link, effects=effects, run=self._history.run, env=self._env, base=base)
+        if self.wrapping is not None:
+            env = self.wrapping.environment(env)
         return Replica(
             link=link,
             effects=effects,
             output=output,
-            launch=self._launcher(target, link, env, output),
+            launch=launcher(
+                target,
+                link=link,
+                env=env,
+                cwd=self.cwd,
+                args=self._args,
+                output=output,
+                guard=self._guard,
+            ),
             supervisor=self._supervisor,
-            policy=Policy(self.restart_policy, self._restart_delay),
+            policy=Policy(self.restart_policy, self._restart_delay, ends=self._ends),
             history=self._history,
             outage=self._outage,
         )
-
-    def _launcher(
-        self, target: Target, link: LinkAddress, env: Mapping[str, str], output: Path
-    ) -> Callable[[], int]:
-        __tracebackhide__ = True
-        if not callable(target):
-            line = commands.resolve(commands.words(target, self._args), link, env, self.cwd)
-            return partial(commands.spawn, line, env=env, cwd=self.cwd, output=output)
-        _refuse_generator(target)
-        call = partial(target, link.url, *(link.fill(a) if isinstance(a, str) else a for a in self._args))
-        return lambda: fork(call, env=env, cwd=self.cwd, output=output, guard=self._guard())
 
     # --- what a test may look at ---
 
@@ -261,16 +269,6 @@ def _arguments(args: object) -> tuple[object, ...]:
     if isinstance(args, str | bytes) or not isinstance(args, Sequence):
         raise UsageError(f"consumer(): args={args!r}: a list or tuple of arguments")
     return tuple(args)
-
-
-def _refuse_generator(target: Callable[..., object]) -> None:
-    __tracebackhide__ = True
-    function: object = target
-    while isinstance(function, partial):
-        function = function.func
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        name = getattr(function, "__name__", repr(function))
-        raise UsageError(f"consumer({name}): it has a yield, so nothing of it runs when it is called")
 
 
 def _directory(cwd: object) -> Path:

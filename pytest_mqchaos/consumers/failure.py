@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_mqchaos.consumers.output import shown, text_between
 from pytest_mqchaos.consumers.process import Process
-from pytest_mqchaos.model.case import Output
-from pytest_mqchaos.model.printable import printable
 
-__all__ = ["decoded", "describe", "ending", "last_lines", "tail", "told"]
+__all__ = ["decoded", "describe", "ending", "finish_line", "tail"]
 
 _TAIL_LINES = 15
-_LAST_LINES = 40
-_TAIL_BYTES = 1 << 16
-_LONGEST_LINE = 400
-_TELLING = 5
-"""Processes of one replica whose output is told: a supervisor may start it many times."""
+_NODE = re.compile(r"Node\.js v\d+\.")
+_NODE_ERROR = re.compile(r"(Uncaught )?\w*(Error|Exception)\b.*[:\[]")
 
 
 def decoded(path: Path) -> str:
@@ -28,6 +24,15 @@ def decoded(path: Path) -> str:
         return path.read_bytes().decode(errors="backslashreplace")
     except OSError:
         return ""
+
+
+def finish_line(path: Path) -> None:
+    """End the last line of a process that was killed within it: the next one's first line is another."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
 
 
 def ending(exit_code: int | None) -> str:
@@ -57,9 +62,16 @@ def describe(process: Process | None, output: Path, start: int) -> str:
     words = tail(output, start)
     if not words:
         return f"{how}; it wrote nothing"
-    *earlier, last = words.splitlines()
-    end = f"{how}; its last words: {last.strip()}"
-    return f"{end}\n{words}" if earlier else end
+    lines = words.splitlines()
+    end = f"{how}; its last words: {_telling(lines).strip()}"
+    return f"{end}\n{words}" if lines[1:] else end
+
+
+def _telling(lines: list[str]) -> str:
+    """The line that tells most: the last one, but Node ends with its version, and its error stands above."""
+    if not _NODE.match(lines[-1]):
+        return lines[-1]
+    return next((line for line in reversed(lines) if _NODE_ERROR.match(line)), lines[-1])
 
 
 def tail(path: Path, start: int = 0) -> str:
@@ -67,55 +79,6 @@ def tail(path: Path, start: int = 0) -> str:
 
     At most fifteen lines of 400 characters; credentials in addresses are masked, control characters escaped.
     """
-    text, _ = _read(path, start, None)
-    lines = [_line(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
+    text = text_between(path, start)
+    lines = [shown(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
     return "\n".join(lines).strip("\n")
-
-
-def last_lines(path: Path, start: int, end: int | None = None) -> tuple[tuple[str, ...], int]:
-    """Return the last lines of a file between two bytes, and how many bytes before them are left out.
-
-    Credentials in addresses are masked, control characters escaped, long lines cut.
-    """
-    text, before = _read(path, start, end)
-    lines = text.rstrip().split("\n")
-    kept = lines[-_LAST_LINES:]
-    before += sum(len(line.encode(errors="replace")) + 1 for line in lines[: -len(kept)])
-    return tuple(_line(line) for line in kept) if text.strip() else (), before
-
-
-def told(processes: Sequence[Process], starts: Sequence[int], path: Path) -> tuple[Output, ...]:
-    """Return the last lines that each of a replica's last processes wrote, in the order started.
-
-    Args:
-        processes: all of them.
-        starts: how long the file was when each was started.
-        path: what they wrote to.
-    """
-    spans = list(zip(processes, starts, [*starts[1:], None], strict=False))
-    return tuple(
-        Output(process.pid, *last_lines(path, start, end)) for process, start, end in spans[-_TELLING:]
-    )
-
-
-def _read(path: Path, start: int, end: int | None) -> tuple[str, int]:
-    """Return the last of a file's text between two bytes, and how many bytes before it are left out."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            stop = size if end is None else min(end, size)
-            first = max(start, stop - _TAIL_BYTES)
-            file.seek(first)
-            raw = file.read(max(stop - first, 0))
-    except OSError:
-        return "", 0
-    if first > start:  # within a line, maybe within an address that could be masked no more
-        torn, _, whole = raw.partition(b"\n")
-        if whole:
-            first, raw = first + len(torn) + 1, whole
-    return raw.decode(errors="backslashreplace"), max(first - start, 0)
-
-
-def _line(line: str) -> str:
-    """Return what a terminal would show of a line in the end: what follows the last carriage return."""
-    return printable(line.rstrip().rpartition("\r")[2].expandtabs(4), _LONGEST_LINE)

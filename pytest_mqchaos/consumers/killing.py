@@ -15,7 +15,7 @@ _CHILD_FAULT = 5.0
 """Seconds within which an end of the first process is put down to the kill of its child."""
 
 
-def kill(own: Process, process: str, *, by: Ender, name: str) -> bool:
+def kill(own: Process, process: str, *, by: Ender, name: str, port: int | None = None) -> bool:
     """Kill a living process (SIGKILL) and return once it is dead.
 
     Args:
@@ -23,6 +23,7 @@ def kill(own: Process, process: str, *, by: Ender, name: str) -> bool:
         process: what of it: its "group", "main" (itself alone) or one "child".
         by: who is to blame for the end.
         name: the replica's.
+        port: of the connection by which a child is meant; without it, or if no child has it, the oldest is.
 
     Returns:
         Whether there was something to kill.
@@ -31,7 +32,7 @@ def kill(own: Process, process: str, *, by: Ender, name: str) -> bool:
         ChaosError: if it is still there ten seconds later.
     """
     if process == "child":
-        return _kill_child(own, by)
+        return _kill_child(own, by, port)
     own.expect_end(by, code=-signal.SIGKILL)
     if process == "main":
         own.signal_main(signal.SIGKILL)
@@ -46,9 +47,10 @@ def kill(own: Process, process: str, *, by: Ender, name: str) -> bool:
     return own.exit_code in (None, -signal.SIGKILL)
 
 
-def _kill_child(own: Process, by: Ender) -> bool:
+def _kill_child(own: Process, by: Ender, port: int | None) -> bool:
     found = own.children()
     if not found:
         return False
+    meant = None if port is None else proc.speaker(port, found)
     own.expect_end(by, within=_CHILD_FAULT)
-    return proc.kill(found[0], parent=own.pid, timeout=_KILL_TIMEOUT)
+    return proc.kill(found[0] if meant is None else meant, parent=own.pid, timeout=_KILL_TIMEOUT)

@@ -22,12 +22,13 @@ class Policy:
         kind: `on-fault`: whenever a process fault ended it. `always`: also when it ends by itself, at most 20
             times, not counting where an outage of the test's own making is to blame. `never`.
         delay: seconds before a start.
+        ends: whether exit code 0 is its normal end, after which nobody starts it again: so it is with a publisher.
 
     Raises:
         UsageError: if one is out of range.
     """
 
-    def __init__(self, kind: object, delay: object) -> None:
+    def __init__(self, kind: object, delay: object, *, ends: bool = False) -> None:
         __tracebackhide__ = True
         if kind not in get_args(Restart):
             raise UsageError(f"consumer(): restart={kind!r}: 'on-fault', 'always' or 'never'")
@@ -35,20 +36,26 @@ class Policy:
             raise UsageError(f"consumer(): restart_delay={delay!r}: seconds, 0 or more")
         self.kind: Restart = kind  # type: ignore[assignment]
         self.delay = float(delay)
+        self._normal_end = ends
         self._used = 0
         """How many of the restarts that it has."""
         self._ends = 0
         """How often it ended by itself."""
 
-    def again(self, ender: Ender, *, outage: bool = False) -> bool:
+    def again(self, ender: Ender, *, outage: bool = False, code: int | None = None) -> bool:
         """Whether it is started again after an end by `ender`; to be asked once an end.
 
         Args:
             ender: who ended it.
             outage: whether a fault kept the broker out of its reach. How long that lasts is the test's choice,
                 and as many ends tell nothing of whether it can live.
+            code: its exit code.
         """
-        if ender == "plugin" or self.kind == "never":
+        if (
+            ender == "plugin"
+            or self.kind == "never"
+            or (self._normal_end and ender == "itself" and code == 0)
+        ):
             return False
         if ender == "fault":
             return True

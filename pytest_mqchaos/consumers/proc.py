@@ -14,12 +14,27 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["Stat", "children", "connections", "holders", "kill", "members", "snapshot", "stands", "unstopped"]
+__all__ = [
+    "Stat",
+    "children",
+    "connections",
+    "descendants",
+    "environ",
+    "hears",
+    "holders",
+    "kill",
+    "members",
+    "running",
+    "snapshot",
+    "speaker",
+    "stands",
+    "unstopped",
+]
 
 _CONNECTING = {"01", "02"}  # ESTABLISHED, SYN_SENT
 _LISTENING = "0A"
@@ -99,18 +114,50 @@ def stands(pid: int) -> bool:
     return fields is not None and fields[0] == "T"
 
 
+def descendants(pid: int, *, itself: bool = False) -> list[Stat]:
+    """Return the living processes below one, whatever their groups, and that one too where `itself` says so."""
+    below: dict[int, list[Stat]] = {}
+    found: list[Stat] = []
+    for stat in snapshot():
+        below.setdefault(stat.parent, []).append(stat)
+        if itself and stat.pid == pid:
+            found.append(stat)
+    parents = [pid]
+    while parents:
+        fresh = below.get(parents.pop(), [])
+        found += fresh
+        parents += [stat.pid for stat in fresh]
+    return found
+
+
+def hears(pid: int, number: int) -> bool:
+    """Whether a process does something of its own about a signal: it has a handler, or waits for it."""
+    lines = (_read(f"/proc/{pid}/status") or b"").splitlines()
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith((b"SigCgt:", b"SigBlk:"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
+def environ(pid: int) -> list[bytes]:
+    """Return the lines of a process's environment, as it was started; none if it is not ours to see."""
+    return (_read(f"/proc/{pid}/environ") or b"").split(b"\0")
+
+
 def unstopped(group: int) -> dict[int, str]:
-    """Return the threads of a group's processes that run on, with the letters of their states.
+    """Return the threads of a group's processes that run on, with the letters of their states."""
+    return running([stat for stat in snapshot() if stat.group == group])
+
+
+def running(stats: Collection[Stat]) -> dict[int, str]:
+    """Return the threads of some processes that run on, with the letters of their states.
 
     A thread that waits for a child of a `vfork` to call `exec` is in state D until that child goes on: if the
     child is stopped, so is the thread, though the kernel does not say so.
     """
-    stats = [stat for stat in snapshot() if stat.group == group]
     waiting = {stat.parent for stat in stats if stat.state in "Tt"}
-    running: dict[int, str] = {}
+    found: dict[int, str] = {}
     for stat in stats:
-        running.update(_unstopped_threads(stat, "TtZXD" if stat.pid in waiting else "TtZX"))
-    return running
+        found.update(_unstopped_threads(stat, "TtZXD" if stat.pid in waiting else "TtZX"))
+    return found
 
 
 def _unstopped_threads(stat: Stat, standing: str) -> dict[int, str]:
@@ -142,8 +189,7 @@ def holders(markers: Mapping[str, str], outputs: Mapping[str, str]) -> dict[int,
 
 
 def _carried(pid: int, wanted: Mapping[bytes, str]) -> str | None:
-    lines = (_read(f"/proc/{pid}/environ") or b"").split(b"\0")
-    return next((wanted[line] for line in lines if line in wanted), None)
+    return next((wanted[line] for line in environ(pid) if line in wanted), None)
 
 
 def _written(pid: int, outputs: Mapping[str, str]) -> str | None:
@@ -169,10 +215,10 @@ def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
             continue
 
 
-def connections(group: int) -> set[tuple[str, int]]:
-    """Return the remote ends of the TCP connections that a group's processes made or try to make."""
+def connections(pids: Iterable[int]) -> set[tuple[str, int]]:
+    """Return the remote ends of the TCP connections that some processes made or try to make."""
     found: set[tuple[str, int]] = set()
-    for pid in members(group):
+    for pid in pids:
         own = {target[8:-1] for _, target in _descriptors(pid) if target.startswith("socket:[")}
         rows = [row for table in ("tcp", "tcp6") for row in _rows(pid, table) if row[9] in own]
         listening = {_address(row[1])[1] for row in rows if row[3] == _LISTENING}
@@ -180,6 +226,16 @@ def connections(group: int) -> set[tuple[str, int]]:
             if row[3] in _CONNECTING and _address(row[1])[1] not in listening:
                 found.add(_address(row[2]))
     return found
+
+
+def speaker(port: int, pids: Iterable[int]) -> int | None:
+    """Return which of some processes has the TCP connection whose own end is a port of loopback; None if none has."""
+    for pid in pids:
+        own = {target[8:-1] for _, target in _descriptors(pid) if target.startswith("socket:[")}
+        rows = [row for table in ("tcp", "tcp6") for row in _rows(pid, table)]
+        if any(row[9] in own and row[3] in _CONNECTING and _address(row[1])[1] == port for row in rows):
+            return pid
+    return None
 
 
 def _rows(pid: int, table: str) -> list[list[str]]:

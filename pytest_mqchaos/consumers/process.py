@@ -1,28 +1,27 @@
-"""One process of a consumer, from its start to its end, in a session and process group of its own.
+"""One process of a consumer, from its start to its end, with all that it starts itself: a group, or a container.
 
-Its end is noticed by a thread that waits for it, not by asking. The kernel keeps a process's number, and the number
-of its group, until its parent has fetched the exit code: that is done late, when nothing of the group is left, so
-that no signal of ours ever meets a stranger.
+Its end is noticed by a thread that waits for it, not by asking. What signals and sees it is its handle (see `handle`),
+which is released late, when nothing of it is left, so that no signal of ours ever meets a stranger.
 
 ```
  starts ──► runs ◄──SIGSTOP/SIGCONT──► stands
               │ exits, is killed
               ▼
-            ended (exit code known, number kept) ──► cleared (nothing of its group left, number given back)
+            ended (exit code known, handle kept) ──► cleared (nothing of its group left, handle released)
 ```
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
 from pytest_mqchaos.consumers import proc
+from pytest_mqchaos.consumers.handle import Group, Handle
 from pytest_mqchaos.errors import ChaosError
 
 __all__ = ["Ender", "Process"]
@@ -33,11 +32,12 @@ _POLL = 0.0005
 
 
 class Process:
-    """A running process group whose leader is our child. Safe to use from any thread."""
+    """A running process and what it starts: a group whose leader is our child, or what its handle says. Thread-safe."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, handle: Handle | None = None) -> None:
         self.pid = pid
-        """Of the first process, and the number of its group and session."""
+        """Of the first process."""
+        self._handle: Handle = Group(pid) if handle is None else handle
         self.exit_code: int | None = None
         """None while it runs, then as of `subprocess`: negative for a signal. None for ever if another waited."""
         self.started = time.monotonic()
@@ -53,7 +53,9 @@ class Process:
         """Wait for its end on a thread of its own, and call `on_exit` there."""
 
         def wait() -> None:
-            self._await_end()
+            self.exit_code = self._handle.wait()
+            self.frozen = False
+            self.ended.set()
             try:
                 on_exit(self)
             finally:
@@ -93,11 +95,15 @@ class Process:
 
     def members(self) -> list[int]:
         """Return the living processes of its group."""
-        return [] if self._cleared else proc.members(self.pid)
+        return [] if self._cleared else self._handle.members()
 
     def children(self) -> list[int]:
         """Return the living children of the first process, oldest first."""
-        return proc.children(self.pid) if self.alive else []
+        return self._handle.children() if self.alive else []
+
+    def connections(self) -> set[tuple[str, int]]:
+        """Return the remote ends of the TCP connections that its group made or tries to make."""
+        return self._handle.connections() if self.alive else set()
 
     def signal_main(self, number: signal.Signals) -> bool:
         """Signal the first process; one that has ended is left alone. Return whether it was there."""
@@ -105,7 +111,7 @@ class Process:
             if self._cleared or not self.alive:
                 return False
             with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+                self._handle.signal_main(number)
                 return True
             return False
 
@@ -119,14 +125,12 @@ class Process:
             if self._cleared:
                 return
             try:
-                os.killpg(self.pid, number)
+                self._handle.signal_all(number)
             except ProcessLookupError:
                 return
-            except PermissionError:
+            except ChaosError:
                 if self.alive:
-                    raise ChaosError(
-                        f"process group {self.pid} runs as another user and cannot be sent {number.name}"
-                    ) from None
+                    raise
 
     def stop(self) -> None:
         """Stop the whole group (SIGSTOP), without waiting until it stands."""
@@ -141,27 +145,39 @@ class Process:
         """
         deadline = time.monotonic() + timeout
         while self.alive:
-            running = proc.unstopped(self.pid)
+            running = self._handle.unstopped()
             if not running:
                 return
             if time.monotonic() > deadline:
                 states = ", ".join(f"{thread} is in state {state}" for thread, state in running.items())
-                raise ChaosError(f"process group {self.pid} did not stop within {timeout:g} s: {states}")
+                raise ChaosError(f"{self._handle.what} did not stop within {timeout:g} s: {states}")
             self.ended.wait(_POLL)  # nothing tells when a group stands
 
     @property
     def group(self) -> int:
-        """The number of its group: that of its first process."""
-        return self.pid
+        """The number of its group that sends on the link."""
+        return self._handle.group
+
+    @property
+    def blur(self) -> str:
+        """Why a fault at what it sends itself strikes late; empty where it does not."""
+        return self._handle.blur
+
+    @property
+    def asking(self) -> str:
+        """The name of the signal that asks it to end."""
+        return self._handle.asking
 
     @property
     def stands(self) -> bool:
         """Whether it is stopped right now."""
-        return proc.stands(self.pid)
+        return self._handle.stands
 
     def halt(self) -> None:
-        """Stop the whole group for a moment that `go_on` ends; it does not count as frozen."""
-        self.signal_group(signal.SIGSTOP)
+        """Stop that group for a moment that `go_on` ends; it does not count as frozen."""
+        with self._lock, suppress(ProcessLookupError, PermissionError):
+            if not self._cleared:
+                self._handle.signal_group(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let the group run (SIGCONT), unless it was frozen meanwhile."""
@@ -169,7 +185,7 @@ class Process:
             if self.frozen or self._cleared:
                 return
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGCONT)
+                self._handle.signal_group(signal.SIGCONT)
 
     def cont(self) -> None:
         """Let the group go on (SIGCONT)."""
@@ -188,12 +204,19 @@ class Process:
             pause = min(2 * pause, 0.01)
         return True
 
-    def ask(self, number: signal.Signals | None, by: Ender) -> None:
-        """Signal the first process to end, for `by` (None: it was, before); one that is stopped goes on to hear it."""
+    def ask(self, number: signal.Signals | None, by: Ender) -> bool:
+        """Signal the first process to end, for `by` (None: it was, before); one that is stopped goes on to hear it.
+
+        Returns:
+            Whether it can hear that.
+        """
         self.expect_end(by)
-        if number is not None:
-            self.signal_main(number)
+        heard = True
+        with self._lock, suppress(ProcessLookupError):
+            if number is not None and self.alive and not self._cleared:
+                heard = self._handle.ask(number, plugin=by == "plugin")
         self.cont()
+        return heard
 
     def finish(self, grace: float, *, killing: float) -> float:
         """Wait for its end, which it was asked for, and kill its group after `grace` seconds.
@@ -216,31 +239,16 @@ class Process:
         self.handled.wait(killing)
         return time.monotonic() - started
 
-    def clear_if_gone(self, living: Iterable[proc.Stat] | None = None) -> bool:
-        """Give its number back if it ended and nothing of its group is left; return whether that is so."""
+    def clear_if_gone(self, living: Sequence[proc.Stat] | None = None) -> bool:
+        """Release its handle if it ended and nothing of its group is left; return whether that is so."""
         if self._cleared:
             return True
         if not self.ended.is_set():
             return False
-        if any(stat.group == self.pid for stat in (proc.snapshot() if living is None else living)):
+        if not self._handle.empty(living):
             return False
-        with self._lock:  # a group that is empty stays so: nobody is there to fork into it
+        with self._lock:  # what is empty stays so
             if not self._cleared:
-                with suppress(ChildProcessError):
-                    os.waitpid(self.pid, os.WNOHANG)
+                self._handle.release()
                 self._cleared = True
             return True
-
-    def _await_end(self) -> None:
-        try:
-            if hasattr(os, "waitid"):
-                found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-                killed = found is not None and found.si_code != os.CLD_EXITED
-                self.exit_code = None if found is None else -found.si_status if killed else found.si_status
-            else:  # a system that cannot wait without fetching
-                _, status = os.waitpid(self.pid, 0)
-                self.exit_code = os.waitstatus_to_exitcode(status)
-        except ChildProcessError:
-            self.exit_code = None  # somebody else waited for it: how it ended is not known
-        self.frozen = False
-        self.ended.set()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_mqchaos.consumers import failure, traces
 from pytest_mqchaos.consumers.addresses import LinkAddress
+from pytest_mqchaos.consumers.growth import Growth
 from pytest_mqchaos.consumers.killing import kill
+from pytest_mqchaos.consumers.output import told
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.process import Ender, Process
 from pytest_mqchaos.consumers.supervisor import Supervisor
@@ -23,6 +24,10 @@ __all__ = ["Replica"]
 
 _KILL_TIMEOUT = 10.0
 _STOP_TIMEOUT = 2.0
+_DEAF = (
+    "{name}: its program has no handler for {signal}; as the first process of a container it never hears that, so it "
+    "goes on until it is killed"
+)
 
 
 class Replica:
@@ -32,7 +37,7 @@ class Replica:
         link: its address.
         effects: its effects file, the same across restarts.
         output: the file that all its processes write to.
-        launch: starts a process of it and returns the pid; called on the supervisor's thread.
+        launch: starts a process of it; called on the supervisor's thread.
         supervisor: the thread that starts it.
         policy: when it is started again.
         history: where its starts and ends go.
@@ -45,7 +50,7 @@ class Replica:
         link: LinkAddress,
         effects: Path,
         output: Path,
-        launch: Callable[[], int],
+        launch: Callable[[], Process],
         supervisor: Supervisor,
         policy: Policy,
         history: History,
@@ -55,6 +60,7 @@ class Replica:
         self.link = link
         self.effects = effects
         self.output_path = output
+        self.growth = Growth(output)
         self.processes: list[Process] = []
         """All its processes, the present or last one at the end."""
         self.trouble: ChaosError | None = None
@@ -118,6 +124,11 @@ class Replica:
         return self.frozen and self.process is self._frozen
 
     @property
+    def asking(self) -> str:
+        """The name of the signal that asks it to end: SIGTERM, or what its image says."""
+        return signal.SIGTERM.name if self.process is None else self.process.asking
+
+    @property
     def pid(self) -> int | None:
         """The pid of its first process, None while there is none."""
         return self.process.pid if self.process is not None and self.process.alive else None
@@ -148,15 +159,14 @@ class Replica:
         return sorted({*traces.strays([self]), *self.process.members()})
 
     def last_words(self) -> tuple[Output, ...]:
-        """Return the last lines that each of its last processes wrote, in the order started."""
-        found = failure.told(self.processes, self._output_starts, self.output_path)
-        return tuple(replace(one, lines=tuple(map(self.link.mask, one.lines))) for one in found)
+        """Return the last lines of each of its last processes, and those around a strike, in the order started."""
+        return told(self.processes, self._output_starts, self.output_path, self.growth, self.link.mask)
 
     def foreign_connections(self) -> list[str]:
         """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
-        if self.process is None or not self.process.alive:
-            return []
-        return traces.foreign_connections(self.process.pid, self.link)
+        return (
+            [] if self.process is None else traces.foreign_connections(self.process.connections(), self.link)
+        )
 
     # --- start ---
 
@@ -173,8 +183,9 @@ class Replica:
         __tracebackhide__ = True
         if self._over.is_set() or self.alive:
             return
+        failure.finish_line(self.output_path)
         self._output_start = self.output_path.stat().st_size
-        process = Process(self._launch())
+        process = self._launch()
         self._output_starts.append(self._output_start)
         with self._lock:
             self.processes.append(process)
@@ -189,8 +200,8 @@ class Replica:
         if self.process is not None:
             self.process.expect_end(by)
 
-    def crash(self, process: str = "group", *, by: Ender = "fault") -> bool:
-        """Kill it (SIGKILL) and return once it is dead: its group, its first process, or one child.
+    def crash(self, process: str = "group", *, by: Ender = "fault", port: int | None = None) -> bool:
+        """Kill it (SIGKILL) and return once it is dead: its group, its first process, or one child (of that port).
 
         Returns:
             Whether there was something to kill.
@@ -199,7 +210,7 @@ class Replica:
             ChaosError: if it is still there ten seconds later.
         """
         own = self.process
-        return own is not None and own.alive and kill(own, process, by=by, name=self.name)
+        return own is not None and own.alive and kill(own, process, by=by, name=self.name, port=port)
 
     def begin_end(self, number: signal.Signals = signal.SIGTERM, *, by: Ender = "fault") -> None:
         """Ask its first process to end, once; a stopped one goes on to hear it. Does not wait.
@@ -210,7 +221,10 @@ class Replica:
         if own is not None and own.alive:
             again, self._asked = self._asked is own, own
             self._frozen = None  # it goes on to hear it
-            own.ask(None if again else number, by)
+            if not own.ask(None if again else number, by):
+                self._history.append(
+                    facts.Noted(at=now(), text=_DEAF.format(name=self.name, signal=own.asking))
+                )
 
     def finish_end(self, grace: float) -> float:
         """Wait until the process that was asked has ended, and kill its group after `grace` seconds.
@@ -267,7 +281,9 @@ class Replica:
         """Record an end, and have it started again where its policy says so. On the process's waiting thread."""
         outage = self._outage()
         with self._lock:
-            again = not self._over.is_set() and self._policy.again(process.ender, outage=outage)
+            again = not self._over.is_set() and self._policy.again(
+                process.ender, outage=outage, code=process.exit_code
+            )
             self._restarting = again
             self._decided = process
         self._history.append(

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from pytest_mqchaos.model.conditions import Condition
+
 __all__ = ["Supervisor"]
 
 _T = TypeVar("_T")
@@ -27,7 +29,7 @@ class Supervisor:
         self._name = name
         self._jobs: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,11 +30,11 @@ def strays(replicas: Sequence[Traced]) -> dict[int, str]:
     )
 
 
-def foreign_connections(group: int, link: LinkAddress) -> list[str]:
-    """Return the remote ends of a group's TCP connections, besides its link's, as `host:port`."""
+def foreign_connections(remote: Iterable[tuple[str, int]], link: LinkAddress) -> list[str]:
+    """Return the remote ends of a replica's TCP connections, besides its link's, as `host:port`."""
     local = {link.host, "127.0.0.1", "::1"}
     return sorted(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        for host, port in proc.connections(group)
+        for host, port in remote
         if not (port == link.port and host in local)
     )

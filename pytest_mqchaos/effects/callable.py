@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from numbers import Integral
 from uuid import UUID
@@ -33,6 +33,8 @@ class EffectsCall:
             )
         self.function = function
         self.description = describe(function)
+        self.single = False
+        """Whether what it returned last holds each entry once, whatever was done."""
 
     def read(self) -> dict[str, int]:
         """Return how often each id or key shows, now.
@@ -48,6 +50,7 @@ class EffectsCall:
                 if inspect.iscoroutine(value):
                     value.close()
                 raise self._wrong(f"returned {_short(value)}")
+            self.single = isinstance(value, Set)
             counts: dict[str, int] = {}
             for entry in value:
                 name = self._name(entry)

@@ -11,6 +11,7 @@ __all__ = ["EffectsFile"]
 
 _CHUNK = 1 << 20
 _GUARD = 64
+_HOOK = b"#effect_after "
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -24,12 +25,18 @@ class EffectsFile:
     begin with `#`). Safe to use from any thread.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, comments: bool = True) -> None:
+        """Keep the path; without `comments` every line that is not blank is one to be read."""
+        self._comments = comments
         self.path = Path(path)
         self.probed = False
         """Whether the consumer has the probe (`#probe` was read)."""
         self.touched = False
         """Whether anything was ever written to the file."""
+        self.wrapped = False
+        """Whether the function that the test named as its effect was found and wrapped."""
+        self.complaint = ""
+        """Why it could not be, or why its calls name no message."""
         self._name = os.fspath(path)
         self._lock = threading.Lock()
         self._descriptor: int | None = None
@@ -131,16 +138,27 @@ class EffectsFile:
         line = line.rstrip(b"\r")
         if not line.strip():
             return
-        kind = _comment(line)
+        kind = _comment(line) if self._comments else None
         if kind == "probe":
             self.probed = True
+        elif kind == "hook":
+            self._told(line)
         elif kind is None:
             names.append(line.decode("utf-8", "backslashreplace"))
 
+    def _told(self, line: bytes) -> None:
+        what = line.removeprefix(_HOOK).strip().decode("utf-8", "backslashreplace")
+        if what == "wrapped":
+            self.wrapped = True
+        else:
+            self.complaint = self.complaint or what
 
-def _comment(line: bytes) -> Literal["probe", "comment"] | None:
+
+def _comment(line: bytes) -> Literal["probe", "hook", "comment"] | None:
     if not line.startswith(b"#"):
         return None
+    if line.startswith(_HOOK):
+        return "hook"
     if line.strip() == b"#probe":
         return "probe"
     return "comment" if not line[1:].strip() or line[1:2].isspace() else None

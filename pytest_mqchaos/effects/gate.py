@@ -30,14 +30,14 @@ class Gate:
 
     Args:
         directory: where the effects files are.
-        asked: called with the name of the effects file and what is to be written to it.
-        ended: called with the same when it has been written, or its process has ended.
+        asked: called with the name of the effects file, what is to be written to it, and the asker's port.
+        ended: called with the first two when it has been written, or its process has ended.
     """
 
     def __init__(
         self,
         directory: Path,
-        asked: Callable[[str, str], Awaitable[None]],
+        asked: Callable[[str, str, int], Awaitable[None]],
         ended: Callable[[str, str], None],
     ) -> None:
         self._file = directory / "gate"
@@ -81,7 +81,7 @@ class Gate:
                 return
             about = os.fsdecode(name), entry.decode("utf-8", "backslashreplace")
             try:
-                await self._asked(*about)
+                await self._asked(*about, writer.get_extra_info("peername")[1])
                 writer.write(b"\n")
                 with suppress(OSError):
                     await writer.drain()

@@ -67,6 +67,6 @@ class Resolver:
             except RuntimeError:  # grew while it was read: look again
                 continue
             for message in added:
-                if message.key is not None:
-                    self._by_key.setdefault(message.key, []).append(message.id)
+                for name in {message.key, message.message_id} - {None}:
+                    self._by_key.setdefault(str(name), []).append(message.id)
             self._indexed += len(added)

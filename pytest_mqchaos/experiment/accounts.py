@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.judging import account_of
 from pytest_mqchaos.experiment.settle import Settling
 from pytest_mqchaos.experiment.work import Work
+from pytest_mqchaos.experiment.wrapped import refuse_unwrapped
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
@@ -23,6 +25,13 @@ __all__ = ["Accounts"]
 
 _GRACE = 3.0
 """Seconds that consumers have for their own end when a test is over."""
+_RUN_ON = (
+    "the test ended without `await mqchaos.asettle()`: its event loop was run on until the run had settled"
+)
+_CUT_SHORT = (
+    "the test's event loop had ended before the run was settled, and with it the consumers on it: what is left "
+    "says nothing of them; end the test with `await mqchaos.asettle()`"
+)
 
 
 class Accounts:
@@ -52,8 +61,7 @@ class Accounts:
         """
         __tracebackhide__ = True
         fresh = self._judged_at != self._doings()
-        if fresh:
-            self._settle(None)
+        cut_short = fresh and self._settle_at_the_end()
         started = time.monotonic()
         self._run.disarm()
         self._run.end_consumers(_GRACE)
@@ -65,9 +73,31 @@ class Accounts:
                 raise
             # The test settled by itself, and has closed what its source reads from: that reading stands.
             self._run.history.append(facts.Noted(at=now(), text=f"not read again at the end: {error}"))
+        self._run.outlets.last_look()
         self._run.board.check()
         self._timings["end"] = time.monotonic() - started
-        return account_of(self._run, timings=self._timings, final=True)
+        return account_of(self._run, timings=self._timings, final=True, cut_short=cut_short)
+
+    def _settle_at_the_end(self) -> bool:
+        """Settle after the test's function; return whether what is left says nothing of its consumers.
+
+        A task stands still when the test's function has ended: its loop runs on if it can, else it was cut short.
+        """
+        __tracebackhide__ = True
+        run, loops = self._run, self._run.inside.loops
+        if not run.inside.stopped:
+            self._settle(None)
+            return False
+        loop = loops.resumable
+        if loop is not None:
+            run.history.append(facts.Noted(at=now(), text=_RUN_ON))
+            loops.run_on(loop, partial(self._settle, None), run.board.read_by)
+            return False
+        end = self._settle(None)
+        if end.settled and not (run.evidence() == "effects" and run.missing()):
+            return False
+        run.history.append(facts.Noted(at=now(), text=_CUT_SHORT))
+        return True
 
     def snapshot(self) -> Account | None:
         """Judge what there is, without waiting; None if nothing was published."""
@@ -83,7 +113,7 @@ class Accounts:
         run.history.append(facts.SettleEnded(at=now(), settled=False, reason="the test failed by itself"))
         return account_of(run, timings=self._timings, final=False, interrupted=True)
 
-    def _settle(self, timeout: float | None, guarantee: Guarantee | None = None) -> None:
+    def _settle(self, timeout: float | None, guarantee: Guarantee | None = None) -> facts.SettleEnded:
         __tracebackhide__ = True
         run = self._run
         self._work.ready_to_settle()
@@ -94,21 +124,31 @@ class Accounts:
             run.ledger,
             run,
             timeout=run.test.settle_timeout if timeout is None else float(timeout),
-            effect_timeout=run.test.effect_timeout,
+            effect_timeout=run.test.effect_timeout
+            + max((one.plan.delay for one in run.http.values()), default=0.0),
             once=(guarantee or run.test.guarantee).counts("duplicated"),
         )
         self.settling = True
         try:
-            end = settling.wait()
+            with run.outlets.emptying():
+                end = settling.wait()
+                run.outlets.poll()
         finally:
             self.settling = False
+        if not end.settled:
+            run.outlets.look_at_rest()
+        run.outlets.check()
+        refuse_unwrapped(run.consumers)
         judged_at = self._doings()
         run.remember_consumers()
         run.read_resting()
+        for producer in run.producers:
+            producer.conclude()
         self._work.nothing_confirmed()
         run.history.append(end)
         self._judged_at = judged_at
         self._timings["settle"] = self._timings.get("settle", 0.0) + time.monotonic() - started
+        return end
 
     def _doings(self) -> tuple[int, ...]:
         """What would make the last verdict stale: publications and faults since, and those that struck since."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pytest_mqchaos.errors import ChaosError, NotPossible, UsageError
-from pytest_mqchaos.experiment.aims import check_aim
+from pytest_mqchaos.experiment.aims import check_aim, check_called
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sightings import Sightings
@@ -15,7 +15,7 @@ from pytest_mqchaos.model.triggers import Trigger
 __all__ = ["ByHand"]
 
 _STRIKE_TIMEOUT = 120.0
-_CONSUMED = {"delivery", "ack", "nack", "effect"}
+_CONSUMED = {"delivery", "ack", "nack", "effect", "call"}
 
 
 class ByHand:
@@ -43,7 +43,7 @@ class ByHand:
         elif fault.trigger is None and fault.family == "protocol":
             run.injector.fire_now(armed)  # from now on, it waits for the next ack or confirm
         if run.publications:
-            run.injector.choose_moments(sum(len(p.ids) for p in run.publications))
+            run.injector.choose_moments(sum(one.size for one in run.publications))
         return Injection(armed, run.thread, run.injector)
 
     def _check_hand(self, fault: Fault) -> None:
@@ -52,13 +52,19 @@ class ByHand:
             raise NotPossible(f"{fault}: {why}")
         if fault.family == "payload" and self._run.publications:
             raise UsageError(f"inject({fault}): inject it before publish(), whose messages it spoils")
-        if fault.family == "process" and not self._run.consumers:
+        if fault.family == "process" and not self._run.replicas() and not self._run.inside.names:
             raise UsageError(f"inject({fault}): there is no consumer yet; start one first")
+        if fault.kind == "canary":
+            raise UsageError(
+                "inject(canary()): it is a scenario of its own: chaos(canary()), or --mqchaos-canary"
+            )
         if fault.times > 1 and fault.trigger is None:
             raise UsageError(
                 f"inject({fault}): give its first moment, such as after=delivery(5); without one it is now"
             )
         check_aim(self._run, fault)
+        if self._run.consumers:
+            check_called(self._run, fault.trigger, f"inject({fault})")
 
     def wait(self, trigger: Trigger, timeout: float) -> None:
         """Wait until a moment; see `Chaos.wait`."""
@@ -67,6 +73,7 @@ class ByHand:
             written = getattr(trigger, "__name__", "delivery")
             raise UsageError(f"wait({trigger!r}): a trigger such as {written}(3)")
         run = self._run
+        check_called(run, trigger, f"wait({trigger})")
         if trigger.kind == "seconds":
             if trigger.time + trigger.delay > timeout:
                 raise UsageError(f"wait({trigger}): longer than its timeout of {timeout:g} s")
@@ -87,7 +94,7 @@ class ByHand:
             if left <= 0:
                 raise ChaosError(f"wait({trigger}): not within {timeout:g} s, {so_far} so far")
             if trigger.kind in _CONSUMED and self._nobody_left():
-                gone = run.replicas()[0]
+                gone = run.consuming()[0]
                 raise ChaosError(
                     f"wait({trigger}): no consumer is left, {so_far} so far; {gone.name}: {gone.describe_failure()}"
                 )
@@ -95,5 +102,9 @@ class ByHand:
                 run.history.changed.wait(min(left, 0.02))
 
     def _nobody_left(self) -> bool:
-        replicas = self._run.replicas()
-        return bool(replicas) and not any(replica.alive or replica.restarting for replica in replicas)
+        replicas = self._run.consuming()
+        return (
+            bool(replicas)
+            and not self._run.inside.names
+            and not any(replica.alive or replica.restarting for replica in replicas)
+        )

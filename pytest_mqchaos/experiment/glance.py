@@ -20,7 +20,7 @@ def glance(run: Run, *, settling: bool) -> Glance:
     return Glance(
         published=run.injector.counts["publish", "*", "*"],
         in_flight=run.ledger.in_hand,
-        effected=len(run.board.seen),
+        effected=run.board.worked,
         dead_lettered=held if queues and named else None,
         faults=[(str(armed.fault), _state(armed)) for armed in list(run.injector.armed)],
         settling=settling,

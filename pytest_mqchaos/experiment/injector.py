@@ -14,9 +14,10 @@ from dataclasses import replace
 
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.names import aimed
-from pytest_mqchaos.experiment.sightings import KINDS, Order, Sightings
+from pytest_mqchaos.experiment.sightings import KINDS, OWN_KINDS, Order, Sightings
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
 from pytest_mqchaos.experiment.striking.asking import Asking
+from pytest_mqchaos.experiment.striking.calls import Calls
 from pytest_mqchaos.experiment.striking.counts import Counts, counted
 from pytest_mqchaos.experiment.striking.effects import Effects
 from pytest_mqchaos.experiment.striking.matching import Matching
@@ -35,7 +36,11 @@ from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["Armed", "Injector", "Swallow"]
 
-_SEEDED = {"lost_ack": ("before", Trigger(kind="ack")), "lost_confirm": ("before", Trigger(kind="confirm"))}
+_SEEDED = {
+    "lost_ack": ("before", Trigger(kind="ack")),
+    "lost_confirm": ("before", Trigger(kind="confirm")),
+    "canary": ("before", Trigger(kind="delivery")),
+}
 """The moment of a fault that names none, where it is not after a delivery."""
 
 
@@ -67,6 +72,7 @@ class Injector:
             thread, self._waiting, self._counts, self._matching, self._runs, read=poll_effects
         )
         self.asking = Asking(self._waiting, self._counts, self._order, self._runs, read=poll_effects)
+        self.calls = Calls(self._waiting, self._counts, self._matching, self._runs)
         self._striker: Striker = Nobody()
         self._first_publish: int | None = None
 
@@ -74,6 +80,7 @@ class Injector:
         """Say who strikes; before that nothing is struck."""
         self._striker = self._runs.striker = self._tripwires.striker = striker
         self._matching.striker = self._effects.striker = self.asking.striker = striker
+        self.calls.striker = striker
 
     # --- arming (any thread) ---
 
@@ -107,12 +114,13 @@ class Injector:
         """Strike at once, by hand."""
         self._thread.soon(self._runs.launch, armed, None, "by hand")
 
-    def opened(self, link: str, *, service: bool = False) -> None:
+    def opened(self, link: str, *, service: bool = False, producer: bool = False) -> None:
         """Let faults that are there from the start strike a link that was just opened, and wait until they have.
 
         Args:
             link: its name.
             service: whether it leads to another service than the broker.
+            producer: whether a producer uses it: only what names that strikes it.
 
         Raises:
             ChaosError: if one cannot.
@@ -120,6 +128,8 @@ class Injector:
         for armed in self.armed:
             from_start = armed.fault.lasting and armed.trigger is None and (armed.fired or not armed.by_hand)
             if link == "publisher" or not from_start or armed.healed.is_set():
+                continue
+            if producer and armed.fault.consumer in (None, "*"):
                 continue
             wanted = armed.fault.link
             if wanted == link if service or wanted else aimed(armed.fault.consumer, link):
@@ -243,6 +253,10 @@ class Injector:
         if so_far >= trigger.n:
             raise UsageError(f"{fault}: {trigger} has already happened ({so_far} so far)")
 
+    def plant(self, armed: Armed, place: int) -> None:
+        """Let the canary strike at the message at a place in the order of publishing."""
+        armed.trigger = Trigger(kind="delivery", message=place)
+
     # --- on the link's thread ---
 
     def _enlist(self, armed: Armed) -> None:
@@ -280,8 +294,13 @@ class Injector:
         """Count the facts of one frame and return what strikes at it."""
         due: list[tuple[Armed, str]] = []
         for fact in found:
-            kind = KINDS.get(type(fact))
             message = getattr(fact, "message", None)
+            if (own := OWN_KINDS.get(type(fact))) is not None:
+                self._counts.saw_own(own, fact)
+                if self._waiting:
+                    due += self._matching.due_at(own, relay, None, message, own=True)
+                continue
+            kind = KINDS.get(type(fact))
             if kind is None or message is None:
                 continue
             queue = self._counts.saw(kind, fact, message)
@@ -292,12 +311,12 @@ class Injector:
         if not due:
             self._tripwires.adjust()
             return None
-        own = relay.observer.link
-        now_due = [(armed, words) for armed, words in due if not self._runs.delayed(armed, own, words)]
+        link = relay.observer.link
+        now_due = [(armed, words) for armed, words in due if not self._runs.delayed(armed, link, words)]
         for armed, _ in now_due:
-            self._striker.stop_first(armed, own)
+            self._striker.stop_first(armed, link)
         self._tripwires.adjust()
-        return self._runs.at_frame(now_due, own) if now_due else None
+        return self._runs.at_frame(now_due, link) if now_due else None
 
     def _started(self, at: int) -> None:
         self._first_publish = at

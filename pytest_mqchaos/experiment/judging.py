@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pytest_mqchaos import payloads
-from pytest_mqchaos.checks import judge
+from pytest_mqchaos.checks import blind, judge
 from pytest_mqchaos.experiment.run import Run
+from pytest_mqchaos.experiment.scalings import scaling_notes
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case
@@ -30,7 +32,7 @@ def judged_events(events: Sequence[Event]) -> list[Event]:
     after = [
         e
         for e in events[last + 1 :]
-        if isinstance(e, facts.Effected | facts.Rested | facts.CensusTaken | facts.Noted)
+        if isinstance(e, facts.Effected | facts.SourceNamed | facts.Rested | facts.CensusTaken | facts.Noted)
     ]
     return [*events[: last + 1], *after]
 
@@ -48,6 +50,7 @@ def account_of(
     final: bool,
     guarantee: Guarantee | None = None,
     interrupted: bool = False,
+    cut_short: bool = False,
 ) -> Account:
     """Judge what the run's history holds now.
 
@@ -57,8 +60,10 @@ def account_of(
         final: whether the consumers have ended and the effects were read a last time.
         guarantee: judged by this instead of the test's own.
         interrupted: whether the test failed by itself and nothing was waited for.
+        cut_short: whether the end of the test was that of its consumers.
     """
-    case = _case_of(run, final=final, guarantee=guarantee or run.test.guarantee, interrupted=interrupted)
+    case = _case_of(run, final=final, guarantee=guarantee or run.test.guarantee)
+    case = replace(case, interrupted=interrupted or cut_short, cut_short=cut_short)
     findings, hazards = judge(case)
     return Account(
         case,
@@ -71,7 +76,10 @@ def account_of(
         again=run.test.again,
         scenario=run.test.scenario.id,
         notes=tuple(event.text for event in case.events if isinstance(event, facts.Noted))
-        + _shortfalls(case),
+        + _shortfalls(case)
+        + scaling_notes(run)
+        + tuple(note for stand in run.http.values() for note in stand.notes())
+        + blind.note(case, findings),
         evidence_view="broker" if case.evidence == "broker" else "effects",
     )
 
@@ -86,7 +94,7 @@ def _shortfalls(case: Case) -> tuple[str, ...]:
     )
 
 
-def _case_of(run: Run, *, final: bool, guarantee: Guarantee, interrupted: bool) -> Case:
+def _case_of(run: Run, *, final: bool, guarantee: Guarantee) -> Case:
     """Everything that a check may know of a run."""
     events = judged_events(run.history.snapshot())
     ends = [event for event in events if isinstance(event, facts.SettleEnded)]
@@ -103,8 +111,8 @@ def _case_of(run: Run, *, final: bool, guarantee: Guarantee, interrupted: bool) 
         consumers=run.standing,
         order_keys=_order_keys(run, guarantee),
         settled=bool(ends) and ends[-1].settled,
+        planted=run.planting.planted,
         final=final,
-        interrupted=interrupted,
     )
 
 

@@ -1,4 +1,4 @@
-"""The links of one run: an address for each consumer replica and for our publisher."""
+"""The links of one run: an address for each consumer replica, each producer, and our publisher."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network, Route
 from pytest_mqchaos.link.observer import Look
+from pytest_mqchaos.link.publishing import Adopt
 from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.link.weather import Weather
@@ -31,6 +33,11 @@ class Link:
     wire: Wire
     route: Route
 
+    @property
+    def publishes(self) -> bool:
+        """Whether the workload comes from there, so that a fault strikes it only where it is meant."""
+        return self.wire.publisher
+
 
 class Links:
     """Opens links and keeps them until the end of the run."""
@@ -47,12 +54,14 @@ class Links:
         tap: Tap,
         survey: Survey | None = None,
         tls: tuple[ssl.SSLContext, str] | None = None,
+        authority: Authority | None = None,
         seed: object = 0,
     ) -> None:
         self._seed = seed
         self._run = run
         self._survey = survey
         self._tls = tls
+        self._authority = authority
         self._network = network
         self._thread = thread
         self._history = history
@@ -72,12 +81,17 @@ class Links:
         """Who breaks the network here."""
         return self._network.actor
 
-    def open(self, name: str) -> Link:
-        """Open the link `name`, or return the one that is open.
+    def open(self, name: str, *, tls: bool = False, port: int = 0, adopt: Adopt | None = None) -> Link:
+        """Open the link `name`, or return the one that is open; with `tls` its clients speak TLS to it.
+
+        Its port is `port`, or any that is free. With `adopt` a producer connects there: what it publishes is the
+        workload.
 
         Raises:
             ChaosError: if the network gives no route.
+            UsageError: if TLS is wanted, and what makes certificates is not installed.
         """
+        client_tls = self._authority.context() if tls and self._authority is not None else None
         with self._lock:
             if name in self._links:
                 return self._links[name]
@@ -93,10 +107,13 @@ class Links:
                     look=self._look,
                     tap=self._tap,
                     numbers=lambda: next(self._numbers),
-                    publisher=name == "publisher",
+                    publisher=name == "publisher" or adopt is not None,
+                    adopt=adopt,
                     survey=self._survey,
                     tls=self._tls,
                     weather=Weather(random.Random(f"{self._seed} {name}")),
+                    client_tls=client_tls,
+                    port=port,
                 )
                 for _ in range(self._refusals):
                     wire.refuse()
@@ -108,8 +125,8 @@ class Links:
 
             return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
 
-    def open_service(self, name: str, upstream: tuple[str, int]) -> Link:
-        """Open a link to another service on this host.
+    def open_service(self, name: str, upstream: tuple[str, int], *, port: int = 0) -> Link:
+        """Open a link to another service on this host; its port is `port`, or any that is free.
 
         Raises:
             ChaosError: if the network gives no route.
@@ -121,7 +138,7 @@ class Links:
             wire = Wire(
                 name, route=lambda: route.address, thread=self._thread, history=self._history,
                 identity=self._identity, look=self._look, tap=self._tap, numbers=lambda: next(self._numbers),
-                weather=Weather(random.Random(f"{self._seed} {name}")), raw=True)  # fmt: skip
+                weather=Weather(random.Random(f"{self._seed} {name}")), raw=True, port=port)  # fmt: skip
             link = Link(name, wire, route)
             self._services = {**self._services, name: link}
             await wire.listen()

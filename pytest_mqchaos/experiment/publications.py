@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from pytest_mqchaos import payloads
@@ -12,13 +13,19 @@ from pytest_mqchaos.experiment.aims import check_aims
 from pytest_mqchaos.experiment.judging import order_rule
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sources import Sources
+from pytest_mqchaos.experiment.spoiling import spoilt
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.workload import Plan, Publication, keys, plan
 from pytest_mqchaos.link.identity import Labels
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
+from pytest_mqchaos.wire.amqp import Properties
 
-__all__ = ["Publications"]
+__all__ = ["Publications", "key_of"]
+
+
+_OF_COPIES = ("malformed_payload", "poison_message")
+"""Payload faults that a producer's messages serve for."""
 
 
 class Publications:
@@ -27,7 +34,6 @@ class Publications:
     def __init__(self, run: Run, sources: Sources) -> None:
         self._run = run
         self._sources = sources
-        self._next_number = 1
         self._keys: set[str] = set()
 
     def publish(self, queue: str | None, count: int, **options: Any) -> Publication:
@@ -40,17 +46,19 @@ class Publications:
             for armed in run.injector.armed
             if armed.fault.family == "payload" and (first or not armed.fired) and not armed.withdrawn
         ]
-        made = plan(
-            run=run.token,
-            seed=run.test.seed + len(run.publications),
-            queue=queue,
-            count=count,
-            faults=tuple(armed.fault for armed in bad),
-            poison=run.test.poison,
-            first_number=self._next_number,
-            taken_keys=self._keys,
-            **options,
-        )
+        with run.history.changed if run.producers else nullcontext():  # else nobody else counts messages
+            made = plan(
+                run=run.token,
+                seed=run.test.seed + len(run.publications),
+                queue=queue,
+                count=count,
+                faults=tuple(armed.fault for armed in bad),
+                poison=run.test.poison,
+                first_number=run.next_number,
+                taken_keys=self._keys,
+                **options,
+            )
+            run.next_number = made.next_number
         run.sharing.refuse_everybodys(f"publish(exchange={made.exchange!r})", made.exchange)
         if made.queue:
             run.sharing.admit(made.queue)
@@ -58,18 +66,47 @@ class Publications:
             keys(made, rule)  # what has no key is told before anything is sent
         self._learn(made, options.get("key"), own_body=options.get("body") is not None)
         self._sources.resolve(last=True)
+        for stand in run.http.values():
+            stand.choose([message.id for message in made.messages if not message.poison])
+        run.outlets.refuse_workload()
         if first:
             run.board.refuse_leftovers()
             check_aims(run)
+            run.planting.choose()
             run.injector.choose_moments(count)
         for armed in bad:
             self._spoilt(armed, made)
         return self._started(made)
 
+    def spoil(self) -> bool:
+        """Publish the bad messages that payload faults make of what producers sent; return whether there were any."""
+        __tracebackhide__ = True
+        run = self._run
+        if not any(producer.ids for producer in run.producers):
+            return False
+        bad = [
+            armed
+            for armed in run.injector.armed
+            if armed.fault.kind in _OF_COPIES and not armed.fired and not armed.withdrawn
+        ]
+        started = False
+        for armed in bad:
+            for producer in filter(lambda one: one.seen(), run.producers):
+                with run.history.changed:
+                    made = spoilt(
+                        producer.seen(), [armed.fault], run=run.token, seed=run.test.seed, key=producer.rule,
+                        number=run.next_number, poison=run.test.poison)  # fmt: skip
+                    run.next_number = made[-1].next_number
+                for each in made:
+                    self._learn(each, None, own_body=True)
+                    self._spoilt(armed, each)
+                    self._started(each)
+                    started = True
+        return started
+
     def _learn(self, made: Plan, rule: object, *, own_body: bool) -> None:
         """Make the messages of a plan known, before the first of them is sent."""
         run = self._run
-        self._next_number = made.next_number
         self._keys |= {m.key for m in made.messages if m.key is not None}
         for message in made.messages:
             run.history.plan(message)
@@ -77,7 +114,7 @@ class Publications:
         if rule is None and not own_body:
             rule = "order"  # the key of the default body
         if rule is not None:
-            run.identity.learn_key(_key_of(rule))
+            run.identity.learn_key(key_of(rule))
 
     def _started(self, made: Plan) -> Publication:
         run = self._run
@@ -97,7 +134,7 @@ class Publications:
     def _target_exists(self, made: Plan) -> bool:
         if made.queue:
             return self._run.broker.exists(self._run.namespace, made.queue)
-        topology = self._run.broker.topology(self._run.namespace)
+        _, topology = self._run.outlets.hide((), self._run.broker.topology(self._run.namespace))
         return any(binding.exchange == made.exchange for binding in topology.bindings)
 
     def _spoilt(self, armed: Armed, made: Plan) -> None:
@@ -122,15 +159,22 @@ class Publications:
         )
 
 
-def _key_of(rule: object) -> Callable[[bytes, Labels], str | None]:
+def key_of(rule: object) -> Callable[[bytes, Labels], str | None]:
     """Return what reads the key off a body on the wire, by the same rule that the workload was planned with."""
     found = payloads.KeyRule.of(rule)
 
-    def key_of(body: bytes, labels: Labels) -> str | None:
-        draft = payloads.Draft(0, "", body, {}, {"message_id": labels.message_id})
+    def of(body: bytes, labels: Labels) -> str | None:
+        draft = payloads.Draft(0, "", body, *(_terms(labels) if callable(rule) else ({}, {})))
         try:
             return found(draft)
         except ChaosError:
             return None  # not one of ours, or changed beyond recognition: foreign
 
-    return key_of
+    return of
+
+
+def _terms(labels: Labels) -> tuple[dict[str, object], dict[str, object]]:
+    """The headers and properties of a message on the wire, as far as they were read."""
+    if not isinstance(labels, Properties):
+        return {}, {"message_id": labels.message_id}
+    return labels.headers(), {"message_id": labels.message_id, **labels.contract()}

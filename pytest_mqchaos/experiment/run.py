@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,16 +17,25 @@ from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment import disturbance
+from pytest_mqchaos.experiment.adoption import Adopted
 from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.experiment.http import Stand
 from pytest_mqchaos.experiment.injector import Injector
+from pytest_mqchaos.experiment.inside import Inside
 from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.loops import Loops
+from pytest_mqchaos.experiment.names import base_name
+from pytest_mqchaos.experiment.outlets import Outlets
+from pytest_mqchaos.experiment.outputs import Outputs
+from pytest_mqchaos.experiment.planting import Planting
 from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
 from pytest_mqchaos.experiment.sharing import Sharing
 from pytest_mqchaos.experiment.standing import standing
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.experiment.watch import EffectsWatch
+from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network
@@ -38,7 +47,10 @@ from pytest_mqchaos.model.messages import new_run
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
-    from pytest_mqchaos.experiment.workload import Publication
+    from pytest_mqchaos.experiment.producer import Producer
+    from pytest_mqchaos.experiment.workload import Workload
+    from pytest_mqchaos.link.publishing import Adopt
+    from pytest_mqchaos.servers.programs import Programs
 
 __all__ = ["Run"]
 
@@ -50,9 +62,12 @@ class Run:
     """The parts of one run. Satisfies what `settle` and `strikes` ask of their surroundings."""
 
     def __init__(
-        self, test: TestSettings, *, broker: Broker, network: Network, thread: LoopThread, directory: Path
-    ) -> None:
+        self, test: TestSettings, *, broker: Broker, network: Network, thread: LoopThread, directory: Path,
+        programs: Programs,
+    ) -> None:  # fmt: skip
         self.test = test
+        self.programs = programs
+        """By which users' images are started."""
         self.broker = broker
         self.thread = thread
         self.token = new_run()
@@ -62,13 +77,20 @@ class Run:
         self.history = History(self.token, self.directory / "history.jsonl")
         self.ledger = Ledger(self.history.messages)
         self.history.subscribe(self.ledger.apply)
+        self.consumers: list[Consumer] = []
+        self.outputs = Outputs(self.consuming)
+        self.history.subscribe(self.outputs.saw)
         self.identity = Identity(self.token)
         self.injector = Injector(self.history, thread, self._poll_files, Random(f"{test.seed} moments"))
         self.board = Board(self.history, self.injector.saw_effect)
         self.injector.asking.bind(self.directory, self.board.asker, self.board.probed)
-        self.watch = EffectsWatch(self.board, thread, self.history)
+        self.planting = Planting(self.history, self.injector, self.board, test.seed)
+        self.watch = EffectsWatch(self.board, thread, self.history, self._look_aside)
+        self.outlets = Outlets(self)
+        self.watch.outlets = self.outlets.poll
         self.sharing = Sharing(broker, self.namespace, self.identity, self.injector, thread)
         self.names = self.sharing.names
+        self.authority = Authority(self.directory)
         self.links = Links(
             run=self.token,
             network=network,
@@ -79,11 +101,22 @@ class Run:
             tap=self.sharing.tap,
             survey=self.sharing.survey,
             tls=broker.tls,
+            authority=self.authority,
             seed=test.seed,
         )
-        self.consumers: list[Consumer] = []
-        self.publications: list[Publication] = []
+        self.inside = Inside(Loops(asynchronous=test.asynchronous))
+        self.producers: list[Producer] = []
+        self.publications: list[Workload] = []
+        """What was published, or is: by our publisher and by producers."""
+        self.adopted = Adopted()
+        """What producers sent, by what it is known by; the history's lock guards it."""
+        self.next_number = 1
+        """Of the next message of the workload, whoever publishes it; the history's lock guards it."""
+        self.spoil: Callable[[], bool] = lambda: False
+        """Publishes the bad messages that are made of what producers sent, and says whether there were any."""
         self.dead_letters: set[str] = set()
+        self.http: dict[str, Stand] = {}
+        """The services that we stand in for, by name."""
         self.standing: tuple[ConsumerFacts, ...] = ()
         self._declarer: Declarer | None = None
         self._silent = 0.0
@@ -103,6 +136,13 @@ class Run:
 
     def _poll_files(self) -> None:
         self.board.poll()
+        self.outputs.look()
+
+    def _look_aside(self) -> None:
+        """Look at what is looked at now and then besides the sources of effects."""
+        self.outputs.look()
+        for producer in self.producers:
+            producer.claims.poll()
 
     # --- what parts ask for ---
 
@@ -111,13 +151,13 @@ class Run:
         """The broker's own address of this run's namespace, past every link."""
         return self.broker.url(self.namespace)
 
-    def link_url(self, name: str) -> str:
-        """The address of a link, as a client is to use it."""
+    def link_url(self, name: str, *, tls: bool = False, port: int = 0, adopt: Adopt | None = None) -> str:
+        """The address of a link, as a client is to use it; with `tls` it speaks TLS, `adopt` makes it a producer's."""
         new = self.links.named(name) is None
-        link = self.links.open(name)
+        link = self.links.open(name, tls=tls, port=port, adopt=adopt)
         if new:
-            self.injector.opened(name)
-        return self.broker.url(self.namespace, host=link.wire.host, port=link.wire.port)
+            self.injector.opened(name, producer=adopt is not None)
+        return self.broker.url(self.namespace, host=link.wire.host, port=link.wire.port, secure=tls)
 
     @property
     def declarer(self) -> Declarer:
@@ -127,13 +167,23 @@ class Run:
         return self._declarer
 
     def replicas(self) -> Sequence[Replica]:
+        """All replicas of all consumers, in the order started, and behind them those of the producers."""
+        producing = [producer.replica for producer in self.producers]
+        return [*(replica for consumer in self.consumers for replica in consumer.replicas), *producing]
+
+    def consuming(self) -> Sequence[Replica]:
         """All replicas of all consumers, in the order started."""
         return [replica for consumer in self.consumers for replica in consumer.replicas]
+
+    def living(self) -> frozenset[str]:
+        """The links whose consumers may do something: by a process that runs, or inside the test."""
+        return self.inside.living | {replica.name for replica in self.replicas() if replica.alive}
 
     # --- what settling asks for ---
 
     def check(self) -> None:
         """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
+        self.inside.loops.check()
         if not self.broker.alive() and not self.injector.strikes_broker:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")
             raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
@@ -147,8 +197,8 @@ class Run:
             raise first
 
     def publishing(self) -> bool:
-        """Whether a publication still runs."""
-        return any(not publication.done for publication in self.publications)
+        """Whether a publication still runs, or what follows it begins."""
+        return any(not publication.done for publication in self.publications) or self.spoil()
 
     def disturbed(self) -> str:
         """What still disturbs, or an empty text."""
@@ -177,6 +227,7 @@ class Run:
         """Ask the broker what it holds and write the answer into the history."""
         queues = self.broker.census(self.namespace)
         topology = self.broker.topology(self.namespace)
+        queues, topology = self.outlets.hide(queues, topology)
         self.history.append(facts.CensusTaken(at=now(), queues=queues, topology=topology))
 
     def settled(self) -> tuple[bool, str]:
@@ -190,9 +241,9 @@ class Run:
 
     def can_progress(self) -> bool:
         """Whether any process, restart, connection or TTL is left that could move a message."""
-        if not all(replica.over for replica in self.replicas()):
+        if self.inside.living or not all(replica.over for replica in self.consuming()):
             return True
-        if any(link.wire.connected() for link in self.links if link.name != "publisher"):
+        if any(link.wire.connected() for link in self.links if not link.publishes):
             return True
         with self.history.changed:
             return self.ledger.waiting_messages() > 0
@@ -202,13 +253,13 @@ class Run:
         if self.test.evidence == "broker":
             return ()
         with self.history.changed:
-            return self.ledger.missing_effects()
+            return [one for one in self.ledger.missing_effects() if one != self.planting.lost]
 
     def workable(self, messages: Iterable[str]) -> bool:
         """Whether a process that held one of these messages still lives."""
-        if self.evidence() == "unknown" and not self._may_show():
+        if self.evidence() in ("unknown", "broker") and not self._may_show():
             return False
-        living = {replica.name for replica in self.replicas() if replica.alive}
+        living = self.living()
         with self.history.changed:
             return any(living & set(self.ledger.holders(message)) for message in messages)
 
@@ -227,13 +278,15 @@ class Run:
         """Living consumers that may still be at work for what the broker has taken back from them."""
         with self.history.changed:
             away = self.ledger.absent()
-        return [replica.name for replica in self.replicas() if replica.alive and replica.name in away]
+        return sorted(away & self.living())
 
     def longest_wait(self) -> float:
-        """The longest time in seconds that nothing need move: in a waiting room, or until a restart is due."""
+        """The longest time in seconds that nothing need move: in a waiting room, in hand, until a restart is due."""
         away = max((replica.longest_pause for replica in self.replicas()), default=0.0)
         with self.history.changed:
-            return max(away, self.ledger.longest_wait())
+            hands = {base_name(one.link) for one in self.ledger.open_deliveries()}
+            held = max((each.holds for each in self.consumers if each.name in hands), default=0.0)
+            return max(away, held, self.ledger.longest_wait())
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""
@@ -242,22 +295,21 @@ class Run:
 
     def evidence(self) -> str:
         """What counts as work here: `effects`, `broker` or `unknown`."""
-        if self.test.evidence != "auto":
-            return self.test.evidence
-        return "effects" if self.board.shows else "unknown"
+        otherwise = {"auto": "unknown", "any": "broker"}.get(self.test.evidence)
+        return self.test.evidence if otherwise is None else "effects" if self.board.shows else otherwise
 
     # --- the end ---
 
     def remember_consumers(self) -> None:
         """Keep how the consumers stand now: the verdict rests on that, not on how they ended afterwards."""
-        self.standing = standing(self.consumers)
+        self.standing = standing(self.consumers) + self.inside.standing()
 
     def read_resting(self) -> None:
         """Take what rests in terminal queues out of them, into the history."""
         with self.history.changed:
             queues = self.ledger.terminal_queues(self.dead_letters, self.expected_queues())
             ready = {state.name: state.ready for state in self.ledger.queues()}
-        counts = {name: ready.get(name, 0) for name in sorted(queues)}
+        counts = {name: ready.get(name, 0) for name in sorted(queues - self.outlets.looked_at)}
         read_resting(counts, url=self.url, identity=self.identity, history=self.history, sharing=self.sharing)
 
     def disarm(self) -> None:
@@ -269,25 +321,30 @@ class Run:
         self.injector.disarm(_STRIKE_TIMEOUT)
 
     def end_consumers(self, grace: float) -> None:
-        """End every consumer's processes: SIGTERM to all at once, SIGKILL after `grace` seconds."""
-        for consumer in self.consumers:
-            consumer.begin_end()
-        for consumer in self.consumers:
-            consumer.end_all(grace)
+        """End every process of consumers and producers: SIGTERM to all at once, SIGKILL after `grace` seconds."""
+        programs = [*self.consumers, *(producer.program for producer in self.producers)]
+        for program in programs:
+            program.begin_end()
+        for program in programs:
+            program.end_all(grace)
 
     def close(self, *, grace: float = 0.2) -> None:
         """End everything of this run and remove it; may be called again."""
         self.watch.end()
+        self.inside.forget()
         trouble: list[Exception] = []
-        for step in (
+        steps: list[Callable[[], object]] = [
             self.disarm,
             partial(self.end_consumers, grace),
             self._close_publishing,
+            *(stand.close for stand in self.http.values()),
+            self.outlets.close,
             self.links.close,
             partial(self.broker.delete_namespace, self.namespace),
             self.history.close,
             partial(shutil.rmtree, self.directory, ignore_errors=True),
-        ):
+        ]
+        for step in steps:
             try:
                 step()
             except Exception as error:

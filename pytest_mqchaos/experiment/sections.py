@@ -16,8 +16,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 def sections(run: Run) -> list[tuple[str, str]]:
     """Titles and texts for a failing test's report."""
     found: list[tuple[str, str]] = []
-    for consumer in run.consumers:
-        found.extend((f"output of {name}", tail) for name, tail in consumer.tails.items())
+    for program in (*run.consumers, *(producer.program for producer in run.producers)):
+        found.extend((f"output of {name}", tail) for name, tail in program.tails.items())
     struck = [e for e in run.history.snapshot() if isinstance(e, facts.FaultFired)]
     if struck:
         lines = [

@@ -1,14 +1,20 @@
-"""Links to other services than the broker: a database, a cache, an HTTP API; any TCP."""
+"""Links that a test opens by hand: to other services than the broker, and for consumers of its own."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.experiment.inside import EFFECTS, Link
 from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.run import Run
+from pytest_mqchaos.experiment.sources import Sources
+from pytest_mqchaos.experiment.starting import address
+from pytest_mqchaos.link.ports import try_port
 
-__all__ = ["Service", "open_service"]
+__all__ = ["Service", "open_inside", "open_service"]
 
 _HIGHEST_PORT = 65535
 
@@ -27,17 +33,67 @@ class Service:
         return f"{self.host}:{self.port}"
 
 
-def open_service(run: Run, name: str, upstream: str) -> Service:
+def open_service(run: Run, name: str, upstream: str, *, port: int | None = None) -> Service:
     """Open a link to the service at `upstream`; see `Chaos.link`."""
     __tracebackhide__ = True
     if not isinstance(name, str) or not name:
         raise UsageError(f"link({name!r}): a name for faults to call it, such as link('pg', upstream=...)")
+    _refuse_taken(run, name)
+    link = run.links.open_service(name, _address(name, upstream), port=_port(name, port))
+    run.injector.opened(name, service=True)
+    return Service(name, link.wire.host, link.wire.port)
+
+
+def open_inside(run: Run, sources: Sources, name: str, *, port: int | None, tls: bool) -> Link:
+    """Open a link for a consumer that the test runs itself; see `Chaos.link`."""
+    __tracebackhide__ = True
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
+        raise UsageError(f"link({name!r}): letters, digits and _ . + - only")
+    _refuse_taken(run, name)
+    if not isinstance(tls, bool):
+        raise UsageError(f"link({name!r}): tls={tls!r}: True, or False")
+    fixed = _port(name, port)
+    for armed in run.injector.armed:
+        run.inside.refuse(armed.fault, others=run.consumers or ("some that follow",), new=name)
+    first = not run.inside.names
+    link = run.inside.add(address(run, name, tls=tls, port=fixed))
+    path = run.directory / EFFECTS
+    if first:
+        path.touch(0o666)
+        run.board.add_file(path, name="$MQCHAOS_EFFECTS", consumer=name, named=False)
+    else:
+        run.board.let_anybody(path)
+    run.inside.tell(os.fspath(path), run.token)
+    sources.resolve()
+    return link
+
+
+def _refuse_taken(run: Run, name: str) -> None:
+    __tracebackhide__ = True
     taken = {link.name for link in run.links} | {base_name(link.name) for link in run.links} | {"publisher"}
     if name in taken | set(run.links.services()):
         raise UsageError(f"link({name!r}): the name is taken in this test")
-    link = run.links.open_service(name, _address(name, upstream))
-    run.injector.opened(name, service=True)
-    return Service(name, link.wire.host, link.wire.port)
+
+
+def _port(name: str, port: object) -> int:
+    """Return the port that is wanted, 0 for any.
+
+    Raises:
+        UsageError: if it is none, or somebody else has it.
+    """
+    __tracebackhide__ = True
+    if port is None:
+        return 0
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= _HIGHEST_PORT:
+        raise UsageError(f"link({name!r}): port={port!r}: a number from 1 to {_HIGHEST_PORT}")
+    try:
+        try_port(port)
+    except OSError as error:
+        raise UsageError(
+            f"link({name!r}): port={port} cannot be had on 127.0.0.1 ({(error.strerror or str(error)).lower()}): "
+            "end what listens there, or let the link choose (without port=)"
+        ) from None
+    return port
 
 
 def _address(name: str, upstream: object) -> tuple[str, int]:

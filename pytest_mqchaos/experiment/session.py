@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pytest_mqchaos import servers
-from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable
+from pytest_mqchaos.errors import ChaosError, NotPossible
 from pytest_mqchaos.experiment.chaos import Chaos
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
-from pytest_mqchaos.link.embedded import EmbeddedNetwork
+from pytest_mqchaos.experiment.stand import Stand, own_stand, shared_stand
 from pytest_mqchaos.link.loop import LoopThread
-
-if TYPE_CHECKING:
-    from pytest_mqchaos.link.network import Network
-    from pytest_mqchaos.servers import Servers
 
 __all__ = ["Session"]
 
@@ -28,32 +17,35 @@ class Session:
 
     def __init__(self, settings: SessionSettings) -> None:
         self._settings = settings
-        self._servers: Servers | None = None
-        self._network: Network | None = None
+        self._shared: Stand | None = None
+        """The servers of most tests; alone in its session, of all of them."""
+        self._own: Stand | None = None
+        """Of those that disturb the broker, where others use the shared one at the same time."""
         self._thread: LoopThread | None = None
-        self._directory: Path | None = None
         self._open: list[Chaos] = []
         self._unavailable: ChaosError | None = None
 
     @property
     def description(self) -> str:
         """Which RabbitMQ and Toxiproxy run; empty before the first test."""
-        return "" if self._servers is None else self._servers.description
+        stand = self._shared or self._own
+        return "" if stand is None else stand.description
 
     def facts(self) -> dict[str, str]:
         """The servers as the report's document names them; empty before the first test."""
-        if self._servers is None or self._network is None:
+        stand = self._shared or self._own
+        if stand is None:
             return {}
-        broker = self._servers.broker
-        toxiproxy = self._servers.toxiproxy
+        broker = stand.servers.broker
+        toxiproxy = stand.servers.toxiproxy
         return {
             "broker": "rabbitmq",
             "version": broker.version,
             "kind": broker.kind,
             "address": f"{broker.host}:{broker.port}",
-            "network": self._network.actor,
+            "network": stand.network.actor,
             "toxiproxy": "" if toxiproxy is None else f"{toxiproxy.version} ({toxiproxy.kind})",
-            "description": self._servers.description,
+            "description": stand.description,
         }
 
     def open(self, test: TestSettings) -> Chaos:
@@ -67,84 +59,39 @@ class Session:
         __tracebackhide__ = True
         if self._unavailable is not None:
             raise self._unavailable
-        if not self._whole():
-            self._end()  # they died in an earlier test, which said so: this one is not to suffer
         try:
-            self._start()
+            stand = self._stand(test)
         except ChaosError as error:
             self._unavailable = error
             raise
-        assert self._servers is not None
-        assert self._network is not None
-        assert self._thread is not None
-        assert self._directory is not None
-        self._refuse_impossible(test)
+        self._refuse_impossible(test, stand)
+        if self._thread is None:
+            self._thread = LoopThread()
         run = Run(
             test,
-            broker=self._servers.broker,
-            network=self._network,
+            broker=stand.servers.broker,
+            network=stand.network,
             thread=self._thread,
-            directory=self._directory,
+            directory=stand.directory,
+            programs=stand.servers.programs,
         )
         chaos = Chaos(run)
         self._open = [one for one in self._open if not one.closed] + [chaos]
         return chaos
 
-    def _start(self) -> None:
-        if self._servers is not None:
-            return
-        run = servers.new_run()
-        try:
-            self._directory = Path(tempfile.gettempdir()).absolute() / f"mqchaos-{run}"
-        except OSError as error:
-            raise ServerUnavailable(f"no folder for temporary files: {error.strerror}") from None
-        settings = servers.ServerSettings(
-            servers=self._settings.servers,
-            network=self._settings.network,
-            rabbitmq_image=self._settings.rabbitmq_image,
-            toxiproxy_image=self._settings.toxiproxy_image,
-            tool_folder=self._settings.rootdir / ".tools" / "bin",
-            url=self._settings.url,
-            isolation=self._settings.isolation,
-            management_url=self._settings.management_url,
-            allow_remote=self._settings.allow_remote,
-            container=self._settings.container,
-            origins=self._settings.origins,
-            worker=self._settings.worker,
-            watched=(os.getppid(),) if self._settings.worker else (),
-        )
-        try:
-            self._servers = servers.start(settings, run=run, directory=self._directory)
-        except BaseException:
-            self._directory = None
-            raise
-        self._thread = LoopThread()
-        broker = self._servers.broker
-        if self._servers.toxiproxy is None:
-            self._network = EmbeddedNetwork(broker.host, broker.port)
-        else:
-            from pytest_mqchaos.link.toxiproxy import ToxiproxyNetwork
-
-            self._network = ToxiproxyNetwork(self._servers.toxiproxy)
-
-    def _refuse_impossible(self, test: TestSettings) -> None:
-        """Raise if the scenario disturbs a broker that must not be disturbed.
-
-        Raises:
-            NotPossible: it does.
-        """
-        __tracebackhide__ = True
-        assert self._servers is not None
-        why = self._servers.broker.untouchable
-        for fault in test.scenario.faults:
-            if why and fault.family == "broker":
-                raise NotPossible(f"{fault}: {why}")
-
-    def _whole(self) -> bool:
-        """Whether the servers that were started still run."""
-        if self._servers is None or self._network is None:
-            return True
-        return self._servers.broker.alive() and self._network.alive(asked=True)
+    def _stand(self, test: TestSettings) -> Stand:
+        """The servers for a test; those that died in an earlier test, which said so, are replaced."""
+        external = self._settings.servers == "external"
+        if any(stand is not None and not stand.whole() for stand in (self._shared, self._own)):
+            self._end()
+        if self._settings.worker and not external and test.disturbs:
+            if self._own is None:
+                self._own = own_stand(self._settings)
+            return self._own
+        if self._shared is None:
+            shared = not external and (self._settings.worker or self._settings.keep)
+            self._shared = (shared_stand if shared else own_stand)(self._settings)
+        return self._shared
 
     def close(self) -> None:
         """End every run and every server, remove every directory; may be called again."""
@@ -157,9 +104,23 @@ class Session:
         if self._thread is not None:
             self._thread.close()
             self._thread = None
-        if self._servers is not None:
-            self._servers.stop()
-            self._servers = self._network = None
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
+        while (stand := self._shared or self._own) is not None:
+            stand.close()
+            if stand is self._shared:
+                self._shared = None
+            else:
+                self._own = None
+
+    def _refuse_impossible(self, test: TestSettings, stand: Stand) -> None:
+        """Raise if the scenario disturbs a broker that must not be disturbed.
+
+        Raises:
+            NotPossible: it does.
+        """
+        __tracebackhide__ = True
+        why = stand.servers.broker.untouchable
+        if self._settings.servers == "external" and self._settings.worker:
+            why = why or "other workers of pytest-xdist use the same RabbitMQ: without -n it is alone there"
+        for fault in test.scenario.faults:
+            if why and fault.family == "broker":
+                raise NotPossible(f"{fault}: {why}")

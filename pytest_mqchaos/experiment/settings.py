@@ -47,6 +47,10 @@ class SessionSettings:
     """Whether `CI` is set: then missing servers are an error."""
     worker: str = ""
     """The id of the xdist worker, or nothing."""
+    place: str = ""
+    """The folder where the workers of one session find the servers that they share, or nothing."""
+    keep: bool = False
+    """Whether servers outlive the session, and are found by the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ class TestSettings:
     guarantee: Guarantee
     """The scenario's own, or else the mark's."""
     evidence: str = "auto"
-    """`auto`, `effects` or `broker`."""
+    """`auto`, `any`, `effects` or `broker`."""
     poison: str = "auto"
     """`auto`, `dead-letter` or `discard`."""
     allow: tuple[tuple[str, str], ...] = ()
@@ -73,5 +77,14 @@ class TestSettings:
     seed: int
     """From which every random choice of the test follows."""
     strict: bool = False
+    asynchronous: bool = False
+    """Whether the test's function is a coroutine's."""
+    own_broker: bool = False
+    """Whether the test disturbs the broker by hand, so that no other may be on it."""
     again: str
     """The whole command line that repeats this test, seed included."""
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether other tests on the same broker would feel it."""
+        return self.own_broker or any(fault.family == "broker" for fault in self.scenario.faults)

@@ -33,6 +33,8 @@ _IDLE = (
     facts.Subscribed,
     facts.FaultArmed,
     facts.Noted,
+    facts.Called,
+    facts.Answered,
 )
 """What moves no message: a consumer that polls an empty queue does it without end."""
 
@@ -150,7 +152,10 @@ class Settling:
 
     def _out_of_time(self) -> bool:
         idle = self.clock() - self._moved
-        return idle > self.timeout and idle > self.timeout + self.run.longest_wait()
+        if idle <= self.timeout or idle <= self.timeout + self.run.longest_wait():
+            return False
+        self._look("")  # what ended a wait just now was progress, and came after the last look
+        return self.clock() - self._moved > self.timeout
 
     def _count(self) -> facts.SettleEnded | str | None:
         """Take a census; return the end, or what is held, or None to look again at once."""

@@ -14,7 +14,7 @@ from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.triggers import Trigger
 
-__all__ = ["KINDS", "Order", "Sightings"]
+__all__ = ["KINDS", "OWN_KINDS", "Order", "Sightings"]
 
 KINDS: dict[type, str] = {
     facts.Published: "publish",
@@ -24,9 +24,18 @@ KINDS: dict[type, str] = {
     facts.Nacked: "nack",
     facts.Rejected: "nack",
     facts.Effected: "effect",
+    facts.Called: "call",
 }
 """The kind of trigger that a fact is a moment of."""
+OWN_KINDS: dict[type, str] = {
+    facts.Republished: "publish",
+    facts.Emitted: "publish",
+    facts.OwnConfirmed: "confirm",
+}
+"""Likewise of what a consumer publishes itself: it counts where a trigger names it (`by=`), and there alone."""
 _FROM_BROKER = (facts.Confirmed, facts.Delivered)
+_NAMING = facts.Effected | facts.Called
+"""What names the consumer that it is of."""
 _SETTLED = facts.Acked | facts.Nacked | facts.Rejected
 
 
@@ -82,9 +91,11 @@ class Sightings:
         queue = self._queue_of(event)
         if KINDS.get(type(event)) != self._trigger.kind or self._trigger.queue not in (None, queue):
             return False
+        if self._trigger.service not in (None, getattr(event, "source", None)):
+            return False
         if isinstance(event, _FROM_BROKER) and not event.passed:
             return False
-        link = getattr(event, "consumer" if isinstance(event, facts.Effected) else "link", None)
+        link = getattr(event, "consumer" if isinstance(event, _NAMING) else "link", None)
         consumed = self._trigger.kind not in ("publish", "confirm")
         return not (self._fault and consumed and link) or scoped(self._fault, link)
 

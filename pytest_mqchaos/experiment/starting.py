@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,17 @@ from typing import Any
 
 from pytest_mqchaos.consumers.consumer import Consumer, LinkAddress
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.experiment.images import Named, note_blur, on_engine, seen_by
+from pytest_mqchaos.experiment.inside import Link
 from pytest_mqchaos.experiment.readiness import await_ready
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sources import Sources
+from pytest_mqchaos.experiment.wrapped import refuse_complaints
+from pytest_mqchaos.link.publishing import Adopt
+from pytest_mqchaos.model.image import DockerImage
+from pytest_mqchaos.model.scaling import checked_scale
 
-__all__ = ["start_consumer"]
+__all__ = ["address", "chosen_name", "fork_guard", "start_consumer"]
 
 _CALL_TIMEOUT = 5.0
 """Seconds that a fork waits for a source of effects which the test reads just then."""
@@ -24,12 +30,16 @@ _CALL_TIMEOUT = 5.0
 def start_consumer(
     run: Run,
     sources: Sources,
-    target: str | Sequence[str] | Callable[..., object],
+    target: Named,
     *,
     name: str | None,
     replicas: int,
     ready_timeout: float,
     queues: str | Sequence[str] | None,
+    tls: bool,
+    ttl_scale: float,
+    link: Link | None = None,
+    holds: float,
     **options: Any,
 ) -> Consumer:
     """Start a consumer and wait until it consumes; see `Chaos.consumer`, whose other arguments are `options`."""
@@ -38,20 +48,29 @@ def start_consumer(
         raise UsageError(f"consumer(): replicas={replicas!r}: a whole number, at least 1")
     if not isinstance(ready_timeout, int | float) or not ready_timeout > 0:
         raise UsageError(f"consumer(): ready_timeout={ready_timeout!r}: seconds, above 0")
-    chosen = _chosen_name(run, target, name)
+    if not isinstance(tls, bool):
+        raise UsageError(f"consumer(): tls={tls!r}: True, or False")
+    scale = checked_scale("consumer()", ttl_scale)
+    if isinstance(holds, bool) or not isinstance(holds, int | float) or not 0 <= holds < float("inf"):
+        raise UsageError(f"consumer(): holds={holds!r}: seconds, 0 or more")
     wanted = (queues,) if isinstance(queues, str) else tuple(queues or ())
+    own = None if link is None else _handed_over(run, link, name, replicas=replicas, tls=tls, ttl_scale=scale)
+    chosen = chosen_name(run, target, name if link is None else link.name)
+    started = on_engine(run, target, sources.files(chosen), effect_after=options.get("effect_after"))
     names = [chosen if i == 0 else f"{chosen}#{i + 1}" for i in range(replicas)]
+    addresses = [own or address(run, link_name, tls=tls, ttl_scale=scale) for link_name in names]
     consumer = Consumer(
-        target,
+        started,
         name=chosen,
-        links=[_address(run, link_name) for link_name in names],
+        links=[seen_by(started, one) for one in addresses],
         queues=wanted,
         directory=run.directory,
         history=run.history,
-        fork_guard=partial(_fork_guard, run),
+        fork_guard=partial(fork_guard, run),
         outage=run.outage,
         **options,
     )
+    consumer.holds = float(holds)
     run.consumers.append(consumer)
     for replica in consumer.replicas:
         run.board.add_file(replica.effects, name="$MQCHAOS_EFFECTS", consumer=replica.name, named=False)
@@ -59,23 +78,51 @@ def start_consumer(
     run.sharing.admit(*wanted)
     before = len(run.history)
     consumer.start()
+    note_blur(run, consumer)
     await_ready(run, consumer, since=before, timeout=float(ready_timeout))
+    refuse_complaints(consumer)
     return consumer
 
 
-def _chosen_name(run: Run, target: object, name: str | None) -> str:
-    """Return the name for a new consumer: the one given, or one made from its target.
+def _handed_over(
+    run: Run, link: Link, name: str | None, *, replicas: int, tls: bool, ttl_scale: float
+) -> LinkAddress:
+    """Let a link that the test opened be a consumer's own from now on.
+
+    Raises:
+        UsageError: if it is none, or has another name than the consumer, or cannot be shared.
+    """
+    __tracebackhide__ = True
+    if not run.inside.holds(link):
+        raise UsageError(f"consumer(): link={link!r}: one that mqchaos.link(...) opened without an upstream")
+    if name not in (None, link.name):
+        raise UsageError(
+            f"consumer(): name={name!r}: a consumer on {link!r} has the link's name: leave it out"
+        )
+    if replicas > 1:
+        raise UsageError(
+            f"consumer(): replicas={replicas}: one process on {link!r}, each replica has its own"
+        )
+    if tls:
+        raise UsageError("consumer(): tls=True: say so where the link is opened: mqchaos.link(..., tls=True)")
+    run.links.open(link.name).wire.ttl_scale = ttl_scale
+    return run.inside.give(link.name)
+
+
+def chosen_name(run: Run, target: object, name: str | None, call: str = "consumer") -> str:
+    """Return the name for a new consumer or producer (`call`): the one given, or one made from its target.
 
     Raises:
         UsageError: if it is taken, or not usable as a name.
     """
     __tracebackhide__ = True
-    taken = {consumer.name for consumer in run.consumers} | {"publisher"}
+    taken = {consumer.name for consumer in run.consumers} | {producer.name for producer in run.producers}
+    taken |= run.inside.names | {"publisher"}
     if name is not None:
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
-            raise UsageError(f"consumer(): name={name!r}: letters, digits and _ . + - only")
+            raise UsageError(f"{call}(): name={name!r}: letters, digits and _ . + - only")
         if name in taken:
-            raise UsageError(f"consumer(): name={name!r} is taken in this test")
+            raise UsageError(f"{call}(): name={name!r} is taken in this test")
         return name
     stem = _stem(target)
     chosen, number = stem, 2
@@ -85,14 +132,26 @@ def _chosen_name(run: Run, target: object, name: str | None) -> str:
 
 
 @contextmanager
-def _fork_guard(run: Run) -> Iterator[None]:
+def fork_guard(run: Run) -> Iterator[None]:
     """Hold the link's thread, the history and the test's own sources still: a fork is to copy no lock that is held."""
     with run.board.not_calling(_CALL_TIMEOUT), run.thread.paused(), run.history.changed:
         yield
 
 
-def _address(run: Run, name: str) -> LinkAddress:
-    url, link, broker = run.link_url(name), run.links.open(name), run.broker
+def address(
+    run: Run,
+    name: str,
+    *,
+    tls: bool = False,
+    port: int = 0,
+    ttl_scale: float = 1.0,
+    adopt: Adopt | None = None,
+) -> LinkAddress:
+    """Open a link unless it is open, and return how a program finds the broker through it."""
+    __tracebackhide__ = True
+    url, link = run.link_url(name, tls=tls, port=port, adopt=adopt), run.links.open(name)
+    broker = run.broker
+    link.wire.ttl_scale = ttl_scale  # before anybody can connect
     return LinkAddress(
         name=name,
         url=url,
@@ -102,11 +161,15 @@ def _address(run: Run, name: str) -> LinkAddress:
         password=broker.password,
         vhost=broker.vhost(run.namespace),
         prefix=run.names.prefix,
+        trust=run.authority.trust() if tls else {},
+        services={service: stand.address(name) for service, stand in run.http.items()},
     )
 
 
 def _stem(target: object) -> str:
-    if callable(target):
+    if isinstance(target, DockerImage):
+        raw = target.stem
+    elif callable(target):
         raw = getattr(target, "__name__", type(target).__name__)
     else:
         words = target.split() if isinstance(target, str) else [str(word) for word in _words(target)]

@@ -19,6 +19,7 @@ from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.striking.armed import Armed
+from pytest_mqchaos.experiment.striking.canary import Canary
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts
 from pytest_mqchaos.experiment.striking.disturbances import Disturbances
@@ -53,7 +54,7 @@ class Strikes:
         course = Course(history, thread)
         cuts = Cuts(course, targets, links=links, thread=thread)
         kills = Kills(course, targets, history=history, thread=thread)
-        lost = LostFrames(course)
+        lost = LostFrames(course, targets)
         disturbances = Disturbances(
             course, targets, cuts, links=links, thread=thread, direct=(broker.host, broker.port)
         )
@@ -79,6 +80,7 @@ class Strikes:
             "broker_freeze": outages.freeze,
             "lost_ack": lost.ack,
             "lost_confirm": lost.confirm,
+            "canary": Canary(course),
         }
 
     async def __call__(self, armed: Armed, held: Held | None, link: str | None, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.link.loop import LoopThread
@@ -24,16 +25,22 @@ class EffectsWatch:
         board: the sources.
         thread: the link's.
         history: where it stands how late a look came.
+        aside: looks at what else is written meanwhile: what producers say they sent, what consumers print.
     """
 
-    def __init__(self, board: Board, thread: LoopThread, history: History) -> None:
+    def __init__(
+        self, board: Board, thread: LoopThread, history: History, aside: Callable[[], None] = lambda: None
+    ) -> None:
         self._board = board
         self._thread = thread
         self._history = history
+        self._aside = aside
         self._due = float("inf")
         self._worst = _LAG
         self._called = 0.0
         self._over = False
+        self.outlets: Callable[[], None] = lambda: None
+        """Looks at what consumers publish, where that is a source too."""
 
     def start(self) -> None:
         """Look at the files from now on: each effect is seen soon after it is there."""
@@ -46,14 +53,16 @@ class EffectsWatch:
     def poll(self) -> None:
         """Read all sources, in this thread; callables not too often."""
         self._board.poll()
-        if self._board.has_calls and time.monotonic() - self._called >= _CALLS_EVERY:
+        if time.monotonic() - self._called >= _CALLS_EVERY:
             self._board.poll_calls()
+            self.outlets()
             self._called = time.monotonic()
 
     def _look(self) -> None:
         if not self._over:
             self._late(time.monotonic() - self._due)
             self._board.poll()
+            self._aside()
             self._due = time.monotonic() + _FILES_EVERY
             self._thread.loop.call_later(_FILES_EVERY, self._look)
 

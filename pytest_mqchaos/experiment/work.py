@@ -12,6 +12,7 @@ from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.publications import Publications
 from pytest_mqchaos.experiment.run import Run
+from pytest_mqchaos.experiment.serving import check_calls
 from pytest_mqchaos.experiment.sources import Sources
 from pytest_mqchaos.model import events as facts
 
@@ -25,6 +26,7 @@ class Work:
         self._run = run
         self.sources = Sources(run)
         self.publications = Publications(run, self.sources)
+        run.spoil = self.publications.spoil
         self.by_hand = ByHand(run)
         self.broker_handle = BrokerHandle(run.broker, self.by_hand.inject)
         for fault in run.test.scenario.faults:
@@ -48,15 +50,17 @@ class Work:
         """
         __tracebackhide__ = True
         run = self._run
-        if not run.consumers:
+        if not run.consumers and not run.inside.names:
             raise ChaosError("there is no consumer: start one with mqchaos.consumer(...)")
         if not run.publications:
-            raise ChaosError("nothing was published: call mqchaos.publish(...)")
+            raise ChaosError(
+                "nothing was published: call mqchaos.publish(...), or start an mqchaos.producer(...)"
+            )
         check_aims(run)
         self.broker_handle.thaw()
 
     def nothing_confirmed(self) -> None:
-        """Raise if nothing of the workload is known to have reached the broker, or a trigger was impossible.
+        """Raise if nothing of the workload is known to have reached the broker, or what the test said was impossible.
 
         Raises:
             ChaosError: saying what became of the publications instead.
@@ -64,10 +68,16 @@ class Work:
         __tracebackhide__ = True
         run = self._run
         self._refuse_auto_ack_triggers()
+        check_calls(run)
+        if run.producers:  # where they publish is known only now
+            run.outlets.refuse_workload()
         if run.injector.counts["confirm", "*", "*"] or any(
             not m.confirm for m in run.history.messages.values()
         ):
             return
+        if run.producers and not run.history.messages:
+            first = run.producers[0]
+            raise ChaosError(f"{first.name} published nothing through its link: {first.progress()}")
         returned = sum(isinstance(event, facts.Returned) for event in run.history.snapshot())
         refused = sum(isinstance(event, facts.PublishNacked) for event in run.history.snapshot())
         raise ChaosError(

@@ -22,7 +22,7 @@ from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.payloads import Plan, Planned
 
-__all__ = ["Plan", "Planned", "Publication", "Publishing", "keys", "plan"]
+__all__ = ["Plan", "Planned", "Publication", "Publishing", "Workload", "keys", "plan"]
 
 
 class Publishing(Protocol):
@@ -44,6 +44,28 @@ class Publishing(Protocol):
 
     def close(self) -> None:
         """End it where it is; what was not sent is not sent any more. May be called again."""
+
+
+class Workload(Protocol):
+    """What a run waits for before it can settle: a publication of ours, or a producer."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is published."""
+
+    @property
+    def error(self) -> ChaosError | None:
+        """Why it ended before all was published."""
+
+    @property
+    def size(self) -> int:
+        """How many good messages it has, as far as that is known: among them lie the moments left open."""
+
+    def keys(self, rule: payloads.KeyRule) -> dict[str, str]:
+        """The key of each good message by its id."""
+
+    def close(self) -> None:
+        """End it where it is."""
 
 
 class Publication:
@@ -68,6 +90,11 @@ class Publication:
     def error(self) -> ChaosError | None:
         """Why it ended before all was sent, or None."""
         return self._publishing.error
+
+    @property
+    def size(self) -> int:
+        """How many good messages it has."""
+        return len(self.ids)
 
     def wait(self, timeout: float | None = None) -> Publication:
         """Wait until every message was sent and answered (or its connection lost), and return itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mqchaos.model.events import LinkEvent
+from pytest_mqchaos.model.events import Delivered, LinkEvent
 from pytest_mqchaos.model.history import now
 from pytest_mqchaos.wire.amqp import Segment
 
@@ -50,6 +50,22 @@ class Held:
         if not self._done:
             self._done = True
             self.relay.record(self.found, passed=False)
+
+    def lose(self) -> str:
+        """Let a delivery die as if it had reached the client, and acknowledge it in the client's stead.
+
+        Returns:
+            Why it cannot be done, and was not; empty if it was.
+        """
+        (delivery,) = [fact for fact in self.found if isinstance(fact, Delivered)]
+        if self._done or self.relay.closed:
+            return "its connection has ended"
+        if delivery.digest is None:
+            return "its body is so large that it passes unread"
+        if why := self.relay.settle_for(delivery, self.found):
+            return why
+        self._done = True
+        return ""
 
     def release(self) -> None:
         """Let the stream go on; an X that nothing took is passed on."""

@@ -10,17 +10,27 @@ import asyncio
 import concurrent.futures
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["LoopThread"]
+__all__ = ["LoopThread", "keep"]
 
 _T = TypeVar("_T")
 _PRECEDENCE = 10
 """Steps of niceness below the process's own."""
+_OPEN: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[asyncio.Transport]] = (
+    weakref.WeakKeyDictionary()
+)
+"""The connections of each loop, as long as somebody has them."""
+
+
+def keep(transport: asyncio.Transport) -> None:
+    """Let a connection of the loop that runs end with it at the latest: left to the collector it would complain."""
+    _OPEN.setdefault(asyncio.get_running_loop(), weakref.WeakSet()).add(transport)
 
 
 class LoopThread:
@@ -110,6 +120,8 @@ class LoopThread:
                 task.cancel()
             if pending:
                 self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            for transport in list(_OPEN.get(self.loop, ())):
+                transport.abort()  # one that was closed, and whose peer reads nothing, is open still
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pytest_mqchaos.link.consuming import Consuming, Look
 from pytest_mqchaos.link.identity import Identity
-from pytest_mqchaos.link.publishing import Publishing
+from pytest_mqchaos.link.publishing import Adopt, Publishing
 from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
@@ -28,7 +28,8 @@ class Observer:
         connection: the connection's number in the run.
         identity: tells whose message a body is.
         look: asked for each settlement, before it is passed on.
-        publisher: whether this is the link of our own publisher.
+        publisher: whether the workload is published here: by our own publisher, or a producer.
+        adopt: asked which message it is that a producer publishes.
         survey: told what is declared; with it, names that have the run's prefix become plain.
     """
 
@@ -40,13 +41,16 @@ class Observer:
         look: Look,
         *,
         publisher: bool = False,
+        adopt: Adopt | None = None,
         survey: Survey | None = None,
     ) -> None:
         self.link = link
         self.connection = connection
+        self.publisher = publisher
         self.opened = False
         self.closing: wire.ConnectionClosing | None = None
         self._survey = survey
+        self._surveyed_facts = (facts.Republished,) if adopt is None else (facts.Published,)
         self._heartbeat = 0
         self._handlers: dict[type, Callable[..., list[LinkEvent]]] = {
             wire.Tuned: self._tuned,
@@ -58,7 +62,7 @@ class Observer:
             wire.QueueDeleted: self._queue_deleted,
             wire.QueuePurged: self._queue_purged,
             **Consuming(link, connection, identity, look).handlers,
-            **Publishing(link, connection, identity, publisher=publisher).handlers,
+            **Publishing(link, connection, identity, publisher=publisher, adopt=adopt).handlers,
         }
 
     def describe(self, event: wire.WireEvent) -> list[LinkEvent]:
@@ -70,7 +74,7 @@ class Observer:
     def _surveyed(self, survey: Survey, event: wire.WireEvent, found: list[LinkEvent]) -> list[LinkEvent]:
         survey.saw(self.link, event)
         for fact in found:
-            if isinstance(fact, facts.Republished):
+            if isinstance(fact, self._surveyed_facts):
                 survey.publishes(self.link, fact.exchange, fact.routing_key)
         return [survey.names.plainly(fact) for fact in found]
 

@@ -48,6 +48,8 @@ class Pipe:
         if self.relay.closed:
             return
         scanner = self.relay.scanner
+        if self.side == "client" and self.relay.scaler is not None:
+            data = self.relay.scaler.feed(data)
         found = scanner.from_client(data) if self.side == "client" else scanner.from_server(data)
         for segment in found:
             if type(segment.event) is BarrierAnswered:
@@ -91,8 +93,10 @@ class Pipe:
 
     def _deliver(self, data: bytes) -> None:
         """Hand bytes to the receiver's socket."""
-        target = self.relay.upstream if self.side == "client" else self.relay.client
-        if target is not None and not target.is_closing():
+        target = self.relay.upstream
+        if self.side == "server":
+            self.relay.ways.client_hears(data)
+        elif target is not None and not target.is_closing():
             target.write(data)
 
     def choke(self, *, paused: bool, by: str = "receiver") -> None:

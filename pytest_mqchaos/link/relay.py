@@ -17,7 +17,10 @@ on or the connection ends. An end is mirrored: a FIN as a FIN once all before it
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Literal, cast
 
 from pytest_mqchaos.link import ending
@@ -30,9 +33,9 @@ from pytest_mqchaos.link.tap import Strike, Tap
 from pytest_mqchaos.link.tripwire import Halted, Tripwire
 from pytest_mqchaos.link.ways import Ways
 from pytest_mqchaos.link.weather import Weather
-from pytest_mqchaos.model.events import LinkEvent
+from pytest_mqchaos.model.events import Acked, Delivered, LinkEvent
 from pytest_mqchaos.model.history import History
-from pytest_mqchaos.wire.amqp import ConnectionScanner, Segment
+from pytest_mqchaos.wire.amqp import ConnectionScanner, Scaler, Segment
 from pytest_mqchaos.wire.amqp.events import NotAmqp, Settled, WireEvent
 
 __all__ = ["Relay", "Strike", "Tap"]
@@ -52,20 +55,24 @@ class Relay:
         on_trouble: Callable[[Exception], None],
         loop: asyncio.AbstractEventLoop,
         weather: Weather | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.number = number
         self.loop = loop
         self.weather = weather or Weather()
         self.observer = observer
         self.scanner = ConnectionScanner()
+        self.scaler: Scaler | None = None
+        """What scales the delays that the client says, if anything does."""
         self.closed = False
         self.done: asyncio.Future[None] = loop.create_future()
         self.client: asyncio.Transport | None = None
         self.upstream: asyncio.Transport | None = None
         self.from_client = Pipe(self, "client")
         self.from_server = Pipe(self, "server")
-        self.ways = Ways(self)
+        self.ways = Ways(self, tls)
         self.not_amqp = ""
+        """Why nothing that is said here can be read, or the client was not understood."""
         self.cause: End | None = None
         """Who ends this connection, if a fault is about to."""
         self.upstream_gone = asyncio.Event()
@@ -87,7 +94,7 @@ class Relay:
         self.upstream = transport
         early, self._early = self._early, []
         for data in early:
-            self.from_client.feed(data)
+            self.ways.client_data(data)
 
     def client_data(self, data: bytes) -> None:
         """Take bytes of the client; they wait until the broker's side is connected."""
@@ -96,7 +103,7 @@ class Relay:
         if self.upstream is None:
             self._early.append(data)
         else:
-            self.from_client.feed(data)
+            self.ways.client_data(data)
 
     def writing(self, receiver: Literal["client", "server"], *, paused: bool) -> None:
         """Pass the receiver's back-pressure on to the sender."""
@@ -115,7 +122,7 @@ class Relay:
     def _judge(self, pipe: Pipe, segment: Segment) -> bool:
         event = cast("WireEvent", segment.event)
         if type(event) is NotAmqp:
-            self.not_amqp = event.reason
+            self.not_amqp = f"what was said on its link is no AMQP 0-9-1: {event.reason}"
             return True
         early = self._tap.before_settlement(self) if type(event) is Settled else None
         found = self.observer.describe(event)
@@ -210,6 +217,27 @@ class Relay:
         self._record.processed(channel)
         return True
 
+    def settle_for(self, delivery: Delivered, found: Sequence[LinkEvent]) -> str:
+        """Record a delivery, which the client is not given, and acknowledge it to the broker; return why not."""
+        own: list[LinkEvent] = []
+        if not delivery.auto_ack:
+            waiting = self.from_client.waiting
+            position = waiting[0].end - len(waiting[0].data) if waiting else None
+            made = self.scanner.acknowledgement(delivery.channel, delivery.tag, at=position)
+            if made is None:
+                return "its channel is closing, or in the middle of a message"
+            frame, event = made
+            own = [
+                replace(fact, effect_seen=None)
+                for fact in self.observer.describe(event)
+                if isinstance(fact, Acked)
+            ]
+            self.from_client.write(frame)
+        self.record([*found, *own])
+        if delivery.get:
+            self.from_server.write(self.scanner.emptiness(delivery.channel))
+        return ""
+
     def answered(self, channel: int) -> None:
         """Take the answer of a barrier: of the oldest, though nobody may wait for it any more."""
         self._barriers.answered(channel)
@@ -245,6 +273,8 @@ class Relay:
         self.closed = True
         self.slacken()
         self.ways.close()
+        if not reset and (self.cause or by) != "fault":
+            self.ways.say_goodbye()
         for pipe, transport in ((self.from_client, self.client), (self.from_server, self.upstream)):
             if transport is None:
                 continue
@@ -275,6 +305,10 @@ class Relay:
         if self.tripwire is not None:
             self.tripwire.clear()
             self.tripwire = None
+
+    def client_stands(self) -> AbstractContextManager[None]:
+        """While it lasts a client stands whose next word may be the moment of a strike."""
+        return nullcontext() if self.tripwire is None else self.tripwire.standing()
 
     def abandon(self) -> None:
         """Close what is still open of the sockets, without waiting for the peers to end."""

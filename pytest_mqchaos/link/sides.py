@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from pytest_mqchaos.link.loop import keep
 from pytest_mqchaos.link.relay import Relay
 
 __all__ = ["BrokerSide", "ClientSide"]
@@ -22,7 +23,7 @@ class ClientSide(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make the relay."""
         assert isinstance(transport, asyncio.Transport)
-        _at_once(transport)
+        _begin(transport)
         self.relay = self._accept(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +58,7 @@ class BrokerSide(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the relay its other side, if it is still there."""
         assert isinstance(transport, asyncio.Transport)
-        _at_once(transport)
+        _begin(transport)
         self._secure = transport.get_extra_info("sslcontext") is not None
         if self._relay.closed:
             transport.close()
@@ -86,7 +87,9 @@ class BrokerSide(asyncio.Protocol):
         self._relay.writing("server", paused=False)
 
 
-def _at_once(transport: asyncio.Transport) -> None:
+def _begin(transport: asyncio.Transport) -> None:
+    """Let what is written leave at once, and the connection end with the thread at the latest."""
+    keep(transport)
     own = transport.get_extra_info("socket")
     if own is not None:
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

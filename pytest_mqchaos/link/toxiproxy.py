@@ -24,6 +24,8 @@ __all__ = ["ToxiproxyNetwork", "ToxiproxyRoute", "ToxiproxyServer"]
 _TIMEOUT = 5.0
 _ASKED_EVERY = 1.0
 _TRIES = 4
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while the client's class-wide endpoint is one network's: a session may have several Toxiproxies."""
 
 
 class ToxiproxyServer(Protocol):
@@ -128,13 +130,11 @@ class ToxiproxyNetwork:
         server_module: Any = importlib.import_module("toxiproxy.server")
 
         self.server = server
-        self._lock = threading.Lock()
         self._lost = ""
         self._answered = time.monotonic()
         self._api = api
         api.requests = _session()  # time-outs, no HTTP proxy of the environment, 5xx as errors
         self._client = server_module.Toxiproxy()
-        self._client.update_api_consumer(*server.api)
 
     def route(self, name: str, *, upstream: tuple[str, int] | None = None) -> ToxiproxyRoute | EmbeddedRoute:
         """Create the proxy `name` in front of the broker; a port that somebody else took costs another try.
@@ -177,9 +177,10 @@ class ToxiproxyNetwork:
             ChaosError: naming what was asked and what went wrong.
         """
         host, port = self.server.api
-        with self._lock:
+        with _ONE_AT_A_TIME:
             if self._lost:
                 raise ChaosError(f"Toxiproxy at {host}:{port} did not {what}: {self._lost}")
+            self._client.update_api_consumer(host, port)
             try:
                 answer = call()
             except Exception as error:

@@ -14,6 +14,10 @@ Each of the client's writes costs it a stop, so the wire is set only while the n
 The kernel wakes us before it signals, so we may have read and judged before the client stops: nothing would let it
 go on then. While the wire is set we therefore look now and then whether it stands and nothing of it is unread.
 Once the wire is cleared no signal can follow: the kernel takes the same lock to send and to forget.
+
+While we write to the same socket we have it locked: data that arrives meanwhile waits for us, and its sender goes on
+unstopped, for as long as another process keeps us from the processor inside that call. So while the wire is set we
+write to a client that stands only (`standing`).
 """
 
 from __future__ import annotations
@@ -26,8 +30,8 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 __all__ = ["Halted", "Tripwire"]
@@ -102,6 +106,16 @@ class Tripwire:
         self._client.go_on()
         if self._unread():  # sent by another thread of it just before: our SIGCONT has undone that one's stop
             self._client.halt()
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Let the client stand while something is written to it."""
+        if self._set:
+            self._client.halt()
+        try:
+            yield
+        finally:
+            self.judged()
 
     def _look(self) -> None:
         self._watch = self._loop.call_later(_WATCH, self._look)

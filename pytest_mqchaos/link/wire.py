@@ -8,8 +8,8 @@ does not listen, until the route answers again.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +19,15 @@ from pytest_mqchaos.link.greeting import accepts, greeted
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
+from pytest_mqchaos.link.ports import bound
+from pytest_mqchaos.link.publishing import Adopt
 from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.link.sides import BrokerSide, ClientSide
 from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.model.history import History
+from pytest_mqchaos.wire.amqp import Scaler
 
 __all__ = ["Wire"]
 
@@ -36,11 +39,14 @@ class Wire:
         name: the link's name in the history.
         route: where connections are relayed to, asked anew for each.
         numbers: gives each connection its number in the run.
-        publisher: whether our own publisher connects here.
+        publisher: whether the workload comes from here: from our own publisher, or from a producer.
+        adopt: asked which message it is that a producer publishes.
         survey: told what is declared.
         tls: how the broker is spoken to if not in plain text: the context, and the name that its certificate has.
         weather: of this link; fair by default.
+        client_tls: how clients speak to it if not in plain text.
         raw: whether it leads to another service, of whose bytes nothing is read.
+        port: where it listens; any that is free by default.
     """
 
     def __init__(
@@ -55,10 +61,13 @@ class Wire:
         tap: Tap,
         numbers: Callable[[], int],
         publisher: bool = False,
+        adopt: Adopt | None = None,
         survey: Survey | None = None,
         tls: tuple[ssl.SSLContext, str] | None = None,
         weather: Weather | None = None,
+        client_tls: ssl.SSLContext | None = None,
         raw: bool = False,
+        port: int = 0,
     ) -> None:
         self.name = name
         self.weather = weather or Weather()
@@ -73,12 +82,18 @@ class Wire:
         self._look = look
         self._tap = tap
         self._numbers = numbers
-        self._publisher = publisher
+        self.publisher = publisher
+        self._adopt = adopt
         self._survey = survey
         self._tls: dict[str, Any] = {}
         if tls is not None:
             self._tls = {"ssl": tls[0], "server_hostname": tls[1], "ssl_shutdown_timeout": LINGER}
+        self._client_tls = client_tls
         self.raw = raw
+        self.ttl_scale = 1.0
+        """By which factor the delays are scaled that clients say here: of queues, and of messages."""
+        self.scalings: Counter[tuple[str, str, int, int]] = Counter()
+        """What was scaled, how often: queue (empty for a message), name, both values."""
         self.used = False
         """Whether anybody ever connected."""
         self._server: asyncio.Server | None = None
@@ -90,10 +105,12 @@ class Wire:
         self._listening = False
         self._closed = False
         self.upstream_error = ""
+        self.client_error = ""
+        """Why the last client that was not understood was not."""
         self.trouble: Exception | None = None
         """What went wrong in the wire itself: then nothing that was seen on it is to be trusted."""
         # The port is ours from now on: this socket is bound and never listens.
-        self._reserve = _bound(0)
+        self._reserve = bound(port)
         self.port: int = self._reserve.getsockname()[1]
 
     async def listen(self) -> None:
@@ -103,7 +120,7 @@ class Wire:
         self._listening = True
         try:
             server = await self._thread.loop.create_server(
-                lambda: ClientSide(self.accept), sock=_bound(self.port), backlog=128
+                lambda: ClientSide(self.accept), sock=bound(self.port), backlog=128
             )
         finally:
             self._listening = False
@@ -153,7 +170,8 @@ class Wire:
 
     def connected(self) -> list[Relay]:
         """The connections that are open."""
-        return [relay for relay in self.relays if not relay.closed]
+        # A copy, made in one step: other threads ask too, while the link's takes connections in and out.
+        return [relay for relay in tuple(self.relays) if not relay.closed]
 
     @property
     def upstream(self) -> tuple[str, int]:
@@ -201,8 +219,8 @@ class Wire:
         """Make the relay of a new client connection."""
         number = self._numbers()
         observer = Observer(
-            self.name, number, self._identity, self._look, publisher=self._publisher, survey=self._survey
-        )
+            self.name, number, self._identity, self._look, publisher=self.publisher, adopt=self._adopt,
+            survey=self._survey)  # fmt: skip
         relay = Relay(
             number=number,
             observer=observer,
@@ -212,8 +230,11 @@ class Wire:
             on_trouble=self._troubled,
             loop=self._thread.loop,
             weather=self.weather,
+            tls=self._client_tls,
         )
         relay.client = client
+        if self.ttl_scale != 1.0:
+            relay.scaler = Scaler(self.ttl_scale, self._scaled)
         self.used = True
         if self.raw:
             relay.scanner.flush()
@@ -226,7 +247,12 @@ class Wire:
             self._thread.spawn(self._connect(relay))
         return relay
 
+    def _scaled(self, queue: str, name: str, old: int, new: int) -> None:
+        # a message may have any number: only how many there were is kept
+        self.scalings[(queue, name, old, new) if queue else ("", name, 0, 0)] += 1
+
     def _ended(self, relay: Relay) -> None:
+        self.client_error = relay.not_amqp or self.client_error
         self.relays.discard(relay)
         self._ending.add(relay)
         self._thread.loop.call_later(2 * LINGER, self._ending.discard, relay)
@@ -247,12 +273,3 @@ class Wire:
         except (OSError, TimeoutError) as error:
             self.upstream_error = str(error) or type(error).__name__
             relay.close("broker", reset=True)
-
-
-def _bound(port: int) -> socket.socket:
-    own = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    own.bind(("127.0.0.1", port))
-    own.setblocking(False)
-    return own

@@ -86,6 +86,7 @@ class Account:
     failover_miss = _Found("Messages that a dead consumer held and nobody else got in time.")
     retry_schedule = _Found("Messages whose attempts do not follow the policy that was promised.")
     overflow = _Found("Messages that a queue with a length limit dropped or refused.")
+    blind = _Found("Messages that the canary lost or doubled, and the run did not find so.")
     vacuous = _Found("True if the run proves nothing.")
 
     def __init__(
@@ -165,6 +166,11 @@ class Account:
             return finding
         reason = self.reason_to_allow(finding.name, finding.kind, "*")
         return finding if reason is None else replace(finding, allowed=reason)
+
+    @property
+    def canary(self) -> bool:
+        """Whether the run lost and doubled messages by the plugin itself, to show that its test can see."""
+        return any(fault.kind == "canary" for fault in self.case.faults)
 
     # --- the messages ----------------------------------------------------------------------------------
 
@@ -253,7 +259,7 @@ class Account:
 
     @cached_property
     def summary(self) -> str:
-        """One line: `lost: 1 of 200 messages`, kinds joined by `; `."""
+        """One line: `lost: 1 of 200 messages`, with a semicolon between kinds."""
         return account_text.summary(self)
 
     def text(self, *, summary: bool = False) -> str:

@@ -43,6 +43,8 @@ def summary(account: Account) -> str:
         parts.append(
             f"{plural(counts['published'], 'message')}, {counts['effected']:,} effected: {account.guarantee}"
         )
+        if account.canary:
+            parts[0] += "; canary: not found" if account.blind else "; canary: found"
         parts += [f"allowed: {each}" for each in allowed]
     if account.evidence_view:
         parts[-1] += f" ({account.evidence_view})"
@@ -58,6 +60,9 @@ def _kinds(account: Account, findings: Iterable[Finding]) -> list[str]:
 
 
 def _of_kind(account: Account, kind: str, found: Sequence[Finding]) -> str:
+    for each in found:
+        if each.detail == "nothing_shows":  # it says what to look at, where the number of all says nothing
+            return f"{kind}: {printable(each.claim.partition(': ')[2], 160)}"
     named = len({name for each in found for name in each.messages})
     count = named + sum(max((each.count or 0) - len(each.messages), 0) for each in found)
     if not count:

@@ -12,10 +12,19 @@ from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message
 
-__all__ = ["Case", "ConsumerFacts", "Evidence", "Output", "Poison"]
+__all__ = ["Case", "ConsumerFacts", "Evidence", "Line", "Output", "Planted", "Poison"]
 
 Evidence = Literal["effects", "broker", "unknown"]
 Poison = Literal["auto", "dead-letter", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that a process wrote."""
+
+    at: int
+    """When it was seen, in nanoseconds of the run's clock; it was written then, or shortly before."""
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,10 @@ class Output:
     lines: tuple[str, ...] = ()
     left_out: int = 0
     """Bytes before them that are not shown."""
+    times: tuple[int, ...] = ()
+    """When each of the lines was seen, in nanoseconds of the run's clock."""
+    near: tuple[Line, ...] = ()
+    """Lines before them that stand around a strike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +52,20 @@ class ConsumerFacts:
     queues: tuple[str, ...] = ()
     """The queues that the test said it reads; empty if it said nothing."""
     frozen: bool = False
+    inside: bool = False
+    """Whether it runs in the test's own process: nobody but the test ends it, and nobody sees whether it lives."""
     output: tuple[Output, ...] = ()
     """What its processes wrote, in the order started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """What a canary meant to plant."""
+
+    doubled: str = ""
+    """The message whose effect is counted twice; empty where there is none but the one that is withheld."""
+    single: str = ""
+    """The source of effects that cannot hold an entry twice, if it was one that this message showed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,5 +91,8 @@ class Case:
     settled: bool = True
     interrupted: bool = False
     """Whether the test failed by itself and nothing was waited for: what rests on the end of a run is unknown."""
+    cut_short: bool = False
+    """Whether it is `interrupted` by the test's own end, which took its consumers with it."""
+    planted: Planted = Planted()
     final: bool = True
     """Whether the consumers were ended and the effects read a last time."""

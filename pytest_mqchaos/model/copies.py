@@ -172,9 +172,18 @@ class Record:
     returned: int = 0
     nacked: bool = False
     failed: bool = False
+    claimed: bool = False
+    """Whether its producer said that it was sent."""
     outstanding: int = 0
     """Publications whose answer may still come."""
     effects: int = 0
+    """Of the source that shows the fewest, of those that it concerns."""
+    most: int = 0
+    """Of the source that shows the most."""
+    concern: tuple[str, ...] = ()
+    """The sources that its work has to show in, where there are several."""
+    sourced: bool = True
+    """Whether there is a source that it concerns; false where all are other consumers'."""
     effect_index: int | None = None
     effect_at: int | None = None
     effects_by: dict[str, int] = field(default_factory=dict)
@@ -189,7 +198,7 @@ class Record:
     pending: int = 0
     """How many of its copies are not terminal."""
     advances: int = 0
-    """How often a copy of it became terminal and counted as progress."""
+    """How often a copy of it was settled, or became terminal by itself, and counted as progress."""
     gone: bool = False
     """Whether an exact census holds none of it though it was never delivered."""
 
@@ -225,6 +234,14 @@ class Record:
     def ok(self) -> bool:
         """Whether the broker took responsibility for it."""
         return self.outcome == "confirmed"
+
+    @property
+    def owed(self) -> bool:
+        """Whether its work is to be done: it was confirmed, or a consumer took it for good from a producer's hand.
+
+        A publisher that asks for no confirms leaves it open what came to the broker, and not what came out of it.
+        """
+        return self.ok or (bool(self.message.producer) and self.accepted)
 
     @property
     def accepted(self) -> bool:

@@ -23,11 +23,14 @@ from pytest_mqchaos.model.topology import QueueState, Topology
 
 __all__ = [
     "Acked",
+    "Answered",
     "BrokerStarted",
     "BrokerStopped",
+    "Called",
     "CensusTaken",
     "ChannelClosed",
     "ChannelOpened",
+    "Claimed",
     "Committed",
     "Confirmed",
     "ConsumerCancelled",
@@ -37,6 +40,7 @@ __all__ = [
     "ConsumerThawed",
     "Delivered",
     "Effected",
+    "Emitted",
     "Event",
     "FaultArmed",
     "FaultFired",
@@ -47,6 +51,7 @@ __all__ = [
     "LinkOpened",
     "Nacked",
     "Noted",
+    "OwnConfirmed",
     "Polled",
     "Processed",
     "PublishFailed",
@@ -62,6 +67,7 @@ __all__ = [
     "Returned",
     "RolledBack",
     "SettleEnded",
+    "SourceNamed",
     "Streamed",
     "Subscribed",
     "UnknownSettlement",
@@ -91,13 +97,15 @@ class LinkEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published(LinkEvent):
-    """A message of the workload was sent (`basic.publish` on our publisher's link)."""
+    """A message of the workload was sent (`basic.publish` on our publisher's link, or a producer's)."""
 
     message: str
     exchange: str = ""
     routing_key: str = ""
     expiration: str | None = None
     """Its own time to live: milliseconds, as text."""
+    digest: str | None = None
+    """Of the body, where a producer sent it: sent again it may have another one."""
     passed: bool = True
 
 
@@ -125,6 +133,16 @@ class Returned(LinkEvent):
     code: int = 0
     text: str = ""
     passed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed(Event):
+    """A producer said that it sent a message (`probe.sent`, or a line in `$MQCHAOS_SENT`). `at` is when we read it."""
+
+    message: str
+    producer: str
+    name: str
+    """What it said: the id or key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +269,24 @@ class Republished(LinkEvent):
     digest: str | None = None
     altered: tuple[str, ...] = ()
     """Properties and headers that are not as our publisher set them, by name."""
+    passed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emitted(LinkEvent):
+    """A consumer published something of its own, which is no message of the workload."""
+
+    message: None = None
+    exchange: str = ""
+    routing_key: str = ""
+    passed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnConfirmed(LinkEvent):
+    """The broker took responsibility for what a consumer published: a copy of a message of ours, or its own."""
+
+    message: str | None = None
     passed: bool = True
 
 
@@ -413,6 +449,50 @@ class Effected(Event):
     """
     in_order: bool = True
     """Whether its source tells the order of its effects, as a file does: those of one look stand as they happened."""
+    planted: bool = False
+    """Whether it is none, but counted by the canary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called(Event):
+    """A consumer called a service of ours for a message: the request is there, whole, and not answered yet."""
+
+    message: str
+    source: str
+    """The service's name."""
+    consumer: str | None
+    """Whose address was called; None where that is nobody's."""
+    request: str
+    """Its first line: `POST /pay`."""
+    attempt: int
+    """Counted from 1 over all tries of this message there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    """A call of a message was answered; that of a caller that was killed with its request never is."""
+
+    message: str
+    source: str
+    consumer: str | None
+    attempt: int
+    status: int
+    refused: bool = False
+    """Whether that was planned: one of the first tries of a message that is to fail there for a while."""
+    repeated: bool = False
+    """Whether the service had done it before, and knew the request again: no effect of its own."""
+    heard: bool = True
+    """Whether the caller was still there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceNamed(Event):
+    """The test named a source of effects; that of the probe is there without a name."""
+
+    source: str
+    kind: Literal["file", "call", "queue", "exchange", "output", "http"]
+    of: str | None = None
+    """The consumer whose work it shows; None where it is anybody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

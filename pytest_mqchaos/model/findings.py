@@ -32,6 +32,7 @@ FINDING_KINDS = (
     "failover_miss",
     "retry_schedule",
     "overflow",
+    "blind",
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""
@@ -69,6 +70,8 @@ class Finding:
     """What to change in the consumer, in a few words."""
     fault: int | None = None
     """The number of the fault that explains it."""
+    source: str = ""
+    """The source of effects that it was judged by, where there are several."""
     violation: bool = False
     unknown: bool = False
     information: bool = False

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+from pytest_mqchaos.model.conditions import Condition
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.messages import Message
 
@@ -35,7 +36,7 @@ class History(Sequence[Event]):
         self.run = run
         self.path = path
         self.messages: dict[str, Message] = {}
-        self.changed = threading.Condition(threading.RLock())
+        self.changed = Condition(threading.RLock())
         self._events: list[Event] = []
         self._subscribers: list[Callable[[Event], None]] = []
         self._file = (

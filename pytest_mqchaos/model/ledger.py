@@ -14,6 +14,7 @@ from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.reducer import End, Reducer
 from pytest_mqchaos.model.roles import Leads, Roles
+from pytest_mqchaos.model.sourcing import Sourcing
 from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.model.topology import QueueState
 
@@ -56,7 +57,7 @@ class Ledger:
 
     @property
     def progress(self) -> int:
-        """Grows with a first delivery, an effect, a copy that becomes terminal, a census that holds fewer.
+        """Grows with a first delivery, an effect, a copy that is settled, a census that holds fewer.
 
         Never with redeliveries; a message that circles for ever counts a few times only.
         """
@@ -206,6 +207,11 @@ class Ledger:
     def surroundings(self) -> Surroundings:
         """What happened around the messages: processes, links, the broker, the faults."""
         return self._reducer.surroundings
+
+    @property
+    def sourcing(self) -> Sourcing:
+        """The sources of effects, and whom each concerns."""
+        return self._reducer.sourcing
 
     @property
     def strangers(self) -> list[tuple[int, str]]:

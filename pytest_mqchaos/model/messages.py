@@ -41,6 +41,12 @@ class Message:
     persistent: bool = True
     mandatory: bool = True
     confirm: bool = True
+    message_id: str | None = None
+    """The application's own `message_id`, where a producer published it; it names the message as a key does."""
+    producer: str = ""
+    """Which producer published it; empty for what our own publisher did."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """The application's own headers, their values as text."""
     key_shared: bool = False
     """Whether another message of the run carries the same key."""
     key_legible: bool = True

@@ -8,10 +8,11 @@ has a namespace of its own the prefix is empty, and both are the same.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Names"]
+__all__ = ["Names", "service_variable"]
 
 _RESERVED = "amq."
 """Names that a broker gives: its own exchanges, and queues that asked for none."""
@@ -20,6 +21,11 @@ _DEAD_LETTER_KEY = "x-dead-letter-routing-key"
 _FIELDS = ("queue", "exchange", "routing_key")
 
 _T = TypeVar("_T")
+
+
+def service_variable(name: str) -> str:
+    """Return the variable in which a consumer finds the address of a service that we stand in for."""
+    return f"MQCHAOS_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_URL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Publications:
             e.PublishNacked: self.on_nacked,
             e.Returned: self.on_returned,
             e.PublishFailed: self.on_failed,
+            e.Claimed: self.on_claimed,
             e.Republished: self.on_republished,
             e.LinkLost: self.on_link_lost,
         }
@@ -47,7 +48,7 @@ class Publications:
             return
         record.add(
             Publication(index, event.at, event.link, event.exchange, event.routing_key, event.passed,
-                        expiration=event.expiration), own=True,
+                        expiration=event.expiration, digest=event.digest), own=True,
         )  # fmt: skip
         if not event.passed:
             return
@@ -101,6 +102,12 @@ class Publications:
         record = self._table.record(event.message)
         if record is not None:
             record.failed = True
+
+    def on_claimed(self, event: e.Claimed, index: int) -> None:
+        """Its producer said that it was sent."""
+        record = self._table.record(event.message)
+        if record is not None:
+            record.claimed = True
 
     def on_link_lost(self, event: e.LinkLost, index: int) -> None:
         """What was not answered on this connection never will be: it is indeterminate."""

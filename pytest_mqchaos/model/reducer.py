@@ -14,6 +14,7 @@ from pytest_mqchaos.model.handlers import Handlers, joined
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.publications import Publications
 from pytest_mqchaos.model.reckoning import Reckoned, Reckoning
+from pytest_mqchaos.model.sourcing import Sourcing
 from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.model.table import Table
 
@@ -56,6 +57,7 @@ class Reducer:
         self.at = 0
         self.table = Table(messages)
         self.connections = Connections(self.table)
+        self.sourcing = self.table.sourcing = Sourcing(self.connections.queues_read)
         self.publications = Publications(self.table)
         self.counting = Counting(self.table, self.connections)
         self.surroundings = Surroundings()
@@ -104,6 +106,7 @@ class Reducer:
         return {
             e.Delivered: self._on_delivered,
             e.Effected: self._on_effected,
+            e.SourceNamed: self._on_source_named,
             e.CensusTaken: self.counting.on_census,
             e.Rested: self._on_rested,
             e.BrokerStopped: self._on_broker_stopped,
@@ -126,14 +129,28 @@ class Reducer:
             return
         if record.effect_index is None:
             record.effect_index, record.effect_at = index, event.at
-        if record.effects < record.message.expect:
+        had = record.effects_from.get(event.source, 0)
+        if had < record.message.expect:
             self.table.advance(index, event.at)
-        record.effects += event.count
         by = event.consumer or ""
         record.worked.setdefault(by, index)
         record.effects_by[by] = record.effects_by.get(by, 0) + event.count
-        record.effects_from[event.source] = record.effects_from.get(event.source, 0) + event.count
+        record.effects_from[event.source] = had + event.count
+        if self.sourcing.showed(event, record):
+            self._judge_anew()
+        elif not self.sourcing.several:
+            record.effects = record.most = had + event.count
         self.table.touch(record)
+
+    def _on_source_named(self, event: e.SourceNamed, index: int) -> None:
+        self.sourcing.name(event)
+        if self.sourcing.several:
+            self._judge_anew()
+
+    def _judge_anew(self) -> None:
+        """A source concerns other messages than before."""
+        for record in self.table.records.values():
+            self.table.touch(record)
 
     def _on_rested(self, event: e.Rested, index: int) -> None:
         self.counting.on_rested(event)
@@ -157,6 +174,8 @@ class Reducer:
     def _on_settle_ended(self, event: e.SettleEnded, index: int) -> None:
         if event.final and self.end is not None:
             return
+        if self.sourcing.several:
+            self._judge_anew()  # who reads what is known only now
         reckoned = {} if event.settled else self._reckoning.reckon(index, event.at)
         end = self.state(index, event.at, event.settled, event.reason)
         self.end = replace(end, reckoned=reckoned)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pytest_mqchaos.model.copies import TERMINAL, Copy, CopyState, Delivery, Record, Slot
 from pytest_mqchaos.model.events import Delivered, Rested
 from pytest_mqchaos.model.messages import Message
+from pytest_mqchaos.model.sourcing import Sourcing
 
 __all__ = ["Standing", "Table"]
 
 _MOST_ADVANCES = 10
-"""A message that circles for ever makes a terminal copy each time: only so many of them are progress."""
+"""A message that circles for ever settles a copy each time: only so many of them are progress."""
 
 
 def _unlikely(copy: Copy, event: Delivered) -> tuple[bool, bool, bool]:
@@ -77,6 +78,8 @@ class Table:
         """The number of the last event that stopped the broker."""
         self.last_crash = -1
         """Of the last that killed it."""
+        self.sourcing = Sourcing({})
+        """Which sources the work has to show in."""
         self.progress = 0
         self.progress_at = 0
         self.progress_index = -1
@@ -124,10 +127,15 @@ class Table:
             record.pending += 1
         elif state in TERMINAL and old not in TERMINAL:
             record.pending -= 1
-            if record.advances < _MOST_ADVANCES:
-                record.advances += 1
-                self.advance(index, at)
+        # Where a queue is never still, no census tells for long that what was settled was processed.
+        if state == "settling" or (state in TERMINAL and old not in (*TERMINAL, "settling")):
+            self._advance_of(record, index, at)
         self.touch(record)
+
+    def _advance_of(self, record: Record, index: int, at: int) -> None:
+        if record.advances < _MOST_ADVANCES:
+            record.advances += 1
+            self.advance(index, at)
 
     def take(self, copy: Copy) -> None:
         """Note that a copy that was handed out before is not to be handed out again."""
@@ -137,13 +145,16 @@ class Table:
 
     def touch(self, record: Record) -> None:
         """Bring what is counted over records up to date with one of them."""
+        if self.sourcing.several:
+            self.sourcing.judge(record)
         name = record.id
-        ok, terminal = record.ok, record.terminal
+        ok, terminal = record.owed, record.terminal
         if ok and not terminal:
             self.waiting[name] = None
         else:
             self.waiting.pop(name, None)
-        if ok and terminal and record.good and record.effects < record.message.expect and record.accepted:
+        undone = record.sourced and record.effects < record.message.expect
+        if ok and terminal and record.good and undone and record.accepted:
             self.unworked[name] = None
         else:
             self.unworked.pop(name, None)

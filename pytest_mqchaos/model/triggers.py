@@ -6,14 +6,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_mqchaos.errors import UsageError
 
-__all__ = ["Trigger", "TriggerKind", "ack", "confirm", "delivery", "effect", "nack", "publish", "seconds"]
+__all__ = [
+    "Trigger",
+    "TriggerKind",
+    "ack",
+    "call",
+    "confirm",
+    "delivery",
+    "effect",
+    "nack",
+    "publish",
+    "seconds",
+]
 
-TriggerKind = Literal["publish", "confirm", "delivery", "ack", "nack", "effect", "seconds"]
+TriggerKind = Literal["publish", "confirm", "delivery", "ack", "nack", "effect", "call", "seconds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +35,12 @@ class Trigger:
     n: int | None = None
     """None stands for a seeded number within the workload."""
     queue: str | None = None
+    service: str | None = None
+    """The name of the service that is called."""
     message: int | None = None
     """The place, in the order of publishing, of the message that is meant, instead of a count."""
+    by: str | None = None
+    """Whose publishing counts, where it is not the workload's: a consumer's own, or that of one producer."""
     time: float = 0.0
     delay: float = 0.0
 
@@ -41,6 +56,10 @@ class Trigger:
             parts.append(str(self.n))
         if self.queue is not None:
             parts.append(self.queue)
+        if self.service is not None:
+            parts.append(self.service)
+        if self.by is not None:
+            parts += ["by", self.by]
         if self.delay:
             parts += ["delay", f"{self.delay:g}"]
         return "-".join(parts)
@@ -53,6 +72,10 @@ class Trigger:
             arguments.append(f"message={self.message}")
         if self.queue is not None:
             arguments.append(f"queue={self.queue!r}")
+        if self.service is not None:
+            arguments.append(f"service={self.service!r}")
+        if self.by is not None:
+            arguments.append(f"by={self.by!r}")
         if self.delay:
             arguments.append(f"delay={self.delay:g}")
         return f"{self.kind}({', '.join(arguments)})"
@@ -79,9 +102,20 @@ def _seconds(name: str, value: object, what: str) -> float:
 
 
 def _event(
-    kind: TriggerKind, n: object, queue: object = None, message: object = None, delay: object = 0.0
+    kind: TriggerKind,
+    n: object,
+    queue: object = None,
+    message: object = None,
+    delay: object = 0.0,
+    by: object = None,
 ) -> Trigger:
     __tracebackhide__ = True
+    if by is not None and (not isinstance(by, str) or not by):
+        raise UsageError(f"{kind}(by={by!r}): by is the name of a consumer or a producer")
+    if by is not None and message is not None:
+        raise UsageError(
+            f"{kind}(by={by!r}, message={message!r}): whose publishing is meant is counted: {kind}(3, by=...)"
+        )
     if queue is not None and not isinstance(queue, str):
         raise UsageError(f"{kind}(queue={queue!r}): queue is a name")
     if n is not None and message is not None:
@@ -90,16 +124,21 @@ def _event(
         kind=kind,
         n=_count(kind, n),
         queue=queue,
+        by=by,
         message=_count(kind, message, what="message"),
         delay=_seconds(kind, delay, "delay"),
     )
 
 
-def publish(n: int | None = None, *, message: int | None = None, delay: float = 0.0) -> Trigger:
-    """Return the moment of the n-th `basic.publish` of the workload.
+def publish(
+    n: int | None = None, *, by: str | None = None, message: int | None = None, delay: float = 0.0
+) -> Trigger:
+    """Return the moment of the n-th `basic.publish` of the workload, or of a consumer's own.
 
     Args:
-        n: counted from 1; without it a seeded one within the workload.
+        n: counted from 1; without it a seeded one within the workload (with a producer: of its first ten).
+        by: the name of a consumer, whose own publishing counts then, whatever it publishes: `after=publish(3,
+            by="billing")` lies between its publish and its ack. Or that of one producer.
         message: instead of a count, the place of a message in the order of publishing, poison counted.
         delay: seconds after it at which the fault strikes; the stream flows on meanwhile.
 
@@ -107,13 +146,18 @@ def publish(n: int | None = None, *, message: int | None = None, delay: float = 
         UsageError: if a value is out of range.
     """
     __tracebackhide__ = True
-    return _event("publish", n, None, message, delay)
+    return _event("publish", n, None, message, delay, by)
 
 
-def confirm(n: int | None = None, *, message: int | None = None, delay: float = 0.0) -> Trigger:
-    """Return the moment of the n-th publisher confirm of the workload. Arguments as of `publish`."""
+def confirm(
+    n: int | None = None, *, by: str | None = None, message: int | None = None, delay: float = 0.0
+) -> Trigger:
+    """Return the moment of the n-th publisher confirm of the workload, or `by=` of a consumer's own.
+
+    Arguments as of `publish`.
+    """
     __tracebackhide__ = True
-    return _event("confirm", n, None, message, delay)
+    return _event("confirm", n, None, message, delay, by)
 
 
 def delivery(
@@ -163,6 +207,30 @@ def effect(n: int | None = None, *, message: int | None = None, delay: float = 0
     """
     __tracebackhide__ = True
     return _event("effect", n, None, message, delay)
+
+
+def call(
+    n: int | None = None, *, service: str | None = None, message: int | None = None, delay: float = 0.0
+) -> Trigger:
+    """Return the moment of the n-th call of a service that `mqchaos.http` stands in for.
+
+    `before=call(n)`: the request is there, whole, and the service has done nothing; a crash takes it along.
+    `after=call(n)`: it is answered, and its consumer has not read the answer when it is killed. Every try counts,
+    whatever it is answered with; requests that name no message of the run do not.
+
+    Args:
+        n: counted from 1; without it a seeded one within the workload.
+        service: counts only calls of the service of that name.
+        message: instead of a count, the place of a message in the order of publishing (its first call).
+        delay: seconds after it at which the fault strikes.
+
+    Raises:
+        UsageError: if a value is out of range.
+    """
+    __tracebackhide__ = True
+    if service is not None and (not isinstance(service, str) or not service):
+        raise UsageError(f"call(service={service!r}): service is a name")
+    return replace(_event("call", n, None, message, delay), service=service)
 
 
 def seconds(time: float, *, delay: float = 0.0) -> Trigger:

@@ -1,7 +1,13 @@
 """What the messages of a workload are made of: bodies, headers, properties, keys, arrivals; pure."""
 
 from pytest_mqchaos.payloads.arrivals import ARRIVALS, checked_arrivals, offsets
-from pytest_mqchaos.payloads.attributes import ID_HEADER, PROPERTIES, checked_headers, checked_properties
+from pytest_mqchaos.payloads.attributes import (
+    ID_HEADER,
+    PROPERTIES,
+    checked_headers,
+    checked_properties,
+    told_headers,
+)
 from pytest_mqchaos.payloads.bodies import default_body, encoded
 from pytest_mqchaos.payloads.debatable import DEBATABLE, debatable
 from pytest_mqchaos.payloads.drafts import Draft, made, rng, told, whole
@@ -37,5 +43,6 @@ __all__ = [
     "repeated",
     "rng",
     "told",
+    "told_headers",
     "whole",
 ]

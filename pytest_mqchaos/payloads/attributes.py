@@ -7,12 +7,14 @@ from datetime import datetime
 
 from pytest_mqchaos.errors import UsageError
 
-__all__ = ["ID_HEADER", "PROPERTIES", "checked_headers", "checked_properties"]
+__all__ = ["ID_HEADER", "PROPERTIES", "checked_headers", "checked_properties", "told_headers"]
 
 ID_HEADER = "x-mqchaos-id"
 """The header that carries a message's id."""
 
 _SHORT = 255
+_TOLD = 256
+"""Characters of a header's value that are told."""
 _TEXTS = (
     "content_type",
     "content_encoding",
@@ -57,6 +59,11 @@ def checked_headers(value: object, where: str) -> dict[str, object]:
         if wrong:
             raise UsageError(f"publish(): {where}{{{name!r}: {_brief(held)}}}: {wrong}")
     return {str(name): held for name, held in value.items()}
+
+
+def told_headers(headers: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Return headers as a report may tell them: names and values as text, without the one that carries our id."""
+    return tuple((name, str(held)[:_TOLD]) for name, held in headers.items() if name != ID_HEADER)
 
 
 def checked_properties(value: object, where: str) -> dict[str, object]:

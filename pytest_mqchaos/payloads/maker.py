@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pytest_mqchaos.model.messages import Message, digest, message_id
-from pytest_mqchaos.payloads.attributes import ID_HEADER, checked_headers, checked_properties
+from pytest_mqchaos.payloads.attributes import ID_HEADER, checked_headers, checked_properties, told_headers
 from pytest_mqchaos.payloads.bodies import default_body, encoded
 from pytest_mqchaos.payloads.drafts import Draft, made, rng, told, whole
 from pytest_mqchaos.payloads.keys import KeyRule
@@ -65,5 +65,5 @@ class Maker:
     def planned(self, draft: Draft, **fields: object) -> Planned:
         """Return the draft as a message of the plan."""
         message = replace(self.template, id=draft.id, number=draft.number, body=draft.body,
-                          digest=digest(draft.body), **fields)  # type: ignore[arg-type]  # fmt: skip
+                          digest=digest(draft.body), headers=told_headers(draft.headers), **fields)  # type: ignore[arg-type]  # fmt: skip
         return Planned(message=message, headers=draft.headers, properties=draft.properties)

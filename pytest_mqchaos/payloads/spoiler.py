@@ -14,17 +14,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Protocol
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.faults import DEBATABLE_KINDS, UNREADABLE_KINDS, Fault
 from pytest_mqchaos.model.messages import digest
 from pytest_mqchaos.payloads.debatable import HEAVY, LARGE, NEEDS, debatable
 from pytest_mqchaos.payloads.drafts import Draft, rng
-from pytest_mqchaos.payloads.maker import Maker
+from pytest_mqchaos.payloads.keys import KeyRule
 from pytest_mqchaos.payloads.malformed import malformed
 from pytest_mqchaos.payloads.plans import Planned
 
-__all__ = ["Spoiler"]
+__all__ = ["Drafting", "Spoiler"]
 
 _TRIES = 20
 """So often a change is made otherwise that hits another message's key, or the message's own."""
@@ -44,18 +45,40 @@ Cook = Callable[[Draft], Planned]
 """Makes a bad message of a sound draft."""
 
 
+class Drafting(Protocol):
+    """Makes the sound drafts that bad messages are made from, and messages of a plan of them."""
+
+    @property
+    def run(self) -> str:
+        """The token of the run."""
+
+    @property
+    def seed(self) -> int:
+        """What every random choice follows from."""
+
+    @property
+    def key(self) -> KeyRule:
+        """How the key of a message is found."""
+
+    def draft(self, number: int, like: int | None = None) -> Draft:
+        """Return message `number` with its sound body, or with all that message `like` is made of."""
+
+    def planned(self, draft: Draft, **fields: object) -> Planned:
+        """Return the draft as a message of the plan."""
+
+
 class Spoiler:
     """Makes bad messages, of which none carries another message's key.
 
     Args:
-        maker: makes the sound drafts.
+        maker: makes the sound drafts: a plan's, or copies of what a producer sent.
         good: the good messages of the plan.
         taken_keys: the keys of the run's earlier plans.
         poison: what is to become of poison; the debatable kinds are made by default under `auto` only.
     """
 
     def __init__(
-        self, maker: Maker, good: Sequence[Planned], taken_keys: Collection[str] = (), poison: str = "auto"
+        self, maker: Drafting, good: Sequence[Planned], taken_keys: Collection[str] = (), poison: str = "auto"
     ) -> None:
         messages = [entry.message for entry in good]
         self._maker = maker

@@ -5,7 +5,8 @@ OLD ─┐         ┌─ state      was as promised, now failed          worse 
      ├─ tests ─┼─ findings   new lost:by_consumer, gone duplicated worse or better
 NEW ─┘  of one ├─ hazards    new acked_before_effect              told
         node   ├─ latency    by the rules of `noise`              worse or better
-        id     └─ recovery
+        id     ├─ recovery
+               └─ chances    of each step in a message's life     the same; told only where a fault struck
 ```
 A regression is what is worse and not allowed, among the tests that both documents ran: a test that only one of them
 has is told, it has no before. A number of messages is told and not judged: what one crash takes with it is one
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.figures.markov import wilson
 from pytest_mqchaos.report.html.complete import complete
-from pytest_mqchaos.report.noise import recovers_slower, slower
+from pytest_mqchaos.report.noise import apart, recovers_slower, slower
 from pytest_mqchaos.report.states import ORDER, is_open, many, worst_state
-from pytest_mqchaos.report.words import WORDS, span
+from pytest_mqchaos.report.words import WORDS, percent, span
 
 __all__ = ["Change", "Difference", "diff"]
 
@@ -31,6 +33,10 @@ Runs = Sequence[Record]
 Sort = Literal["worse", "better", "changed"]
 
 _FAILING = ("failed", "unknown")
+_STEPS = tuple(("in_flight", target) for target in ("requeued", "dead_lettered", "dropped", "unsettled"))
+"""Steps whose absence is a figure too."""
+_GOOD = ("in_flight", "acknowledged", "ready")
+"""Where a step to is no setback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ def _changes(name: str, old: Runs, new: Runs) -> Iterator[Change]:
     yield from _findings(name, old, new)
     yield from _hazards(name, old, new)
     yield from _latency(name, old[-1]["latency"], new[-1]["latency"])
+    yield from _chances(name, old[-1], new[-1])
 
 
 def _findings(name: str, old: Runs, new: Runs) -> Iterator[Change]:
@@ -168,6 +175,37 @@ def _latency(name: str, old: Record | None, new: Record | None) -> Iterator[Chan
             rank = f"p{share * 100:g}"
             values = f"{span(old['outside'][rank])}, now {span(new['outside'][rank])}"
             yield Change(sort, name, f"{rank} from publish to {new['until']} {values}")
+
+
+def _chances(name: str, old: Record, new: Record) -> Iterator[Change]:
+    """Compare how likely each step of a message's life was; under a fault many messages took one step together."""
+    if old["lifecycle"] is None or new["lifecycle"] is None:
+        return
+    before, after = _steps(old), _steps(new)
+    quiet = not any(fault["fired"] for run in (old, new) for fault in run["faults"])
+    for step in dict.fromkeys([*after, *before]):
+        one, other = before.get(step), after.get(step)
+        if one is not None and other is not None and apart(one, other):
+            rose = other["probability"] > one["probability"]
+            judged: Sort = "worse" if rose == (step[1] not in _GOOD) else "better"
+            values = f"{_chance(one)}, now {_chance(other)}"
+            way = f"from {step[0]} to {step[1]}".replace("_", " ")
+            yield Change(judged if quiet else "changed", name, f"{way} with {values}")
+
+
+def _steps(run: Record) -> dict[tuple[str, str], Record]:
+    """Return the steps of a run's chain; one that was never taken has its chance too, where its state was left."""
+    taken = {(each["from"], each["to"]): each for each in run["lifecycle"]["steps"]}
+    left = {origin: each["of"] for (origin, _), each in taken.items()}
+    for origin, target in _STEPS:
+        if origin in left and (origin, target) not in taken:
+            low, high = wilson(0, left[origin])
+            taken[origin, target] = {"probability": 0.0, "low": low, "high": high}
+    return taken
+
+
+def _chance(step: Record) -> str:
+    return f"{percent(step['probability'])} ({percent(step['low'])} to {percent(step['high'])})"
 
 
 def _recovery(pairs: Sequence[tuple[Record, Record]]) -> Iterator[Change]:

@@ -49,7 +49,7 @@ def document(
         settings: the options: `name`, `value`, `origin`.
         environment: what it ran in: Python, pytest, system.
     """
-    told = _with_baselines([_told(run) for run in runs])
+    told = _with_baselines(_with_attempts([_told(run) for run in runs]))
     passed_over = [{**each, **_place(each)} for each in skipped]
     whole: dict[str, Any] = plain(
         {
@@ -77,6 +77,16 @@ def _told(run: Mapping[str, Any]) -> dict[str, Any]:
 def _place(run: Mapping[str, Any]) -> dict[str, str]:
     file, test = split_name(run["nodeid"], run["scenario"])
     return {"file": file, "test": test}
+
+
+def _with_attempts(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each run which attempt of its test was the last."""
+    last: dict[str, int] = {}
+    for run in runs:
+        last[run["nodeid"]] = max(run["attempt"], last.get(run["nodeid"], 1))
+    for run in runs:
+        run["attempts"] = last[run["nodeid"]]
+    return runs
 
 
 def _with_baselines(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ _RESERVE = 400
 _CAUSES, _ROWS, _RUNS = 30, 200, 20
 _FIRST, _LAST = 20, 10
 """Steps of a life: how it began, and how it ended."""
+_BEFORE, _AFTER = 3, 2
+"""Lines of output around a strike."""
 _LONGEST = 400
 _MARKED = re.compile(r"([\\`*_{}\[\]#|~])")
 _TICKED = re.compile("`([^`]+)`")
@@ -112,7 +114,8 @@ def _matrix(tests: Sequence[Record]) -> str:
         for cell in row["cells"]:
             alone = cell["scenario"] == "baseline"
             words = WORDS[cell["state"]] if alone else _code(cell["scenario"], table=True)
-            cells[alone].append(f"{SYMBOLS[cell['state']]} {words}")
+            again = f" ({cell['attempts']} attempts)" if cell["attempts"] > 1 else ""
+            cells[alone].append(f"{SYMBOLS[cell['state']]} {words}{again}")
         baseline, chaos = (" ".join(cells[True]) or "–"), ("<br>".join(cells[False]) or "–")
         lines.append(f"| {_code(row['test'], table=True)} | {baseline} | {chaos} |")
     if len(tests) > _ROWS:
@@ -133,7 +136,9 @@ def _runs(causes: Sequence[Record], runs: Sequence[Record]) -> Iterator[str]:
 
 
 def _run(run: Record) -> str:
-    lines = [f"### {SYMBOLS[run['state']]} {_code(run['test'])} under {_code(run['scenario'])}", ""]
+    last = run.get("attempts", 1)
+    again = f", attempt {run['attempt']} of {last}" if last > 1 else ""
+    lines = [f"### {SYMBOLS[run['state']]} {_code(run['test'])} under {_code(run['scenario'])}{again}", ""]
     lines += [f"**{_text(run['happened'])}**", ""]
     lives = {life["id"]: life for life in run["lives"]}
     told: set[str] = set()
@@ -152,17 +157,33 @@ def _run(run: Record) -> str:
         if first is not None:
             told.add(first)
             lines += ["", *_block(_life(lives[first])), ""]
+    lines += ["", f"Kept with the report: {_code(run['kept'])}"] if run.get("kept") else []
     lines += ["", "Repeat it:", "", *_block([printable(run["reproduce"])])] if run["reproduce"] else []
     return "\n".join([*lines, ""])
 
 
 def _life(life: Record) -> list[str]:
-    steps = life["events"]
-    lines = [_step(step) for step in steps]
-    left = len(steps) - _FIRST - _LAST + life["events_left_out"]
-    if len(steps) > _FIRST + _LAST:
-        lines = [*lines[:_FIRST], f"{'...':>10}  {left:,} steps more", *lines[-_LAST:]]
-    return [printable(life["id"], 120), *lines]
+    heard = _heard(life)
+    lines = [[*heard.get(place, ()), _step(step)] for place, step in enumerate(life["events"])]
+    left = len(lines) - _FIRST - _LAST + life["events_left_out"]
+    if len(lines) > _FIRST + _LAST:
+        lines = [*lines[:_FIRST], [f"{'...':>10}  {left:,} steps more"], *lines[-_LAST:]]
+    told = [line for each in lines for line in each]
+    return [printable(life["id"], 120), *told, *heard.get(len(life["events"]), ())]
+
+
+def _heard(life: Record) -> dict[int, list[str]]:
+    """Return a few lines of output around the first strike of a life, by the step that they stand before."""
+    around = [line for line in life["output"] if line["step"] == life["output"][0]["step"]]
+    before = [line for line in around if line["place"] <= line["step"]]
+    after = [line for line in around if line["place"] > line["step"]]
+    heard: dict[int, list[str]] = {}
+    for line in [*before[-_BEFORE:], *after[:_AFTER]]:
+        said = (
+            f"{line['at']:10.3f}    {printable(line['consumer'], 60)} | {printable(line['text'], _LONGEST)}"
+        )
+        heard.setdefault(line["place"], []).append(said)
+    return heard
 
 
 def _step(step: Record) -> str:

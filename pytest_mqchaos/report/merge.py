@@ -61,7 +61,7 @@ def _runs(runs: Iterable[Record]) -> list[dict[str, Any]]:
 
 def _alike(one: Record, other: Record) -> bool:
     """Whether two tell of the same run: the rest is what a merge gives it."""
-    given = {"attempt": 0, "baseline": None}
+    given = {"attempt": 0, "attempts": 0, "baseline": None}
     return {**one, **given} == {**other, **given}
 
 

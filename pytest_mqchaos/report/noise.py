@@ -13,6 +13,9 @@ begins at twice the end of the old one, or above. (A busy machine easily makes t
 exponential one; the ratio of two sums of n exponential waits is distributed as F(2n, 2n) (D. R. Cox, Some simple
 approximate tests for Poisson variates, Biometrika 40, 1953). Slower means: a ratio as large as this one has a
 chance of at most 1 %. A wait below 0.1 s counts as 0.1 s: it depends on what the consumer just had in hand.
+
+**Chances** of a step in the life of a message. They differ where their 95 % intervals (Wilson's) have nothing in
+common, which asks for more than a test of their difference with 1 % does, and by 2 per cent points at least.
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["chance", "percentile_interval", "recovers_slower", "slower"]
+__all__ = ["apart", "chance", "percentile_interval", "recovers_slower", "slower"]
 
 _Z = 2.576
 _FACTOR = 2.0
 _CHANCE = 0.01
 _SHORT = 0.1
+_POINTS = 0.02
 _QUANTILES = (0.5, 0.95)
 
 
@@ -65,6 +69,12 @@ def _bar(counts: Sequence[int], rank: int) -> int | None:
         if 1 <= rank <= below:
             return number
     return None
+
+
+def apart(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two chances, each with its interval, differ by more than noise."""
+    disjoint = bool(old["high"] < new["low"] or new["high"] < old["low"])
+    return disjoint and bool(abs(old["probability"] - new["probability"]) >= _POINTS)
 
 
 def recovers_slower(old: Sequence[float], new: Sequence[float]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.causes import causes
-from pytest_mqchaos.report.states import ORDER, worst_state
+from pytest_mqchaos.report.states import ORDER, plural_attempts, worst_state
 
 __all__ = ["overview", "split_name"]
 
@@ -47,7 +47,7 @@ def overview(runs: Sequence[Record], skipped: Sequence[Record]) -> dict[str, Any
     states = [run["state"] for run in runs] + ["skipped"] * len(skipped)
     return {
         "state": worst_state(states),
-        "headline": _headline(states),
+        "headline": _headline(states, [run for run in runs if run["state"] != "skipped"]),
         **_first(runs),
         "states": {state: states.count(state) for state in ORDER if state in states},
         "messages": sum(run["counts"]["published"] for run in runs),
@@ -86,11 +86,11 @@ def split_name(nodeid: str, scenario: str) -> tuple[str, str]:
     return path, f"{name}[{others}]" if others else name
 
 
-def _headline(states: Sequence[str]) -> str:
-    state = worst_state(states)
-    judged = [each for each in states if each != "skipped"] or states
-    number, every = states.count(state), plural(len(judged), "chaos test")
-    if len(judged) == 1:
+def _headline(states: Sequence[str], judged: Sequence[Record]) -> str:
+    state, count = worst_state(states), len(judged) or len(states)
+    number = states.count(state)
+    every = plural_attempts(judged) if judged else plural(count, "chaos test")
+    if count == 1:
         return _ONE[state]
     their = "is" if number == 1 else "are"
     text = _HEADLINES[state].format(n=f"{number:,}", all=every, their=their)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.findings import Finding, Hazard
 from pytest_mqchaos.model.lives import Life
-from pytest_mqchaos.model.printable import body_text
+from pytest_mqchaos.model.messages import digest
+from pytest_mqchaos.model.printable import body_text, printable
 from pytest_mqchaos.model.sequences import FaultRecord
 from pytest_mqchaos.model.story import Step
 from pytest_mqchaos.report.figures import NOTHING, figures
+from pytest_mqchaos.report.overheard import overheard
 from pytest_mqchaos.report.plain import plain
 
 __all__ = ["run_record"]
 
 _MESSAGES = 1000
 """Most ids that a finding lists; `count` says how many there are."""
-_LIVES = 25
+_LIVES = 40
 _FIRST, _LAST = 150, 50
 """Steps of a life that are told: how it began, and how it ended."""
 _BODY = 256
+_HEADERS, _HEADER = 20, 200
+"""Most headers of a message, and most characters of one's name and value."""
 _COUNTS = (
     "published",
     "confirmed",
@@ -83,7 +87,9 @@ def run_record(
         "faults": [],
         "timings": {},
         "lives": [],
+        "lives_left_out": 0,
         "notes": [],
+        "canary": False,
         "allow": {},
         "unmatched_allow": [],
         "promise": "",
@@ -101,6 +107,7 @@ def run_record(
 def _judged(account: Account, bodies: str) -> dict[str, Any]:
     made, notes = _figures(account)
     struck = made.pop("strikes")
+    told, left_out = _offending(account, made)
     return {
         "verdict": account.verdict,
         "failed": account.failed,
@@ -113,8 +120,10 @@ def _judged(account: Account, bodies: str) -> dict[str, Any]:
         "hazards": [_hazard(each, account) for each in account.hazards],
         "faults": [_fault(each) | more for each, more in zip(account.faults, struck, strict=True)],
         "timings": {name: round(seconds, 6) for name, seconds in account.timings.items()},
-        "lives": [_life(life, bodies) for life in _offending(account)],
+        "lives": [_life(life, bodies, made["consumers"]) for life in told],
+        "lives_left_out": left_out,
         "notes": [*account.notes, *notes],
+        "canary": account.canary,
         "allow": dict(account.allow),
         "unmatched_allow": list(account.unmatched_allow),
         "promise": account.case.guarantee.promise,
@@ -145,6 +154,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "cause": finding.cause,
         "mend": finding.mend,
         "fault": finding.fault,
+        **({"source": finding.source} if finding.source else {}),
         "how_to_allow": finding.how_to_allow,
     }
 
@@ -179,24 +189,32 @@ def _fault(fault: FaultRecord) -> dict[str, Any]:
     }
 
 
-def _offending(account: Account) -> list[Life]:
-    """Return the lives that a reader wants to see: a few of each finding, violations first."""
+def _offending(account: Account, made: Mapping[str, Any]) -> tuple[list[Life], int]:
+    """Return the lives that a reader wants to see, some of each, violations first; and how many more there are.
+
+    What a panel names is among them: the latest of many, say, are not the first.
+    """
     findings = [*account.violations, *account.undecided]
+    named = {name for each in findings for name in each.messages}
     ids: dict[str, None] = {}
     for each in findings:
+        ids.update(dict.fromkeys(each.messages[:5]))
+    for panel in (made[which] for which in ("within", "prefetch", "overflow") if made[which] is not None):
+        ids.update(dict.fromkeys(row["message"] for row in panel["told"] if row["message"] in named))
+    for each in findings:
         ids.update(dict.fromkeys(each.messages[: max(_LIVES // len(findings), 5)]))
-    return [account.lives.of(name) for name in list(ids)[:_LIVES]]
+    for each in findings:
+        ids.update(dict.fromkeys(each.messages[:_LIVES]))
+    told = [account.lives.of(name) for name in list(ids)[:_LIVES]]
+    return told, len(named) - len(told)
 
 
-def _life(life: Life, bodies: str) -> dict[str, Any]:
+def _life(life: Life, bodies: str, consumers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     steps = life.events
     whole = len(steps) <= _FIRST + _LAST
-    told = steps if whole else (*steps[:_FIRST], *steps[-_LAST:])
-    body, digest = "", ""
-    if bodies == "full":
-        body = body_text(life.body, _BODY)
-    if bodies != "none" and life.message is not None:
-        digest = life.message.digest
+    told = [_step(step) for step in (steps if whole else (*steps[:_FIRST], *steps[-_LAST:]))]
+    body = body_text(life.body, _BODY) if bodies == "full" else ""
+    gap = None if whole else _FIRST
     return {
         "id": life.id,
         "number": life.number,
@@ -204,13 +222,27 @@ def _life(life: Life, bodies: str) -> dict[str, Any]:
         "queue": life.queue,
         "poison": life.poison,
         "size": len(life.body),
-        "digest": digest,
+        "digest": "" if bodies == "none" or life.message is None else life.message.digest,
         "body": body,
         "body_hex": "" if not body or "://" in body_text(life.body, 4 * _BODY) else life.body[:_BODY].hex(),
-        "events": [_step(step) for step in told],
+        "headers": [] if bodies == "none" else _headers(life, full=bodies == "full"),
+        "events": told,
         "events_left_out": len(steps) - len(told),
-        "events_gap": None if whole else _FIRST,
+        "events_gap": gap,
+        "output": overheard(told, consumers, gap),
     }
+
+
+def _headers(life: Life, *, full: bool) -> list[dict[str, str]]:
+    headers = () if life.message is None else life.message.headers
+    return [
+        {
+            "name": printable(name, _HEADER),
+            "digest": digest(value.encode(errors="surrogatepass")),
+            "value": printable(value, _HEADER) if full else "",
+        }
+        for name, value in headers[:_HEADERS]
+    ]
 
 
 def _step(step: Step) -> dict[str, Any]:

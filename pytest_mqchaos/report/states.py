@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
 
-__all__ = ["ORDER", "happened", "is_open", "many", "state_of", "worst_state"]
+__all__ = ["ORDER", "happened", "is_open", "many", "plural_attempts", "state_of", "worst_state"]
 
 Record = Mapping[str, Any]
 
@@ -90,6 +90,12 @@ def _told(finding: Record, run: Record) -> str:
     if finding["count"] > 1:
         claim = _PLURAL.sub(lambda verb: _PLURALS[verb[0]], claim)
     return f"{counted} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
+
+
+def plural_attempts(runs: Sequence[Record]) -> str:
+    """Return how many tests these runs are: `2 chaos tests`, or `3 attempts at 2 chaos tests`."""
+    tests = plural(sum(run["attempt"] == 1 for run in runs) or 1, "chaos test")
+    return f"{len(runs):,} attempts at {tests}" if any(run["attempt"] > 1 for run in runs) else tests
 
 
 def many(finding: Record, run: Record) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.report.states import state_of
+from pytest_mqchaos.report.states import plural_attempts, state_of
 
-__all__ = ["Line", "summary_lines"]
+__all__ = ["Line", "hidden_lines", "summary_lines"]
 
 Line = tuple[str, dict[str, bool]]
 """A line and its markup, as `TerminalReporter.write_line` takes it."""
@@ -51,12 +52,13 @@ def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, wi
         return []
     judged = [run for run in runs if run["outcome"] != "skipped"]
     states = [state_of(run) for run in judged]
+    attempts = {run["nodeid"]: run["attempt"] for run in sorted(runs, key=itemgetter("attempt"))}
     worst = next((state for state in ("failed", "unknown") if state in states), "well")
     lines = _styled([_headline(judged, states, len(runs))], worst)
     for wanted in ("failed", "unknown"):
         found = [run for run, state in zip(judged, states, strict=True) if state == wanted]
         for run in found[:_SHOWN]:
-            lines += _styled(_fitted(_not_well(run, wanted), width), wanted)
+            lines += _styled(_fitted(_not_well(run, wanted, attempts), width), wanted)
             lines += _styled([part for text in _mends(run) for part in _fitted(text, width)], "plain")
             lines += _styled(
                 [f"    again: {printable(run['reproduce'])}"] if run["reproduce"] else [], "plain"
@@ -68,12 +70,36 @@ def summary_lines(runs: Sequence[Mapping[str, Any]], path: Path | str | None, wi
     return lines + _styled([] if path is None else [f"report: {printable(str(path))}"], "plain")
 
 
+def hidden_lines(
+    found: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], allowed: bool, width: int
+) -> list[Line]:
+    """Return a line for each attempt that broke its promise before the same test passed.
+
+    Args:
+        found: these runs, each with the later one that did not fail.
+        allowed: whether the exit status stays what it is.
+        width: of the terminal, in characters.
+    """
+    way_out = (
+        "allowed by --mqchaos-allow-reruns"
+        if allowed
+        else "a rerun hides no loss, so the session fails; to allow it: --mqchaos-allow-reruns"
+    )
+    texts = [
+        f"{_short(run)} broke its promise in attempt {run['attempt']} and {later['outcome']} in attempt "
+        f"{later['attempt']}: {printable(run['summary'], 400)}; {way_out}"
+        for run, later in found
+    ]
+    shown = [part for text in texts[:_SHOWN] for part in _fitted(text, width)]
+    return _styled([*shown, *_more(texts)], "plain" if allowed else "failed")
+
+
 def _headline(runs: Sequence[Mapping[str, Any]], states: Sequence[str], collected: int) -> str:
     if not runs:
         return f"{plural(collected, 'chaos test')} skipped"
     messages = sum(run["counts"]["published"] for run in runs)
     strikes = sum(fault["fired"] for run in runs for fault in run["faults"])
-    facts = [plural(len(runs), "chaos test"), plural(messages, "message")]
+    facts = [plural_attempts(runs), plural(messages, "message")]
     if strikes:
         facts.append(f"{plural(strikes, 'fault')} struck")
     said = ", ".join(f"{states.count(state):,} {word}" for state, word in _WORDS.items() if state in states)
@@ -84,10 +110,11 @@ def _headline(runs: Sequence[Mapping[str, Any]], states: Sequence[str], collecte
     return f"{', '.join(facts)}: {said}" + (f" ({share}the broker's view)" if broker else "")
 
 
-def _not_well(run: Mapping[str, Any], word: str) -> str:
+def _not_well(run: Mapping[str, Any], word: str, attempts: Mapping[str, int]) -> str:
     by_itself = word == "failed" and not run["failed"]
     why = (run["error"] or "the test itself failed") if by_itself else run["summary"]
-    attempt = f" (attempt {run['attempt']})" if run["attempt"] > 1 else ""
+    of = attempts[run["nodeid"]]
+    attempt = f" (attempt {run['attempt']} of {of})" if of > 1 else ""
     return f"{word} {_short(run)}{attempt}: {printable(why, 400).removeprefix('unknown: ')}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["SYMBOLS", "WORDS", "ending", "number", "seconds", "setting", "span", "weight"]
+__all__ = ["SYMBOLS", "WORDS", "ending", "number", "percent", "rate", "seconds", "setting", "span", "weight"]
 
 SYMBOLS: Mapping[str, str] = {
     "failed": "✗",
@@ -43,6 +43,19 @@ def span(value: float | None) -> str:
     if value < 0.9995:
         return f"{value * 1000:.1f} ms" if value < 0.00995 else f"{value * 1000:.0f} ms"
     return f"{value:.2f} s" if value < 99.995 else f"{value:,.0f} s"
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent; only what is all or nothing reads so."""
+    if share in (0.0, 1.0):
+        return f"{share:.0%}".replace("%", " %")
+    digits = 1 if 0.001 <= share <= 0.999 else 3
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+def rate(value: float) -> str:
+    """Return how many a second."""
+    return f"{value:,.0f} a second" if value >= 100 else f"{value:.3g} a second"
 
 
 def weight(finding: Mapping[str, Any]) -> str:

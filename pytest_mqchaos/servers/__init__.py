@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_mqchaos.servers.guard import new_run
-    from pytest_mqchaos.servers.session import Servers, start
+    from pytest_mqchaos.servers.session import Servers, start, visit
     from pytest_mqchaos.servers.settings import ServerSettings
     from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
-__all__ = ["ServerSettings", "Servers", "ToxiproxyServer", "new_run", "start"]
+__all__ = ["ServerSettings", "Servers", "ToxiproxyServer", "new_run", "start", "visit"]
 
 _HOMES = {
     "ServerSettings": "settings",
@@ -22,6 +22,7 @@ _HOMES = {
     "ToxiproxyServer": "toxiproxy",
     "new_run": "guard",
     "start": "session",
+    "visit": "session",
 }
 
 

@@ -70,6 +70,40 @@ class Engine:
         """The engine's own."""
         return str(self._client.version()["Version"])
 
+    def info(self) -> dict[str, object]:
+        """What the engine says of itself.
+
+        Raises:
+            ServerUnavailable: it does not answer any more.
+        """
+        from docker.errors import DockerException
+
+        try:
+            return dict(self._client.info())
+        except (DockerException, OSError) as error:
+            raise ServerUnavailable(no_engine(self.address, error)) from None
+
+    def configuration(self, image: str) -> dict[str, Any]:
+        """What an image that is here says of its containers: `Env`, `Cmd`, `WorkingDir`, `User`, `StopSignal`.
+
+        Raises:
+            ServerUnavailable: it is not here any more.
+        """
+        from docker.errors import DockerException
+
+        try:
+            return dict(self._client.images.get(image).attrs.get("Config") or {})
+        except DockerException as error:
+            raise ServerUnavailable(f"the image {image} cannot be looked up ({cause(error)})") from None
+
+    def create(self, **words: Any) -> DockerContainer:
+        """Make a container in the words of the engine's library, and do not start it; `close` leaves it alone.
+
+        Raises:
+            docker.errors.DockerException: it cannot be made.
+        """
+        return self._client.containers.create(**words)
+
     def holds(self, image: str) -> bool:
         """Whether an image is here, and need not be pulled."""
         from docker.errors import DockerException
@@ -195,6 +229,11 @@ class Container:
     def name(self) -> str:
         """Its name."""
         return str(self._container.name)
+
+    def join_bridge(self) -> None:
+        """Join the engine's default network too, where containers of others mostly are; where it has none, do not."""
+        with suppress(*_gone()):
+            self._container.client.networks.get("bridge").connect(self._container)  # type: ignore[union-attr]
 
     def running(self) -> bool:
         """Whether its main process runs."""

@@ -121,7 +121,7 @@ def toxiproxy_beside(
         own.callback(engine.close)
         host = f"[{broker.host}]" if ":" in broker.host else broker.host
         started = toxiproxies.start_container(
-            engine, image=settings.toxiproxy_image, upstream=f"{host}:{broker.port}"
+            engine, image=settings.toxiproxy_image, upstream=f"{host}:{broker.port}", bridged=True
         )
         own.callback(started.stop)
         _reaches(started, broker)

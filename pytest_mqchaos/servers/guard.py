@@ -25,6 +25,7 @@ __all__ = ["Guard", "new_run", "tagged"]
 
 _KEPT = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG")
 _ARMING = 20.0
+_TOO_LATE = b"too late\n"
 _ENDING = 10.0
 
 
@@ -72,9 +73,18 @@ class Guard:
         """Tell of a folder that is about to be made; its name holds the run's tag."""
         self._tell({"folder": str(path.absolute())}, kept=("folder", str(path)))
 
+    def place(self, path: Path) -> None:
+        """Tell of a folder that goes only when the last of the watched processes has ended, not with this one."""
+        self._tell({"place": str(path.absolute())}, kept=("place", str(path)))
+
     def engine(self, address: str) -> None:
         """Tell of a Docker engine on which things are about to be made."""
         self._tell({"engine": address}, kept=("engine", address))
+
+    @property
+    def engines(self) -> str:
+        """The address of the engine that it was told of; nothing if there was none."""
+        return next((address for what, address in self._told if what == "engine"), "")
 
     def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
         """Have a module run as a program if this process does not end in order.
@@ -150,15 +160,15 @@ class Guard:
             _write_all(process.stdin.fileno(), b"".join(self._told.values()))
         with process.stdout as words:
             said = words.readline() if select.select([words], [], [], _ARMING)[0] else b""
-        if said != b"armed\n":
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            why = said.decode(errors="replace").strip() or "it said nothing"
-            raise ServerUnavailable(
-                f"the guard that would clean up behind the servers does not stand ({why})"
-            )
-        return process
+        if said == b"armed\n" or (said == _TOO_LATE and self._told):
+            return process  # too late: it cleans, and its successor once more, as long as we make something
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        why = said.decode(errors="replace").strip() or "it said nothing"
+        if said == _TOO_LATE:
+            why = "the session that it would guard has ended"
+        raise ServerUnavailable(f"the guard that would clean up behind the servers does not stand ({why})")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -6,6 +6,7 @@ that can be, so that nothing but SIGKILL ends it early; it imports the standard 
 ```
  pytest ──lines of JSON──► guardian
         {"folder": PATH}     a folder to remove; what runs in it is ours
+        {"place": PATH}      a folder that goes with the last of the watched processes, not with the others
         {"engine": ADDRESS}  a Docker engine on which containers and networks carry our label
         {"errand": NAME, "module": M, "path": P, "cwd": C, "words": W}  a program that undoes what stands elsewhere
         {"done": NAME}       which is not needed any more
@@ -45,6 +46,7 @@ LABEL = "mqchaos.run"
 _LONGEST = 60.0
 _QUIET = 0.15
 _ENGINE_QUIET = 0.4
+_ENGINE_PATIENCE = 5.0
 
 
 class Guardian:
@@ -54,6 +56,7 @@ class Guardian:
         self.tag = tag
         self.watched = watched
         self.folders: list[str] = []
+        self.places: list[str] = []
         self.engines: list[str] = []
         self.errands: dict[str, dict[str, str]] = {}
         self._sessions: set[int] = set()
@@ -64,6 +67,8 @@ class Guardian:
             said: dict[str, Any] = json.loads(line)
             if self.tag in os.path.basename(said.get("folder", "")):  # noqa: PTH119 - a name, not a file
                 self.folders.append(said["folder"])
+            if os.path.basename(said.get("place", "")).startswith("mqchaos-"):  # noqa: PTH119
+                self.places.append(said["place"])
             if "engine" in said:
                 self.engines.append(said["engine"])
             if "errand" in said:
@@ -72,27 +77,42 @@ class Guardian:
             return bool(said.get("end"))
         return False
 
-    def clean(self, *, orderly: bool) -> None:
-        """Remove everything. What was just being started is waited for, unless all was ended in order."""
-        removing = [Thread(target=self._clean_engine, args=(one, orderly)) for one in self.engines]
-        for thread in removing:
-            thread.start()
-        _until_quiet(self._kill_all, 0.0 if orderly else _QUIET)
+    def clean(self, *, orderly: bool, last_words: Callable[[], list[bytes]] = list) -> None:
+        """Remove everything. What was just being started is waited for, unless all was ended in order.
+
+        Args:
+            orderly: whether all was ended in order.
+            last_words: what was said meanwhile: one that we kill may have got to make what it had just told of.
+        """
+        removing = self._cleaners(self.engines, orderly)
+        self._end_all(orderly)
         if not orderly:
-            removing += [Thread(target=_run_errand, args=(one,)) for one in self.errands.values()]
-            for thread in removing[len(self.engines) :]:
-                thread.start()
-        for folder in self.folders:
+            folders, engines = len(self.folders), len(self.engines)
+            for line in last_words():
+                self.take(line)
+            removing += self._cleaners(self.engines[engines:], orderly)
+            if self.folders[folders:]:
+                self._end_all(orderly)  # what is ours by them only
+            removing += [_started(_run_errand, one) for one in self.errands.values()]
+        with_the_last = [one for one in self.places if not orderly and _gone(self.watched[-1])]
+        for folder in self.folders + with_the_last:
             shutil.rmtree(folder, ignore_errors=True)
         for thread in removing:
             thread.join(_LONGEST)
 
-    def _kill_all(self) -> bool:
+    def _cleaners(self, engines: list[str], orderly: bool) -> list[Thread]:
+        return [_started(self._clean_engine, one, orderly) for one in engines]
+
+    def _end_all(self, orderly: bool) -> None:
+        spared = {os.getpid(), *(pid for pid in self.watched if orderly or not self._tagged(pid))}
+        _until_quiet(lambda: self._kill_all(spared), 0.0 if orderly else _QUIET)
+
+    def _kill_all(self, spared: set[int]) -> bool:
         """Kill every process of ours that there is; return whether there was one.
 
         Its pidfd is opened before the look at it, so that the one looked at is the one killed.
         """
-        spared, killed = {os.getpid(), *self.watched}, False
+        killed = False
         for pid in _pids() - spared:
             descriptor = _pidfd(pid)
             with suppress(OSError, IndexError, ValueError):
@@ -119,9 +139,9 @@ class Guardian:
         return True
 
     def _marked(self, pid: int, *, watched_by_a_person: bool) -> bool:
-        environment = _read(pid, "environ")
-        if f"{VARIABLE}={self.tag}".encode() in environment.split(b"\0"):
+        if self._tagged(pid):
             return True
+        environment = _read(pid, "environ")
         folders = [os.fsencode(folder) for folder in self.folders]
         if any(folder in environment for folder in folders):
             return True
@@ -130,25 +150,36 @@ class Guardian:
         places = [_read(pid, "cmdline"), *(_link(pid, name) for name in ("cwd", "fd/0", "fd/1", "fd/2"))]
         return any(folder in place for folder in folders for place in places)
 
+    def _tagged(self, pid: int) -> bool:
+        """Whether a process was started as one of the run; what merely uses it, as a worker does, is not."""
+        return f"{VARIABLE}={self.tag}".encode() in _read(pid, "environ").split(b"\0")
+
     def _clean_engine(self, address: str, orderly: bool) -> None:
         """Remove our containers and networks; one that was being made may appear a moment later."""
         engine = _Engine(address)
+        patience = time.monotonic() + _ENGINE_PATIENCE
 
         def removed() -> bool:
-            containers = engine.ids("/containers/json?all=1&", self.tag)
-            threads = [
-                Thread(target=engine.remove, args=(f"/containers/{one}?force=1&v=1",)) for one in containers
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(_LONGEST)
-            networks = engine.ids("/networks?", self.tag)
-            for one in networks:
-                engine.remove(f"/networks/{one}")
+            try:
+                containers = engine.ids("/containers/json?all=1&", self.tag)
+                threads = [_started(engine.remove, f"/containers/{one}?force=1&v=1") for one in containers]
+                for thread in threads:
+                    thread.join(_LONGEST)
+                networks = engine.ids("/networks?", self.tag)
+                for one in networks:
+                    engine.remove(f"/networks/{one}")
+            except _NoAnswer:  # says nothing of what is there: asked again
+                return time.monotonic() < patience
             return bool(containers or networks)
 
         _until_quiet(removed, 0.0 if orderly else _ENGINE_QUIET)
+
+
+def _started(work: Callable[..., object], *arguments: object) -> Thread:
+    """Do something on a thread of its own."""
+    thread = Thread(target=work, args=arguments)
+    thread.start()
+    return thread
 
 
 def _run_errand(said: dict[str, str]) -> None:
@@ -166,6 +197,10 @@ def _run_errand(said: dict[str, str]) -> None:
         )
 
 
+class _NoAnswer(Exception):
+    """The engine is there, and did not say what it has."""
+
+
 class _Engine:
     """The few requests to a Docker engine that removing takes; by its program where it is not asked plainly."""
 
@@ -177,15 +212,20 @@ class _Engine:
         )
 
     def ids(self, path: str, tag: str) -> list[str]:
-        """The ids of what carries our label."""
+        """The ids of what carries our label; none where no engine is any more. Raises _NoAnswer."""
         kind = "ps" if path.startswith("/containers") else "network"
-        with suppress(OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError):
+        try:
             if self._plain:
                 filters = quote(json.dumps({"label": [f"{LABEL}={tag}"]}))
                 return [one["Id"] for one in json.loads(self._request("GET", f"{path}filters={filters}"))]
             words = ["ps", "-aq", "--no-trunc"] if kind == "ps" else ["network", "ls", "-q", "--no-trunc"]
             return self._program(*words, "--filter", f"label={LABEL}={tag}").split()
-        return []
+        except (FileNotFoundError, ConnectionRefusedError):
+            return []
+        except (OSError, LookupError, TypeError, ValueError, http.client.HTTPException) as error:
+            raise _NoAnswer from error
+        except subprocess.SubprocessError:
+            return []
 
     def remove(self, path: str) -> None:
         """Remove one container or network; one that is gone is gone."""
@@ -236,6 +276,14 @@ def _stat(pid: int) -> tuple[str, int, int]:
     return fields[0].decode(), int(fields[3]), int(fields[4])
 
 
+def _gone(pid: int) -> bool:
+    """Whether a process has ended, though perhaps nobody has asked for its end yet."""
+    try:
+        return _stat(pid)[0] in "ZX"
+    except (OSError, IndexError, ValueError):
+        return True
+
+
 def _read(pid: int, name: str) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/{name}").read_bytes()
@@ -261,28 +309,58 @@ def _pidfd(pid: int) -> int | None:
     return None
 
 
-def _watch(guardian: Guardian) -> bool:
+def _ended(pid: int) -> bool:
+    """Whether a process that is to be watched has ended before we could."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class _Lines:
+    """The lines on our standard input."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def read(self) -> list[bytes] | None:
+        """Wait for some, and return those that are whole; None at the end."""
+        said = os.read(0, 65536)
+        *lines, self._rest = (self._rest + said).split(b"\n")
+        return lines if said else None
+
+    def there(self) -> list[bytes]:
+        """Return those that can be read without waiting."""
+        found: list[bytes] = []
+        while select.select([0], [], [], 0)[0] and (lines := self.read()) is not None:
+            found += lines
+        return found
+
+
+def _watch(guardian: Guardian, lines: _Lines) -> bool:
     """Take lines until one of the watched processes ends; return whether all was ended in order."""
     parent = guardian.watched[0]
+    gone = any(map(_ended, guardian.watched))  # what it said before its end is read first, too
     poll = select.poll()
     poll.register(0, select.POLLIN)
     for descriptor in map(_pidfd, guardian.watched):
         if descriptor is not None:
             poll.register(descriptor, select.POLLIN)
     with suppress(OSError):  # our parent has ended meanwhile: there is the more to do
-        os.write(1, b"armed\n")
-    rest = b""
+        os.write(1, b"too late\n" if gone else b"armed\n")
     while True:
-        ready = {descriptor for descriptor, _ in poll.poll(200)}
+        ready = {descriptor for descriptor, _ in poll.poll(0 if gone else 200)}
         if 0 in ready:
-            said = os.read(0, 65536)
-            *lines, rest = (rest + said).split(b"\n")
-            last = [guardian.take(line) for line in lines]  # every one of them
+            said = lines.read()
+            if said is None:
+                return False
+            last = [guardian.take(line) for line in said]  # every one of them
             if any(last):
                 return True
-            if not said:
-                return False
-        elif ready or os.getppid() != parent:  # what it said before its end was read first
+        elif gone or ready or os.getppid() != parent:  # what it said before its end was read first
             return False
 
 
@@ -292,8 +370,9 @@ def main() -> None:
         with suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_IGN)
     guardian = Guardian(sys.argv[1], [int(pid) for pid in sys.argv[2:]])
-    orderly = _watch(guardian)
-    guardian.clean(orderly=orderly)
+    lines = _Lines()
+    orderly = _watch(guardian, lines)
+    guardian.clean(orderly=orderly, last_words=lines.there)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers import launcher
 from pytest_mqchaos.brokers._protocol import Broker, Launcher
@@ -16,28 +17,47 @@ from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.engine import Engine
 from pytest_mqchaos.servers.external import opened, toxiproxy_beside
 from pytest_mqchaos.servers.guard import Guard
+from pytest_mqchaos.servers.programs import Programs
 from pytest_mqchaos.servers.settings import ISOLATIONS, NETWORKS, SERVERS, ServerSettings
 from pytest_mqchaos.servers.toxiproxy import ToxiproxyServer
 
-__all__ = ["Servers", "start"]
+if TYPE_CHECKING:
+    from pytest_mqchaos.servers.sharing import Place
+    from pytest_mqchaos.servers.sharing.guest import SharedToxiproxy
+
+__all__ = ["Servers", "start", "visit"]
 
 _LEAST_FREE = 20e6
 _WIRE = "no Toxiproxy: the wire does its faults"
 
 
 class Servers:
-    """What `start` started; `stop` ends all of it."""
+    """What `start` started, or `visit` came to; `stop` ends all of it, or the visit.
 
-    def __init__(self, broker: Broker, toxiproxy: ToxiproxyServer | str, ending: ExitStack) -> None:
+    `without` says why there is no Toxiproxy, `engine` is the address of the Docker engine that runs them, if so.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        toxiproxy: ToxiproxyServer | SharedToxiproxy | str,
+        ending: ExitStack,
+        *,
+        programs: Programs,
+        engine: str = "",
+    ) -> None:
         self.broker = broker
+        self.programs = programs
+        """By which users' images are started; nothing was asked of an engine for it yet."""
         self.toxiproxy = None if isinstance(toxiproxy, str) else toxiproxy
-        self._without = toxiproxy if isinstance(toxiproxy, str) else ""
+        self.without = toxiproxy if isinstance(toxiproxy, str) else ""
+        self.engine = engine
         self._ending = ending
 
     @property
     def description(self) -> str:
         """One line: which broker and which Toxiproxy, their versions, processes or containers, addresses."""
-        network = self.toxiproxy.description if self.toxiproxy else self._without
+        network = self.toxiproxy.description if self.toxiproxy else self.without
         return f"{self.broker.description}, {network}"
 
     def stop(self) -> None:
@@ -45,12 +65,12 @@ class Servers:
         self._ending.close()
 
 
-def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
+def start(settings: ServerSettings, *, run: str, directory: Path, place: Path | None = None) -> Servers:
     """Start the servers of a run; what they keep on disk lies under `directory` until they stop.
 
     A guard stands before the first of them starts: it removes all that carries `run` when this process ends by
     whatever means. If `directory` is not there yet it is made, its name has to hold `run`, and everything that
-    works in it later on is the run's as well.
+    works in it later on is the run's as well. `place` is a folder around it that goes with the session of it.
 
     Raises:
         ServerUnavailable: none could be had; one line says what was tried and how to get each.
@@ -70,6 +90,8 @@ def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
     with ExitStack() as ending:
         guard = Guard.arm(run, watched=settings.watched)
         ending.callback(guard.end)
+        if place is not None:
+            guard.place(place)
         folder = _folder(directory, run, guard, ending)
         for kind in kinds:
             try:
@@ -77,8 +99,42 @@ def start(settings: ServerSettings, *, run: str, directory: Path) -> Servers:
             except ServerUnavailable as error:
                 tried.append(f"{kind}: {error}")
             else:
-                return Servers(broker, toxiproxy, ending.pop_all())
+                engine, kept = guard.engines, ending.pop_all()
+                return Servers(broker, toxiproxy, kept, programs=Programs(run, guard, kept), engine=engine)
     raise ServerUnavailable(f"no server for the chaos tests; {'; '.join(tried)}")
+
+
+def visit(
+    settings: ServerSettings,
+    place: Place,
+    *,
+    run: str,
+    directory: Path,
+    session: str,
+    untouchable: str = "",
+) -> Servers:
+    """Use the servers of a place, which another process holds; it is brought up if there is none.
+
+    What this process makes for itself lies under `directory`, as with `start`. `session` and `untouchable` are as
+    in `sharing.join`.
+
+    Raises:
+        Taken: another session uses them.
+        ServerUnavailable: they could not be started.
+        ChaosError: they do not serve.
+
+    """
+    from pytest_mqchaos.servers.sharing import join
+
+    with ExitStack() as ending:
+        guard = Guard.arm(run, watched=settings.watched)
+        ending.callback(guard.end)
+        _folder(directory, run, guard, ending)
+        if not place.kept:
+            guard.place(place.folder)
+        broker, toxiproxy = join(settings, place, ending, session=session, untouchable=untouchable)
+        kept = ending.pop_all()
+        return Servers(broker, toxiproxy, kept, programs=Programs(run, guard, kept))
 
 
 def _started(

@@ -154,8 +154,8 @@ def start_process(*, run: str, upstream: str, directory: Path, tool_folder: Path
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def start_container(engine: Engine, *, image: str, upstream: str) -> ToxiproxyServer:
-    """Start Toxiproxy in a container on the run's network.
+def start_container(engine: Engine, *, image: str, upstream: str, bridged: bool = False) -> ToxiproxyServer:
+    """Start Toxiproxy in a container on the run's network; `bridged`, on the engine's default network too.
 
     Raises:
         ServerUnavailable: the image is not to be had, or it does not start; with its last words.
@@ -169,6 +169,8 @@ def start_container(engine: Engine, *, image: str, upstream: str) -> ToxiproxySe
     except DockerException as error:
         raise ServerUnavailable(f"a container of {image} did not start ({cause(error)})") from None
     running = _Contained(container)
+    if bridged:
+        container.join_bridge()
     try:
         ports = container.host_ports()
         api = ports.pop(_API_PORT)

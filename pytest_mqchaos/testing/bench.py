@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.experiment.striking.armed import Armed
+from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network
@@ -30,11 +32,12 @@ class NetworkBench:
 
     Args:
         make: makes the network in front of a server at a host and a port; called once.
+        authority: signs the link's certificate if clients are to speak TLS to it.
 
     A context manager; at its end everything is closed.
     """
 
-    def __init__(self, make: Callable[[str, int], Network]) -> None:
+    def __init__(self, make: Callable[[str, int], Network], *, authority: Authority | None = None) -> None:
         self.upstream = Upstream()
         self.thread = LoopThread()
         history = History("k3f9")
@@ -46,6 +49,7 @@ class NetworkBench:
             identity=Identity("k3f9"),
             look=lambda message: None,
             tap=_Nothing(),
+            authority=authority,
         )
         server: Any = _Server(*self.upstream.address)
         self._strikes = Strikes(
@@ -57,7 +61,10 @@ class NetworkBench:
             namespace="",
             ages=Ages(history),
         )
-        wire = self._links.open(_LINK).wire
+        wire = self._links.open(_LINK, tls=authority is not None).wire
+        self._tls: ssl.SSLContext | None = None
+        if authority is not None:
+            self._tls = ssl.create_default_context(cafile=authority.trust()["MQCHAOS_CA"])
         self.address = (wire.host, wire.port)
         self._numbers = itertools.count(1)
         self._callers: list[Caller] = []
@@ -65,7 +72,7 @@ class NetworkBench:
 
     def call(self) -> Caller:
         """Connect a client; it may not come through."""
-        caller = Caller(self.address, f"client-{next(self._numbers)}".encode())
+        caller = Caller(self.address, f"client-{next(self._numbers)}".encode(), self._tls)
         self._callers.append(caller)
         return caller
 
@@ -143,6 +150,9 @@ class _Nobody:
 
     def replicas(self) -> Sequence[Any]:
         return ()
+
+    def living(self) -> frozenset[str]:
+        return frozenset()
 
 
 class _Server:

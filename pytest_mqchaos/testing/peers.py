@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
+
+from pytest_mqchaos.testing.secure import SecureSocket
 
 __all__ = ["Caller", "Peer", "Upstream", "seconds"]
 
@@ -156,13 +159,18 @@ class Upstream:
 
 
 class Caller:
-    """A client's socket."""
+    """A client's socket; with `tls` it speaks TLS."""
 
-    def __init__(self, address: tuple[str, int], name: bytes) -> None:
+    def __init__(self, address: tuple[str, int], name: bytes, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
-        self._own = socket.create_connection(address, timeout=TIMEOUT)
-        self._own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._own.sendall(name + b"\n")
+        first = name + b"\n"
+        own = socket.create_connection(address, timeout=TIMEOUT)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._own: socket.socket | SecureSocket = own
+        if tls is None:
+            own.sendall(first)
+        else:
+            self._own = SecureSocket(own, tls, first)
 
     def say(self, data: bytes) -> None:
         """Send bytes."""
@@ -170,7 +178,7 @@ class Caller:
 
     def hear(self, size: int, *, timeout: float = TIMEOUT) -> tuple[bytes, list[int]]:
         """Return so many bytes and the sizes of the pieces they came in; fewer at an end or when time is over."""
-        heard, pieces = b"", []
+        heard, pieces = bytearray(), []
         deadline = time.monotonic() + timeout
         while len(heard) < size and (left := deadline - time.monotonic()) > 0:
             self._own.settimeout(left)
@@ -182,7 +190,7 @@ class Caller:
                 break
             heard += data
             pieces.append(len(data))
-        return heard, pieces
+        return bytes(heard), pieces
 
     def expect(self, data: bytes) -> None:
         """Assert that exactly these bytes come next."""

@@ -11,9 +11,10 @@ from pytest_mqchaos.servers import ServerSettings, start
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory):
-    """Return a running RabbitMQ of the kind that PYTEST_MQCHAOS_SERVERS names, without a Toxiproxy."""
+    """Return a running RabbitMQ of the kind and image that the environment names, without a Toxiproxy."""
     kind = os.environ.get("PYTEST_MQCHAOS_SERVERS", "process")
-    settings = ServerSettings(servers=kind, network="wire")
+    image = os.environ.get("PYTEST_MQCHAOS_RABBITMQ_IMAGE", "rabbitmq:4")
+    settings = ServerSettings(servers=kind, network="wire", rabbitmq_image=image)
     try:
         servers = start(settings, run=uuid.uuid4().hex[:6], directory=tmp_path_factory.mktemp("servers"))
     except ServerUnavailable as error:

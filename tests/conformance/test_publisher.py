@@ -413,6 +413,18 @@ def test_a_message_that_the_broker_refuses(publish, channel, confirm):
     )
 
 
+def test_a_body_that_is_too_large(publish, channel, broker):
+    """It is confirmed where the broker takes it, and elsewhere an error that names both sizes."""
+    publisher = publish(count=1, body=bytes(16 * 2**20 + 1))
+    if broker.version.startswith("3."):
+        assert ended(publisher) == {"confirmed": 1}
+        return
+    assert publisher.wait(20)
+    refusal = "message size 16777217 is larger than configured max size 16777216"
+    assert refusal in str(publisher.error)
+    assert channel.queue_declare("q", passive=True).method.message_count == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [("password", "403 ACCESS_REFUSED - Login was refused"), ("namespace", "530 NOT_ALLOWED - ")],

@@ -223,7 +223,7 @@ def test_an_interrupted_start_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pytest_mqchaos.brokers.rabbitmq.broker.wait_for", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        start(settings("process"), run="stop", directory=tmp_path)
+        start(settings("process"), run=uuid.uuid4().hex[:8], directory=tmp_path)
     assert any("AMQP" in what for what in seen)
     assert list(tmp_path.iterdir()) == []
     if PROC.is_dir():
@@ -268,7 +268,7 @@ def test_a_broker_that_does_not_start_is_one_line_with_its_last_words(tmp_path, 
     installation = broken(tmp_path, "echo 'BOOT FAILED'; echo 'disk is full'; exit 3")
     monkeypatch.setattr(node_module, "find_installation", lambda _scratch: installation)
     with pytest.raises(ServerUnavailable) as caught:
-        start(settings("process"), run="broken", directory=tmp_path / "run")
+        start(settings("process"), run=uuid.uuid4().hex[:8], directory=tmp_path / "run")
     text = str(caught.value)
     assert "\n" not in text
     assert text.endswith("did not start: it ended (exit code 3): disk is full")
@@ -282,7 +282,7 @@ def test_a_server_that_may_not_be_executed_is_one_line(tmp_path, monkeypatch):
     (installation.home / "sbin" / "rabbitmq-server").chmod(0o644)
     monkeypatch.setattr(node_module, "find_installation", lambda _scratch: installation)
     with pytest.raises(ServerUnavailable, match=r"Permission denied"):
-        start(settings("process"), run="denied", directory=tmp_path / "run")
+        start(settings("process"), run=uuid.uuid4().hex[:8], directory=tmp_path / "run")
 
 
 def test_a_directory_that_cannot_be_written_is_one_line(tmp_path):
@@ -290,14 +290,14 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(ServerUnavailable, match=r"file/run cannot be written: Not a directory$"):
-        start(settings("process"), run="x", directory=file / "run")
+        start(settings("process"), run=uuid.uuid4().hex[:8], directory=file / "run")
 
 
 @pytest.mark.parametrize(("name", "value"), [("servers", "podman"), ("network", "none")])
 def test_an_unknown_setting_is_refused(tmp_path, name, value):
     """A kind of servers or network that there is not is an error that lists those there are."""
     with pytest.raises(UsageError, match=rf"^{name} is one of auto, .*, not '{value}'$"):
-        start(settings("process", **{name: value}), run="x", directory=tmp_path)
+        start(settings("process", **{name: value}), run=uuid.uuid4().hex[:8], directory=tmp_path)
 
 
 def test_no_engine_is_one_line_and_auto_goes_on(tmp_path, monkeypatch):
@@ -306,7 +306,7 @@ def test_no_engine_is_one_line_and_auto_goes_on(tmp_path, monkeypatch):
     with pytest.raises(
         ServerUnavailable, match=r"docker: no Docker engine answers at unix:.*No such file"
     ) as caught:
-        start(settings("docker"), run="x", directory=tmp_path)
+        start(settings("docker"), run=uuid.uuid4().hex[:8], directory=tmp_path)
     assert "\n" not in str(caught.value)
     monkeypatch.setattr(
         node_module,
@@ -316,7 +316,7 @@ def test_no_engine_is_one_line_and_auto_goes_on(tmp_path, monkeypatch):
     with pytest.raises(
         ServerUnavailable, match=r"docker: no Docker engine answers at .*; process: none here"
     ):
-        start(settings("auto"), run="x", directory=tmp_path)
+        start(settings("auto"), run=uuid.uuid4().hex[:8], directory=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -324,14 +324,16 @@ def test_a_remote_engine_is_refused(tmp_path, monkeypatch):
     """An engine on another host cannot serve a loopback address, and is refused before anything is started."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
     with pytest.raises(ServerUnavailable, match=r"at tcp://192\.0\.2\.1:2375 is not on this host"):
-        start(settings("docker"), run="x", directory=tmp_path)
+        start(settings("docker"), run=uuid.uuid4().hex[:8], directory=tmp_path)
 
 
 @pytest.mark.skipif(WANTED != "docker", reason="PYTEST_MQCHAOS_SERVERS does not say docker")
 def test_an_image_that_is_not_to_be_had_is_named(tmp_path):
     """An image that is not there and cannot be pulled is named with the reason, and nothing is left."""
     with pytest.raises(ServerUnavailable, match="the image mqchaos/none:1 is not here and cannot be pulled"):
-        start(settings("docker", rabbitmq_image="mqchaos/none:1"), run="x", directory=tmp_path)
+        start(
+            settings("docker", rabbitmq_image="mqchaos/none:1"), run=uuid.uuid4().hex[:8], directory=tmp_path
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -340,7 +342,11 @@ def test_an_image_without_rabbitmq_is_one_line(tmp_path):
     """A container in which no RabbitMQ runs (here: Toxiproxy's) is said to be none, in one line."""
     wrong = ServerSettings().toxiproxy_image
     with pytest.raises(ServerUnavailable, match=r"RabbitMQ from .* did not start: no Erlang shell") as caught:
-        start(settings("docker", rabbitmq_image=wrong, network="wire"), run="x", directory=tmp_path)
+        start(
+            settings("docker", rabbitmq_image=wrong, network="wire"),
+            run=uuid.uuid4().hex[:8],
+            directory=tmp_path,
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -355,7 +361,11 @@ def test_without_toxiproxy_the_wire_does_its_work_unless_it_is_demanded(tmp_path
     finally:
         running.stop()
     with pytest.raises(ServerUnavailable, match=r"no toxiproxy-server on PATH or in .*go install"):
-        start(settings("process", network="toxiproxy", tool_folder=tmp_path), run="x", directory=tmp_path)
+        start(
+            settings("process", network="toxiproxy", tool_folder=tmp_path),
+            run=uuid.uuid4().hex[:8],
+            directory=tmp_path,
+        )
     assert list(tmp_path.iterdir()) == []
 
 

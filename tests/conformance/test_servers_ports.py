@@ -77,7 +77,7 @@ def test_no_port_at_all(stolen, tmp_path):
     stolen(node_module, 0, times=99)
     settings = ServerSettings(servers="process", network="wire")
     with pytest.raises(ServerUnavailable, match=r"somebody else took its ports, 4 times over") as caught:
-        start(settings, run="taken", directory=tmp_path)
+        start(settings, run=uuid.uuid4().hex[:8], directory=tmp_path)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +90,7 @@ def toxiproxy(tmp_path):
     def make():
         try:
             one = toxiproxy_module.start_process(
-                run="ports", upstream="127.0.0.1:1", directory=tmp_path, tool_folder=TOOLS
+                run=uuid.uuid4().hex[:8], upstream="127.0.0.1:1", directory=tmp_path, tool_folder=TOOLS
             )
         except ServerUnavailable as error:
             if "PATH" not in str(error):

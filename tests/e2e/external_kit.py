@@ -89,6 +89,37 @@ def test_rejects(mqchaos, work):
 """
 
 
+TOPOLOGY = {
+    "queues": [
+        {"name": "orders", "vhost": "/", "durable": True, "arguments": {
+            "x-dead-letter-exchange": "dead", "x-dead-letter-routing-key": "orders", "x-message-ttl": 300_000}},
+        {"name": "orders.dead", "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}},
+        {"name": "unrouted", "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}},
+    ],
+    "exchanges": [
+        {"name": "events", "vhost": "/", "type": "topic", "arguments": {"alternate-exchange": "lost-and-found"}},
+        {"name": "lost-and-found", "vhost": "/", "type": "fanout", "durable": True, "arguments": {}},
+        {"name": "inner", "vhost": "/", "type": "topic", "internal": True, "arguments": {}},
+        {"name": "dead", "vhost": "/", "type": "headers", "durable": True, "arguments": {}},
+    ],
+    "bindings": [
+        {"source": "events", "vhost": "/", "destination": "inner", "destination_type": "exchange", "routing_key": "#"},
+        {"source": "inner", "vhost": "/", "destination": "orders", "destination_type": "queue", "routing_key": "*.new"},
+        {"source": "lost-and-found", "vhost": "/", "destination": "unrouted", "destination_type": "queue"},
+        {"source": "dead", "vhost": "/", "destination": "orders.dead", "destination_type": "queue",
+         "routing_key": "", "arguments": {}},
+    ],
+}  # fmt: skip
+"""What somebody's file of definitions says: bindings between exchanges, an alternate exchange, dead letters."""
+DEFINED = """
+@pytest.mark.chaos(baseline(), connection_drop(after=delivery(3)), malformed_payload(share=0.1), poison="dead-letter")
+def test_defined(mqchaos, work):
+    print(mqchaos.definitions("definitions.json", ttl_scale=0.5))
+    mqchaos.dead_letters("orders.dead")
+    work(queue=None)
+"""
+
+
 def promises(*more, kinds=("classic", "quorum")):
     """Return the tests of a consumer that keeps at-least-once under every fault that needs no broker of ours."""
     return f"""

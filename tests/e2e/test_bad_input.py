@@ -364,6 +364,14 @@ def parents(pid):
         pid = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
     return found
 
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    threads = pathlib.Path(f"/proc/{pid}/task")
+    while any(path.read_text().rpartition(")")[2].split()[0] != "T" for path in threads.glob("*/stat")):
+        assert time.monotonic() < deadline, "it does not stand still"
+        time.sleep(0.001)
+
 @pytest.mark.chaos(connection_drop(after=ack(8)))
 def test_toxiproxy_dies(mqchaos):
     run(mqchaos, count=30)
@@ -378,14 +386,12 @@ def test_good_between(mqchaos):
 def test_toxiproxy_hangs(mqchaos):
     run(mqchaos, count=30)
     mqchaos.wait(delivery(5))
-    (pid,) = toxiproxies()
-    os.kill(pid, signal.SIGSTOP)
+    stop(*toxiproxies())
 
 @pytest.fixture
 def afterwards():
     yield
-    (pid,) = toxiproxies()
-    os.kill(pid, signal.SIGSTOP)
+    stop(*toxiproxies())
 
 @pytest.mark.chaos(connection_drop(after=delivery(3)))
 def test_good_and_hangs_afterwards(afterwards, mqchaos):

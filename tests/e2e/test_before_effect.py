@@ -145,3 +145,30 @@ def test_by_hand(scene, mqchaos):
     assert account.verdict == "pass", text(account)
     assert time.monotonic() - started < 10
     assert numbers([account.faults[0].message]) == [10]
+
+
+@both
+@pytest.mark.chaos(consumer_crash(before=effect(5), process="child"), guarantee="exactly-once")
+def test_the_child_that_is_about_to(scene, mqchaos, queue_type):
+    """Of several children the one dies whose effect it was to be, not the oldest: its message is begun again."""
+    scene.queue(queue_type)
+    consumer = scene.consumer("pools", "puts_back", env={**PROBE, "PREFETCH": 1})
+    first = consumer.pids
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    begun = numbers(scene.diary("begin"))
+    assert {n for n in begun if begun.count(n) == 2} == {5}
+    assert consumer.pids == first
+
+
+@pytest.mark.chaos(consumer_crash(before=effect(5), process="child"), allow="*", effect_timeout=0.5)
+def test_a_child_that_is_acked_though_it_died(scene, mqchaos):
+    """Its message is lost, and no other; the account knows why."""
+    scene.queue("classic")
+    scene.consumer("pools", "acks_lost_child", env={**PROBE, "PREFETCH": 1})
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+    assert numbers(account.lost) == [5], text(account)
+    assert violations(account) == {"lost"}, text(account)
+    assert "consumer_crash" in finding(account, "lost").cause, text(account)

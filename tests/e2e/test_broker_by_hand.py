@@ -11,6 +11,8 @@ from pytest_mqchaos.model import events as facts
 
 COUNT = 20
 
+pytestmark = pytest.mark.chaos(own_broker=True)
+
 
 def await_fact(mqchaos, kind, timeout=10.0):
     """Wait until there is an event of a kind, and return the last one."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -9,9 +10,10 @@ import ssl
 import subprocess
 import threading
 import time
+import uuid
 
 import pytest
-from external_kit import LOSES, REJECTS, Beside, Project, one_line, promises
+from external_kit import DEFINED, LOSES, REJECTS, TOPOLOGY, Beside, Project, one_line, promises
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers import ServerSettings, start
@@ -26,7 +28,7 @@ def broker(tmp_path_factory):
     try:
         servers = start(
             ServerSettings(servers=kind, network="wire"),
-            run="extn",
+            run=uuid.uuid4().hex[:8],
             directory=tmp_path_factory.mktemp("external"),
         )
     except ServerUnavailable as error:
@@ -134,6 +136,34 @@ def test_it(mqchaos, work):
 """
     ran = project.run(source, f"--mqchaos-url={url}")
     ran.outcomes(passed=2)
+
+
+@pytest.mark.parametrize("isolation", ["prefix", "none"])
+def test_definitions(project, url, isolation):
+    """What a file defines is made under the run's names, with all that its arguments name, and removed with the run."""
+    (project.path / "definitions.json").write_text(json.dumps(TOPOLOGY))
+    ran = project.run(DEFINED, f"--mqchaos-url={url}", f"--mqchaos-isolation={isolation}", "-rP")
+    ran.outcomes(passed=3)
+    assert "x-message-ttl of orders from 300,000 to 150,000 ms" in ran.text
+
+
+@pytest.mark.parametrize("isolation", ["prefix", "none"])
+def test_definitions_with_policies(project, url, isolation):
+    """A policy would be everybody's: nothing of the file is made, and one line says what it needs."""
+    policy = {"name": "all", "vhost": "/", "pattern": ".*", "definition": {"message-ttl": 1}}
+    (project.path / "definitions.json").write_text(json.dumps({**TOPOLOGY, "policies": [policy]}))
+    ran = project.run(DEFINED, f"--mqchaos-url={url}", f"--mqchaos-isolation={isolation}")
+    ran.outcomes(failed=3)
+    one_line(ran, "its policies (all) need a vhost of the run's own, --mqchaos-isolation=vhost (here: ")
+
+
+def test_definitions_with_everybodys_exchanges(project, url):
+    """Nor is anything bound to an exchange that everybody has."""
+    binding = {"source": "amq.topic", "vhost": "/", "destination": "orders", "destination_type": "queue"}
+    (project.path / "definitions.json").write_text(json.dumps({**TOPOLOGY, "bindings": [binding]}))
+    ran = project.run(DEFINED, f"--mqchaos-url={url}")
+    ran.outcomes(failed=3)
+    one_line(ran, "'amq.topic' is everybody's where runs are kept apart by prefix")
 
 
 def test_queues_that_nobody_else_may_ask(project, url):

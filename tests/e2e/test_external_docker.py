@@ -1,108 +1,24 @@
 """A broker of somebody else's in a container: a vhost for each run by its management API, and what may be disturbed."""
 
-import base64
-import contextlib
 import json
 import secrets
 import signal
-import time
 import urllib.parse
 import urllib.request
 
 import pytest
-from external_kit import LOSES, REJECTS, Project, one_line, promises
+from external_kit import DEFINED, LOSES, REJECTS, TOPOLOGY, Project, one_line, promises
+from service_kit import IMAGE, PASSWORD, Service, engine_client
 
-from pytest_mqchaos.brokers.rabbitmq.amqp import amqp_lacks
 from pytest_mqchaos.brokers.rabbitmq.place import own_name
-from pytest_mqchaos.errors import ServerUnavailable
-from pytest_mqchaos.servers.engine import Engine
-from pytest_mqchaos.servers.process import free_ports
 
 pytest_plugins = ["pytester"]
-
-IMAGE = "rabbitmq:4"
-USER, PASSWORD = "boss", "s3cr3t/p@ss"
-_ENABLE = (
-    "for d in /usr/lib/rabbitmq/lib/*/plugins /opt/rabbitmq/plugins; do "
-    "[ -d $d ] && export RABBITMQ_PLUGINS_DIR=$d; done; "
-    "rabbitmq-plugins enable rabbitmq_management"
-)
-
-
-class Service:
-    """A RabbitMQ with its management API, as a CI service has it."""
-
-    def __init__(self, client):
-        self.port, self.management_port = free_ports(2)
-        bridge = client.networks.get("bridge").attrs["IPAM"]["Config"] or [{}]
-        self.others = [one["Gateway"] for one in bridge if "Gateway" in one][:1]
-        """An address of this host that is not loopback, and that containers reach."""
-        self.container = client.containers.run(
-            IMAGE,
-            name=f"somebodys-{secrets.token_hex(3)}",
-            detach=True,
-            environment={"RABBITMQ_DEFAULT_USER": USER, "RABBITMQ_DEFAULT_PASS": PASSWORD},
-            ports={
-                "5672/tcp": [("127.0.0.1", self.port), *((one, self.port) for one in self.others)],
-                "15672/tcp": ("127.0.0.1", self.management_port),
-            },
-        )
-        login = f"{USER}:{urllib.parse.quote(PASSWORD, safe='')}"
-        self.url = f"amqp://{login}@127.0.0.1:{self.port}/"
-        self.management = f"http://127.0.0.1:{self.management_port}"
-
-    @property
-    def name(self):
-        """The container's name."""
-        return self.container.name
-
-    def start(self):
-        """Wait until it serves, with its API."""
-        self.await_(lambda: amqp_lacks("127.0.0.1", self.port) is None)
-        code, said = self.container.exec_run(["sh", "-c", _ENABLE])
-        assert code == 0, said
-        self.await_(lambda: self.ask("GET", "/whoami")["name"] == USER)
-
-    def await_(self, there):
-        """Wait until it is there."""
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                if there():
-                    return
-            time.sleep(0.2)
-        pytest.fail(self.container.logs(tail=20).decode())
-
-    def ask(self, method, path, body=None):
-        """Ask the API."""
-        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.management}/api{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    @property
-    def vhosts(self):
-        """The names of its vhosts."""
-        return sorted(one["name"] for one in self.ask("GET", "/vhosts"))
 
 
 @pytest.fixture(scope="module")
 def client():
     """The engine's client, where there is one that has the image."""
-    docker = pytest.importorskip("docker")
-    try:
-        engine = Engine.connect("external")
-    except ServerUnavailable as error:
-        pytest.skip(str(error))
-    try:
-        if not engine.holds(IMAGE):
-            pytest.skip(f"no image {IMAGE}")
-    finally:
-        engine.close()
-    client = docker.from_env()
+    client = engine_client()
     yield client
     client.close()
 
@@ -151,6 +67,21 @@ def test_vhosts(project, whole):
     assert "isolation: vhost)" in ran.report["servers"]["description"]
     for secret in (PASSWORD, urllib.parse.quote(PASSWORD, safe="")):
         assert secret not in ran.text + ran.report_text
+
+
+def test_definitions_by_vhost(project, whole):
+    """A file's policies are set in the run's own vhost, by the API, and are in force there alone."""
+    policy = {"name": "dlx", "vhost": "/", "pattern": "^orders$", "apply-to": "queues", "priority": 1,
+              "definition": {"dead-letter-exchange": "dead", "dead-letter-routing-key": "orders"}}  # fmt: skip
+    orders = {"name": "orders", "vhost": "/", "durable": True, "arguments": {"x-queue-type": "quorum"}}
+    said = {**TOPOLOGY, "policies": [policy], "queues": [orders, *TOPOLOGY["queues"][1:]]}
+    (project.path / "definitions.json").write_text(json.dumps(said))
+    ran = project.run(
+        DEFINED, f"--mqchaos-url={whole.url}", f"--mqchaos-management-url={whole.management}", "-rP"
+    )
+    ran.outcomes(passed=3)
+    assert "1 policy (dlx)" in ran.text
+    assert whole.ask("GET", "/policies") == []
 
 
 def test_prefix_with_the_api(project, whole):
@@ -258,19 +189,26 @@ def test_any_other_container_is_refused(project, whole, client):
     one_line(ran, "--mqchaos-container=no-such-container: No such container")
 
 
-@pytest.mark.parametrize("where", ["the gateway", "the container"])
-def test_on_another_host(project, whole, monkeypatch, where):
+@pytest.fixture
+def far(client, whole):
+    """A network of its own that the service is on, too: our containers do not reach it there."""
+    network = client.networks.create(f"somebodys-{secrets.token_hex(3)}")
+    network.connect(whole.container)
+    yield network.name
+    network.disconnect(whole.container)
+    network.remove()
+
+
+@pytest.mark.parametrize("where", ["bridge", "far"])
+def test_on_another_host(project, whole, far, monkeypatch, where):
     """Toxiproxy runs in a container if it reaches the broker from there; else the wire does its work, and says so."""
-    if not whole.others:
-        pytest.skip("no address of this host that containers reach")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    address = whole.container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
-    place = f"{whole.others[0]}:{whole.port}" if where == "the gateway" else f"{address}:5672"
-    url = whole.url.replace(f"127.0.0.1:{whole.port}", place)
+    address = whole.address("bridge" if where == "bridge" else far)
+    url = whole.url.replace(f"127.0.0.1:{whole.port}", f"{address}:5672")
     tests = promises(kinds=("classic",))
     ran = project.run(
         tests, f"--mqchaos-url={url}", "--mqchaos-allow-remote", "-k", "drop", "--mqchaos-isolation=prefix"
     )
     ran.outcomes(passed=1, deselected=6)
-    said = "Toxiproxy" if where == "the gateway" else "no Toxiproxy: the wire does its faults"
+    said = "Toxiproxy" if where == "bridge" else "no Toxiproxy: the wire does its faults"
     assert f"isolation: prefix), {said}" in ran.text

@@ -297,7 +297,7 @@ def test_faults_that_overlap(scene, mqchaos):
     assert set(numbers(account.confirmed)) <= set(numbers(account.effected))
 
 
-@pytest.mark.chaos(baseline())
+@pytest.mark.chaos(baseline(), own_broker=True)
 def test_a_block_that_is_left_early(scene, mqchaos):
     """Leaving the block is the end of the freeze, of a consumer's and of the broker's."""
     scene.queue("classic")

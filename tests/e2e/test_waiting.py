@@ -52,6 +52,30 @@ def test_expired_before_it_was_read(scene, mqchaos, queue_type):
     assert "its own expiration of 0.1 s" in finding(account, "lost").claim
 
 
+@both
+@pytest.mark.chaos(baseline(), settle_timeout=1)
+def test_kept_in_hand_for_later(scene, mqchaos, queue_type):
+    """What a consumer keeps for longer than the settle time-out before it works on it, as it said, is waited for."""
+    scene.queue(queue_type)
+    scene.forked(correct.ack_after_work, env={"WORK": 2.5}, holds=3)
+    scene.publish(count=1)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert numbers(account.effected) == [1]
+
+
+@pytest.mark.chaos(baseline(), allow="*", settle_timeout=1)
+def test_kept_in_hand_for_no_reason(scene, mqchaos):
+    """Without a word of it, it hangs; and the account says which word that would be."""
+    scene.queue("classic")
+    scene.forked(correct.ack_after_work, env={"WORK": 30})
+    scene.publish(count=1)
+    account = mqchaos.settle()
+    assert finding(account, "unacknowledged").detail == "hung", text(account)
+    assert "consumer(holds=seconds)" in finding(account, "unacknowledged").mend
+    assert account.timings["settle"] < 4
+
+
 @pytest.fixture
 def stream(mqchaos):
     """A stream of orders."""

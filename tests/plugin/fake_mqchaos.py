@@ -72,6 +72,10 @@ class FakeChaos:
             published=12, in_flight=3, effected=8, dead_lettered=None, faults=faults, settling=False
         )
 
+    def note(self, text: str) -> None:
+        """Let the account tell a reader something."""
+        log(text)
+
     def lose(self, *numbers: int) -> None:
         """Lose these messages."""
         self.lost += numbers
@@ -174,6 +178,11 @@ class FakeChaos:
     def sections(self) -> list[tuple[str, str]]:
         """Return what a failing report carries."""
         return [("mqchaos: worker", f"working on \x1b[31m17\r\n{self.said}")]
+
+    def keep(self, directory: Path, *, bodies: str, most: int) -> list[str]:
+        """Copy what there is."""
+        (directory / "history.jsonl").write_text(f"bodies {bodies}, at most {most} bytes\n")
+        return ["history.jsonl"]
 
     def close(self) -> None:
         """End all of it."""

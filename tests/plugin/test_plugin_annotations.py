@@ -123,3 +123,8 @@ def test_source_that_cannot_be_read(job: Bench) -> None:
     assert result.parseoutcomes() == {"failed": 1}
     (line,) = [line for line in result.outlines if line.startswith("::")]
     assert f"file=test_orders.py,line={ABOVE + 2}," in line
+
+
+def test_without_a_summary(job: Bench) -> None:
+    """`--no-summary` is for readers: the annotations are there, once."""
+    assert annotated(job, "refuse", "--no-summary") == annotated(job, "refuse") != []

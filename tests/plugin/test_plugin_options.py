@@ -203,6 +203,23 @@ def test_again_repeats_what_was_given(bench: Bench, monkeypatch: pytest.MonkeyPa
     ]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "given"),
+    [
+        ("SERVERS", "process", "--mqchaos-url=amqp://127.0.0.1/"),
+        ("URL", "amqp://127.0.0.1/", "--mqchaos-servers=process"),
+    ],
+)
+def test_again_leaves_out_what_a_nearer_place_made_void(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, given: str
+) -> None:
+    """An address and servers that are not external may stand in two places, and never on one command line."""
+    monkeypatch.setenv(f"PYTEST_MQCHAOS_{variable}", value)
+    result = bench.run("def test_it(mqchaos): mqchaos.lose(1)", given)
+    again = next(line.partition("again: ")[2] for line in result.outlines if line.startswith("  again: "))
+    assert shlex.split(again)[2:] == [given, "--mqchaos-seed=0"]
+
+
 def test_help(bench: Bench) -> None:
     """`--help` shows the group with every option, and every key of the configuration file."""
     result = bench.run("", "--help")

@@ -151,6 +151,20 @@ def test_a_debugger_has_the_terminal(terminal: Terminal) -> None:
     assert any("PDB set_trace" in line for line in lines)
 
 
+@pytest.mark.parametrize("end", ["\\n", ""])
+@pytest.mark.parametrize("fixture", ["capsys", "capfd"])
+def test_what_a_test_says_aloud(terminal: Terminal, fixture: str, end: str) -> None:
+    """Where a test suspends the capture the line goes first, and what it prints stands as it would without it."""
+    aloud = f"    with {fixture}.disabled():\n        print('said aloud', end='{end}')\n"
+    quiet = LOOKED.splitlines()[0].replace("mqchaos", f"mqchaos, {fixture}")
+    after = "def test_next(mqchaos): ...\n"
+    source = LOOKED.replace("(mqchaos)", f"(mqchaos, {fixture})") + aloud + after
+    written = terminal.run(source=source)
+    assert "12 published" in written
+    still = terminal.run(source=f"{quiet}\n{aloud}{after}", wait=False)
+    assert without_times(screen(written)) == without_times(screen(still))
+
+
 def test_interrupted(terminal: Terminal) -> None:
     """Ctrl-C while the line is there removes it before pytest says so."""
     source = f"{LOOKED}    raise KeyboardInterrupt\n"

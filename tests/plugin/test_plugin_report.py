@@ -109,6 +109,7 @@ def test_page(bench: Bench) -> None:
     text = (bench.path / "mqchaos-report" / "index.html").read_text(encoding="utf-8")
     assert "3 of 6 chaos tests failed, 1 could not be judged." in text
     assert sorted(each.name for each in (bench.path / "mqchaos-report").iterdir()) == [
+        "failed",
         "index.html",
         "report.json",
     ]
@@ -233,6 +234,7 @@ def test_xdist(bench: Bench, workers: str) -> None:
     check_report(bench)
     assert "FAILED test_orders.py::test_own - assert <lost: 0 of 200>" in result.stdout.str()
     assert sorted(each.name for each in (bench.path / "mqchaos-report").iterdir()) == [
+        "failed",
         "index.html",
         "report.json",
     ]

@@ -31,6 +31,19 @@ def test_one_test_for_each_scenario(bench: Bench) -> None:
     ]
 
 
+def test_whose_publishing_is_meant_stands_in_the_id(bench: Bench) -> None:
+    """A moment of a consumer's own publishing, or of one producer's, says whose it is."""
+    assert bench.ids("""
+        from pytest_mqchaos import confirm, lost_confirm, publish
+
+        @pytest.mark.chaos(consumer_crash(after=publish(3, by="billing")), lost_confirm(before=confirm(by="worker")))
+        def test_orders(mqchaos): ...
+    """) == [
+        "test_orders[consumer_crash-after-publish-3-by-billing]",
+        "test_orders[lost_confirm-before-confirm-by-worker]",
+    ]
+
+
 @pytest.mark.parametrize("mark", ["@pytest.mark.chaos", "@pytest.mark.chaos()", "@pytest.mark.chaos(seed=7)"])
 def test_standard_battery(bench: Bench, mark: str) -> None:
     """A mark that names no scenario brings the standard battery, whatever its options."""
@@ -225,3 +238,150 @@ def test_param_carries_options(bench: Bench) -> None:
         def test_it(mqchaos):
             assert mqchaos.settings.evidence == ("broker" if mqchaos.scenario == "refuse" else "auto")
     """).assert_outcomes(passed=2)
+
+
+QUICK = BATTERY[:3]
+
+
+@pytest.mark.parametrize("where", ["command line", "environment", "ini"])
+def test_quick_battery(bench: Bench, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """All of the battery is collected, and what is not quick is skipped with the reason and where it was said."""
+    source = """
+        @pytest.mark.chaos
+        def test_it(mqchaos): ...
+        @pytest.mark.chaos(malformed_payload(), broker_restart())
+        def test_named(mqchaos): ...
+    """
+    words: list[str] = []
+    if where == "command line":
+        words, said = ["--mqchaos-battery=quick"], "--mqchaos-battery=quick"
+    elif where == "environment":
+        monkeypatch.setenv("PYTEST_MQCHAOS_BATTERY", "quick")
+        said = "PYTEST_MQCHAOS_BATTERY=quick"
+    else:
+        bench.pytester.makeini("[pytest]\nmqchaos_battery = quick\n")
+        said = "mqchaos_battery = quick in tox.ini"
+    named = ["test_named[malformed_payload]", "test_named[broker_restart]"]
+    assert bench.ids(source, *words) == [*(f"test_it[{name}]" for name in BATTERY), *named]
+    result = bench.run(None, "-rs", *words)
+    result.assert_outcomes(passed=5, skipped=2)
+    result.stdout.fnmatch_lines([f"SKIPPED [[]2] *: not of the quick battery ({said})"])
+    assert [each["scenario"] for each in bench.report["skipped"]] == BATTERY[3:]
+    assert [each["scenario"] for each in bench.report["runs"]][:3] == QUICK
+    assert not any(
+        line for line in bench.log if line.startswith("open") and "broker_restart" in line and "_it" in line
+    )
+
+
+def test_quick_battery_of_a_baseline_that_failed(bench: Bench) -> None:
+    """That comes first; and what repeats the baseline does not need the option."""
+    result = bench.run(
+        "@pytest.mark.chaos\ndef test_it(mqchaos):\n    mqchaos.lose(17)", "-rs", "--mqchaos-battery=quick"
+    )
+    result.assert_outcomes(failed=1, skipped=4)
+    result.stdout.fnmatch_lines(["SKIPPED [[]4] *: the baseline failed: lost: 1 of 200 messages"])
+    assert "battery" not in bench.report["runs"][0]["reproduce"]
+
+
+def test_battery_of_another_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one line: on the command line at once, elsewhere when a chaos test is set up."""
+    source = "@pytest.mark.chaos\ndef test_it(mqchaos): ..."
+    result = bench.run(source, "--mqchaos-battery=some")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--mqchaos-battery: 'some' is not one of quick, full" in result.stderr.str()
+    monkeypatch.setenv("PYTEST_MQCHAOS_BATTERY", "some")
+    result = bench.run(None)
+    result.assert_outcomes(errors=5)
+    assert "PYTEST_MQCHAOS_BATTERY: 'some' is not one of quick, full" in result.stdout.str()
+
+
+CANARIES = """
+    from pytest_mqchaos import canary
+
+    @pytest.mark.chaos(refuse(), connection_drop())
+    def test_marked(mqchaos): ...
+
+    def test_unmarked(mqchaos): ...
+
+    @pytest.mark.chaos(canary(), baseline())
+    def test_has_one(mqchaos): ...
+
+    @pytest.mark.chaos(pytest.param(refuse(), id="canary"))
+    def test_has_the_name(mqchaos): ...
+
+    @pytest.mark.chaos
+    def test_battery(mqchaos): ...
+
+    @pytest.mark.parametrize("x", [1, 2])
+    def test_with_parameters(mqchaos, x): ...
+
+    def test_plain(): ...
+"""
+
+
+def test_a_canary_for_every_chaos_test(bench: Bench) -> None:
+    """`--mqchaos-canary` adds one scenario to each that has none such, and leaves the ids of all others alone."""
+    without, added = bench.ids(CANARIES), bench.ids(None, "--mqchaos-canary")
+    assert [name for name in added if name in without] == without
+    assert [name for name in added if name not in without] == [
+        "test_marked[canary]",
+        "test_unmarked[canary]",
+        "test_has_the_name[canary-2]",
+        "test_battery[canary]",
+        "test_with_parameters[canary-1]",
+        "test_with_parameters[canary-2]",
+    ]
+
+
+def test_a_canary_from_the_configuration_file(bench: Bench) -> None:
+    """As every option."""
+    bench.pytester.makeini("[pytest]\nmqchaos_canary = true\n")
+    assert "test_marked[canary]" in bench.ids(CANARIES)
+
+
+def test_an_assertion_of_the_tests_own_sees_a_canary(bench: Bench) -> None:
+    """What it asserts of a run in which something is lost does not hold then: that is what the canary is for."""
+    result = bench.run(
+        """
+        from pytest_mqchaos import canary
+
+        @pytest.mark.chaos(canary(), baseline())
+        def test_asserts(mqchaos):
+            assert len(mqchaos.settle().effected) == 199, "nothing is lost"
+
+        @pytest.mark.chaos(canary())
+        def test_fails_otherwise(mqchaos):
+            raise ValueError("no assertion")
+
+        @pytest.mark.chaos(canary())
+        def test_is_blind(mqchaos):
+            mqchaos.lose(3)
+            assert False
+
+        @pytest.mark.chaos(canary())
+        def test_has_nothing_to_judge(mqchaos):
+            mqchaos.error = "nothing was published"
+            assert False, "its own"
+        """
+    )
+    result.assert_outcomes(passed=1, failed=4)
+    result.stdout.fnmatch_lines_random(
+        ["FAILED*test_asserts[[]baseline] - *", "FAILED*test_fails_otherwise* - ValueError*",
+         "FAILED*test_is_blind* - lost: 1 of 200 messages",
+         "FAILED*test_has_nothing_to_judge* - AssertionError: its own*"]
+    )  # fmt: skip
+
+
+def test_a_canary_stands_alone(bench: Bench) -> None:
+    """It shows what a test sees where nothing else breaks."""
+    result = bench.run(
+        """
+        from pytest_mqchaos import canary
+
+        @pytest.mark.chaos(baseline())
+        def test_it(mqchaos):
+            with pytest.raises(Exception, match=r"combine\\(\\): canary\\(\\) stands alone"):
+                combine(canary(), refuse())
+        """
+    )
+    result.assert_outcomes(passed=1)

@@ -15,8 +15,9 @@ OTHER = "\ndef test_other(mqchaos): ...\n"
         (
             "own=1",
             "own=1: no such option; there are guarantee, evidence, poison, allow, settle_timeout, "
-            "effect_timeout, seed",
+            "effect_timeout, seed, own_broker",
         ),
+        ("own_broker=1", "own_broker=1: True or False"),
         (
             "guarantee='always'",
             "guarantee='always': one of 'at-most-once', 'at-least-once', 'exactly-once'",
@@ -31,7 +32,7 @@ OTHER = "\ndef test_other(mqchaos): ...\n"
             "exactly-once + within(5) is a guarantee, not a fault: write guarantee=exactly_once + within(5)",
         ),
         ("within(5)", "within(5) is a promise, not a fault: write guarantee=at_least_once + within(5)"),
-        ("evidence='e'", "evidence='e': one of 'auto', 'effects', 'broker'"),
+        ("evidence='e'", "evidence='e': one of 'auto', 'effects', 'broker', 'any'"),
         ("poison='p'", "poison='p': one of 'auto', 'dead-letter', 'discard'"),
         ("settle_timeout=0", "settle_timeout=0: a number of seconds above 0"),
         ("effect_timeout='5'", "effect_timeout='5': a number of seconds above 0"),

@@ -105,7 +105,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytes
 def test_a_full_disk_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a line would be another id."""
     monkeypatch.setattr(os, "write", lambda descriptor, data: len(data) - 1)
-    with pytest.raises(OSError, match=r"only 8 of 9 bytes of an effect were written"):
+    with pytest.raises(OSError, match=r"only 8 of 9 bytes of a line were written"):
         probe.effect("a")
 
 

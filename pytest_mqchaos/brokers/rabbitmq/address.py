@@ -97,11 +97,13 @@ class BrokerAddress:
         scheme = "amqps" if self.secure else "amqp"
         return f"{scheme}://{quote(self.user, safe='')}@{self.place}/{self._path(self.vhost)}"
 
-    def url(self, vhost: str, *, host: str | None = None, port: int | None = None) -> str:
-        """The address of a vhost with the password: of the broker, or in plain text of a link in front of it."""
+    def url(
+        self, vhost: str, *, host: str | None = None, port: int | None = None, secure: bool = False
+    ) -> str:
+        """The address of a vhost with the password: of the broker, or of a link in front, which is `secure` or not."""
         link = host is not None or port is not None
         place = f"{host or self.host}:{port or self.port}" if link else self.place
-        scheme = "amqps" if self.secure and not link else "amqp"
+        scheme = "amqps" if (secure if link else self.secure) else "amqp"
         credentials = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return f"{scheme}://{credentials}@{place}/{quote(vhost, safe='')}"
 

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -82,11 +84,12 @@ class RabbitMQ:
     user = "guest"
     password = "guest"
     tls = None
-    untouchable = ""
     shared = False
+    policies_refused = ""
 
     def __init__(self, ground: Ground, shell: Shell) -> None:
-        self._ground = ground
+        self.untouchable = ""
+        self.ground = ground
         self._shell = shell
         self._lock = threading.Lock()
         self._reopened = 0
@@ -94,17 +97,20 @@ class RabbitMQ:
         self.host = ground.host
         self.port = ground.port
         self._await_serving()
-        self.version: str = self._call("about", what="asking for the version")["version"]
+        self.version: str = self.call("about", what="asking for the version")["version"]
 
     @property
     def description(self) -> str:
         """One line: product, version, process or container, address."""
-        return f"RabbitMQ {self.version} ({self._ground.place}, {self.host}:{self.port})"
+        return f"RabbitMQ {self.version} ({self.ground.place}, {self.host}:{self.port})"
 
-    def url(self, namespace: str, *, host: str | None = None, port: int | None = None) -> str:
-        """The address of a namespace as clients write it, or that of a link in front of it."""
+    def url(
+        self, namespace: str, *, host: str | None = None, port: int | None = None, secure: bool = False
+    ) -> str:
+        """The address of a namespace as clients write it, or that of a link in front of it, which may speak TLS."""
+        scheme = "amqps" if secure else "amqp"
         place = f"{host or self.host}:{port or self.port}"
-        return f"amqp://{self.user}:{self.password}@{place}/{quote(namespace, safe='')}"
+        return f"{scheme}://{self.user}:{self.password}@{place}/{quote(namespace, safe='')}"
 
     def vhost(self, namespace: str) -> str:
         """The vhost has the namespace's name."""
@@ -125,15 +131,15 @@ class RabbitMQ:
 
     def create_namespace(self, name: str) -> None:
         """Make the vhost, with all permissions for `user`; one that exists stays as it is."""
-        self._call("create", name, self.user, what=f"creating the vhost {name!r}", timeout=15.0)
+        self.call("create", name, self.user, what=f"creating the vhost {name!r}", timeout=15.0)
 
     def delete_namespace(self, name: str) -> None:
         """Delete the vhost and all in it; one that is gone is no error."""
-        self._call("delete", name, what=f"deleting the vhost {name!r}", timeout=15.0)
+        self.call("delete", name, what=f"deleting the vhost {name!r}", timeout=15.0)
 
     def namespaces(self) -> tuple[str, ...]:
         """The names of all vhosts."""
-        return tuple(sorted(self._call("vhosts", what="listing the vhosts")))
+        return tuple(sorted(self.call("vhosts", what="listing the vhosts")))
 
     def census(self, namespace: str, *, timeout: float = CALL_TIMEOUT) -> tuple[QueueState, ...]:
         """What every queue holds, sorted by name.
@@ -145,20 +151,30 @@ class RabbitMQ:
             ChaosError: the broker does not answer within `timeout` seconds.
 
         """
-        answer = self._call("census", namespace, what=f"the census of {namespace!r}", timeout=timeout)
+        answer = self.call("census", namespace, what=f"the census of {namespace!r}", timeout=timeout)
         return tuple(sorted(map(queue_state, answer), key=lambda state: state.name))
 
     def topology(self, namespace: str) -> Topology:
         """The exchanges and bindings of the vhost."""
-        return topology(self._call("topology", namespace, what=f"the bindings of {namespace!r}"))
+        return topology(self.call("topology", namespace, what=f"the bindings of {namespace!r}"))
 
     def bindings(self, namespace: str, exchange: str) -> tuple[Binding, ...]:
         """The ways out of one exchange of the vhost."""
         return tuple(one for one in self.topology(namespace).bindings if one.exchange == exchange)
 
+    def set_policy(self, namespace: str, policy: Mapping[str, Any]) -> None:
+        """Set a policy in the vhost; it goes with that."""
+        what = f"policy {policy['name']!r}"
+        answer = self.call(
+            "set_policy", namespace, str(policy["name"]), str(policy.get("pattern", "")),
+            json.dumps(policy["definition"]), str(policy.get("priority", 0)), str(policy.get("apply-to", "all")),
+            what=what)  # fmt: skip
+        if answer is not True:
+            raise ChaosError(f"{what}: the broker refuses: {' '.join(str(answer).split())}")
+
     def exists(self, namespace: str, queue: str) -> bool:
         """Whether there is a queue of that name."""
-        return bool(self._call("exists", namespace, queue, what=f"looking for the queue {queue!r}"))
+        return bool(self.call("exists", namespace, queue, what=f"looking for the queue {queue!r}"))
 
     def ready_in(self, namespace: str, queue: str) -> int:
         """How many messages are ready in a queue; none if it is not there."""
@@ -166,11 +182,11 @@ class RabbitMQ:
 
     def stop_app(self) -> None:
         """Stop RabbitMQ inside its VM: clients get a `connection.close` 320, new ones are refused."""
-        self._call("stop", what="stopping RabbitMQ", timeout=60.0)
+        self.call("stop", what="stopping RabbitMQ", timeout=60.0)
 
     def start_app(self) -> None:
         """Start RabbitMQ inside its VM; returns when it serves AMQP at its old address."""
-        self._call("start", what="starting RabbitMQ", timeout=BOOT_TIMEOUT)
+        self.call("start", what="starting RabbitMQ", timeout=BOOT_TIMEOUT)
         self._await_serving()
 
     def restart(self) -> None:
@@ -180,25 +196,25 @@ class RabbitMQ:
 
     def crash(self) -> None:
         """SIGKILL to the VM; `start_again` brings it back with the same data at the same address."""
-        self._ground.signal(signal.SIGKILL)
+        self.ground.signal(signal.SIGKILL)
         wait_for("the killed RabbitMQ to be gone", lambda: "it runs" if self.alive() else None, timeout=15.0)
 
     def start_again(self) -> None:
         """Start the VM that was killed; returns when it serves AMQP."""
-        self._ground.launch()
+        self.ground.launch()
         self._await_serving()
 
     def freeze(self) -> None:
         """SIGSTOP to the VM: connections stay open and nothing answers."""
-        self._ground.signal(signal.SIGSTOP)
+        self.ground.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT to the VM."""
-        self._ground.signal(signal.SIGCONT)
+        self.ground.signal(signal.SIGCONT)
 
     def alive(self) -> bool:
         """Whether the VM's process runs (frozen counts, and so does one whose RabbitMQ was stopped)."""
-        return self._ground.ended() is None
+        return self.ground.ended() is None
 
     def lacks_at(self, host: str, port: int) -> str | None:
         """What is missing at an address for a client to be served; None if nothing is."""
@@ -206,12 +222,12 @@ class RabbitMQ:
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the broker's log."""
-        return plain(self._ground.log_tail(lines))
+        return plain(self.ground.log_tail(lines))
 
     def stop(self) -> None:
         """End the broker and its shell, and remove all it left; may be called again."""
         self._shell.close()
-        self._ground.stop()
+        self.ground.stop()
 
     def _await_serving(self) -> None:
         what = f"RabbitMQ to serve AMQP at {self.host}:{self.port}"
@@ -219,26 +235,33 @@ class RabbitMQ:
 
     def _lacking(self) -> str | None:
         """What it lacks to serve. Its VM is asked first: at a port that was taken another one may answer."""
-        if (how := self._ground.ended()) is not None:
-            raise ChaosError(f"it ended ({how}): {self._ground.last_words()}")
+        if (how := self.ground.ended()) is not None:
+            raise ChaosError(f"it ended ({how}): {self.ground.last_words()}")
         if self._reopened > SHELLS:
             words = self._shell.last_words
             raise ChaosError(f"no Erlang shell stays open beside it; the last one said: {words or 'nothing'}")
         try:
-            if not self._call("running", what="its boot", timeout=1.0):
+            if not self.call("running", what="its boot", timeout=1.0):
                 return "it boots"
         except ChaosError as error:
             return str(error)
         return amqp_lacks(self.host, self.port)
 
-    def _call(self, function: str, *arguments: str, what: str, timeout: float = CALL_TIMEOUT) -> Any:
-        """Call into the VM; a shell that ended (with its container, or because epmd was not up) is replaced."""
+    def call(self, function: str, *arguments: str, what: str, timeout: float = CALL_TIMEOUT) -> Any:
+        """Call a function of `mqchaos.erl` in the VM and return its value.
+
+        A shell that ended (with its container, or because epmd was not up) is replaced.
+
+        Raises:
+            ChaosError: no answer within `timeout` seconds, or an error; the text begins with `what`.
+
+        """
         with self._lock:
             if self._shell.closed:
-                if self._ground.ended() is not None:
+                if self.ground.ended() is not None:
                     raise ChaosError(f"{what}: RabbitMQ is down")
                 self._reopened += 1
-                self._shell = self._ground.open_shell()
+                self._shell = self.ground.open_shell()
             shell = self._shell
         answer = shell.call(function, arguments, timeout=timeout, what=what)
         self._reopened = 0

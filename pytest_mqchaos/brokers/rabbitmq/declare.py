@@ -25,6 +25,7 @@ from pytest_mqchaos.model.topology import Binding
 __all__ = ["Declarer"]
 
 _EXCHANGE = "x-dead-letter-exchange"
+_ALTERNATE = "alternate-exchange"
 _ROUTING_KEY = "x-dead-letter-routing-key"
 
 
@@ -73,10 +74,10 @@ class Declarer:
         if dead_letter is not None:
             given = self._dead_letter(name, given, dead_letter)
         what = f"queue {name!r}"
-        self._make_queue(what, name, durable=durable, arguments=given)
+        self.make_queue(what, name, durable=durable, arguments=given)
         if exchange is not None:
             for key in (name, "") if routing_key is None else (routing_key,):
-                self._bind(what, name, exchange, key)
+                self.bind(what, Binding(exchange=exchange, destination=name, kind="queue", routing_key=key))
 
     def declare_exchange(
         self,
@@ -101,7 +102,7 @@ class Declarer:
             raise UsageError(
                 f"exchange({name!r}, type={type!r}): 'direct', 'fanout', 'topic', 'headers', ..."
             )
-        self._make_exchange(
+        self.make_exchange(
             f"exchange {name!r}",
             name,
             type,
@@ -138,15 +139,17 @@ class Declarer:
         else:
             arguments = {**arguments, _EXCHANGE: exchange, _ROUTING_KEY: keys[0]}
         if not self._has_queue(dead_letter):
-            self._make_queue(what, dead_letter, durable=True, arguments={})
+            self.make_queue(what, dead_letter, durable=True, arguments={})
         elif self._declared is not None:
             self._declared.queue(Declaration(name=dead_letter, known=False))
         if exchange == "":
             return arguments
         if not self._has_exchange(exchange):
-            self._make_exchange(what, exchange, "direct", durable=True)
+            self.make_exchange(what, exchange, "direct", durable=True)
         for key in keys:
-            self._bind(what, dead_letter, exchange, key)
+            self.bind(
+                what, Binding(exchange=exchange, destination=dead_letter, kind="queue", routing_key=key)
+            )
         return arguments
 
     def _has_queue(self, name: str) -> bool:
@@ -155,19 +158,37 @@ class Declarer:
     def _has_exchange(self, name: str) -> bool:
         return self._there(lambda channel: channel.exchange_declare(self._names.full(name), passive=True))
 
-    def _make_queue(self, what: str, name: str, *, durable: bool, arguments: dict[str, Any]) -> None:
+    def make_queue(
+        self, what: str, name: str, *, durable: bool, arguments: dict[str, Any], auto_delete: bool = False
+    ) -> None:
+        """Make one queue, and nothing around it; `what` is how an error begins.
+
+        Raises:
+            ChaosError: if the broker refuses, with its reason.
+        """
         __tracebackhide__ = True
         full, given = self._names.full(name), self._names.arguments(arguments)
         new = self._declared is not None and not self._has_queue(name)
-        self._ask(what, lambda channel: channel.queue_declare(full, durable=durable, arguments=given))
+        options: dict[str, Any] = {"durable": durable, "auto_delete": auto_delete, "arguments": given}
+        self._ask(what, lambda channel: channel.queue_declare(full, **options))
         if self._declared is not None:
-            self._declared.queue(Declaration(name=name, durable=durable, arguments=arguments))
+            self._declared.queue(
+                Declaration(name=name, durable=durable, auto_delete=auto_delete, arguments=arguments)
+            )
             if new:
                 self._declared.make("queue", full)
 
-    def _make_exchange(self, what: str, name: str, type: str, **options: Any) -> None:
+    def make_exchange(self, what: str, name: str, type: str, **options: Any) -> None:
+        """Make one exchange; `what` is how an error begins.
+
+        Raises:
+            ChaosError: if the broker refuses, with its reason.
+        """
         __tracebackhide__ = True
         full = self._names.full(name)
+        arguments = options.get("arguments") or {}
+        if isinstance(other := arguments.get(_ALTERNATE), str):
+            options["arguments"] = {**arguments, _ALTERNATE: self._names.full(other)}
         new = self._declared is not None and not self._has_exchange(name)
         self._ask(what, lambda channel: channel.exchange_declare(full, type, **options))
         if self._declared is not None:
@@ -175,16 +196,29 @@ class Declarer:
             if new:
                 self._declared.make("exchange", full)
 
-    def _bind(self, what: str, queue: str, exchange: str, key: str) -> None:
+    def bind(self, what: str, binding: Binding) -> None:
+        """Bind a queue or an exchange to an exchange; `what` is how an error begins.
+
+        Raises:
+            ChaosError: if the broker refuses, with its reason.
+        """
         __tracebackhide__ = True
-        names = self._names
+        to, source = self._names.full(binding.destination), self._names.full(binding.exchange)
+        key, arguments = binding.routing_key, dict(binding.arguments)
+
+        def question(channel: Any) -> None:
+            if binding.kind == "queue":
+                channel.queue_bind(to, source, key, arguments)
+            else:
+                channel.exchange_bind(to, source, key, arguments)
+
         self._ask(
-            f"{what}, binding it to exchange {exchange!r}",
-            lambda channel: channel.queue_bind(names.full(queue), names.full(exchange), key),
-            {404: f"declare it first, with mqchaos.exchange({exchange!r})"},
+            f"{what}, binding it to exchange {binding.exchange!r}",
+            question,
+            {404: f"declare it first, with mqchaos.exchange({binding.exchange!r})"},
         )
         if self._declared is not None:
-            self._declared.bind(Binding(exchange=exchange, destination=queue, kind="queue", routing_key=key))
+            self._declared.bind(binding)
 
     def _there(self, question: Callable[[Any], object]) -> bool:
         """Whether the broker knows what is declared passively; another answer than "not found" is a yes."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from pytest_mqchaos.brokers._protocol import Borrowed
 from pytest_mqchaos.brokers._witness import Witness
@@ -90,11 +92,20 @@ class ExternalRabbitMQ:
         """Whether queues of others are used as they are."""
         return self.isolation == "none"
 
+    @property
+    def policies_refused(self) -> str:
+        """Why no policy can be set; empty where each run has a vhost of its own."""
+        if self.isolation == "vhost":
+            return ""
+        return f"need a vhost of the run's own, --mqchaos-isolation=vhost (here: {self.isolation})"
+
     # --- namespaces ---
 
-    def url(self, namespace: str, *, host: str | None = None, port: int | None = None) -> str:
-        """The address of the namespace's vhost, or in plain text that of a link in front of it."""
-        return self._address.url(self.vhost(namespace), host=host, port=port)
+    def url(
+        self, namespace: str, *, host: str | None = None, port: int | None = None, secure: bool = False
+    ) -> str:
+        """The address of the namespace's vhost, or that of a link in front of it, which is `secure` or not."""
+        return self._address.url(self.vhost(namespace), host=host, port=port, secure=secure)
 
     def vhost(self, namespace: str) -> str:
         """The vhost of the namespace."""
@@ -179,6 +190,13 @@ class ExternalRabbitMQ:
     def bindings(self, namespace: str, exchange: str) -> tuple[Binding, ...]:
         """The ways out of one exchange."""
         return tuple(one for one in self.topology(namespace).bindings if one.exchange == exchange)
+
+    def set_policy(self, namespace: str, policy: Mapping[str, Any]) -> None:
+        """Set a policy in a vhost that is the run's own; elsewhere it would be everybody's."""
+        place = self._place(namespace)
+        if not place.whole or self._management is None:
+            raise NotPossible(f"policy {policy['name']!r}: policies {self.policies_refused}")
+        self._management.set_policy(place.vhost, policy)
 
     def exists(self, namespace: str, queue: str) -> bool:
         """Whether there is a queue of that name."""

@@ -141,9 +141,10 @@ def with_drift(joined: Joined, missing: Mapping[str, int]) -> Joined:
 
 
 def _retains(state: QueueState) -> bool:
-    """Whether dead letters stay in a queue until another one has them."""
+    """Whether dead letters stay in a queue until another one has them; only one that refuses beyond its length may."""
     name = "dead-letter-strategy"
-    return state.arguments.get(f"x-{name}", state.policy.get(name)) == "at-least-once"
+    strategy = state.arguments.get(f"x-{name}", state.policy.get(name))
+    return state.type == "quorum" and strategy == "at-least-once" and state.overflow == "reject-publish"
 
 
 def _keeps(state: QueueState) -> bool:

@@ -143,6 +143,18 @@ class Management:
             return None
         return own, operators
 
+    def set_policy(self, vhost: str, policy: Mapping[str, Any]) -> None:
+        """Set a policy of a vhost.
+
+        Raises:
+            ChaosError: the broker refuses.
+        """
+        body = {
+            name: policy[name] for name in ("pattern", "definition", "priority", "apply-to") if name in policy
+        }
+        what = f"policy {policy['name']!r}"
+        self._put(f"/policies/{_quoted(vhost)}/{_quoted(str(policy['name']))}", body, what=what)
+
     def close(self) -> None:
         """Close the connection; the next question opens another."""
         with self._lock:

@@ -8,7 +8,7 @@
 %% is a new one. When its input ends, the one who asked is gone: it takes the broker with it.
 -module(mqchaos).
 -export([main/3]).
--export([about/0, running/0, census/1, topology/1, exists/2, create/2, delete/1, vhosts/0, stop/0, start/0, halt_node/0]).
+-export([about/0, running/0, census/1, topology/1, exists/2, set_policy/6, create/2, delete/1, vhosts/0, stop/0, start/0, halt_node/0]).
 -export([look/1]).
 
 %%% The shell ------------------------------------------------------------------------------------------
@@ -110,6 +110,17 @@ delete(VHost) ->
 
 exists(VHost, Queue) ->
     serving(fun() -> element(1, rabbit_amqqueue:lookup(rabbit_misc:r(VHost, queue, Queue))) =:= ok end).
+
+%% The definition is JSON. The answer is true, or why it is refused.
+set_policy(VHost, Name, Pattern, Definition, Priority, ApplyTo) ->
+    serving(fun() ->
+        case rabbit_policy:parse_set(VHost, Name, Pattern, Definition, Priority, ApplyTo, <<"mqchaos">>) of
+            ok -> true;
+            {error_string, Why} -> iolist_to_binary(Why);
+            {error, Format, Arguments} -> iolist_to_binary(io_lib:format(Format, Arguments));
+            Other -> text(Other)
+        end
+    end).
 
 topology(VHost) ->
     serving(fun() ->

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_mqchaos.brokers.rabbitmq.client import parameters
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["RestingMessage", "drain"]
+__all__ = ["RestingMessage", "drain", "resting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class RestingMessage:
     death_reason: str | None
     death_queue: str | None
     headers: tuple[tuple[str, str], ...] = field(default=())
+    correlation_id: str | None = None
 
 
 def drain(
@@ -58,7 +59,7 @@ def drain(
             method, properties, body = channel.basic_get(queue, auto_ack=ours is None)
             if method is None:
                 break
-            one = _resting(properties, body or b"")
+            one = resting(properties, body or b"")
             if ours is None:
                 found.append(one)
             elif ours(one):
@@ -73,12 +74,14 @@ def drain(
     return found, ""
 
 
-def _resting(properties: object, body: bytes) -> RestingMessage:
+def resting(properties: object, body: bytes) -> RestingMessage:
+    """Return what a message says that was read with pika."""
     headers = getattr(properties, "headers", None) or {}
     deaths = headers.get("x-death")
     last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
     own = headers.get("x-mqchaos-id")
     message_id = getattr(properties, "message_id", None)
+    correlation_id = getattr(properties, "correlation_id", None)
     return RestingMessage(
         body=body,
         message_id=message_id if isinstance(message_id, str) else None,
@@ -87,6 +90,7 @@ def _resting(properties: object, body: bytes) -> RestingMessage:
         death_reason=_text(last.get("reason")),
         death_queue=_text(last.get("queue")),
         headers=tuple((str(name), str(value)[:256]) for name, value in headers.items()),
+        correlation_id=correlation_id if isinstance(correlation_id, str) else None,
     )
 
 

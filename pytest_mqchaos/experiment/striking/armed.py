@@ -57,6 +57,8 @@ class Armed:
     """Which it strikes at: under `multiple` the one that brought the count to n; whose ack or confirm is lost."""
     connection: int | None = None
     """On which its moment was seen, as far as that is known."""
+    port: int | None = None
+    """Of the process that asked, before an effect: that is the child which is struck."""
     swallow: Swallow | None = None
     """Set while a lost ack or confirm waits for the first one after its moment."""
     done: threading.Event = field(default_factory=threading.Event)

@@ -80,7 +80,7 @@ class Asking:
         if self._gate is not None:
             self._gate.close()
 
-    async def _asked(self, name: str, entry: str) -> None:
+    async def _asked(self, name: str, entry: str, port: int) -> None:
         """Return when an effect may be written."""
         link, message = self._who(name, entry)
         if link is None or message is None:
@@ -90,7 +90,7 @@ class Asking:
                 self._about[message] += 1
             self._counts.tick("asked", base_name(link), None)
             for armed in self._waiting.reached(lambda one: self._reached(one, link, message)):
-                await self._strike(armed, link, message)
+                await self._strike(armed, link, message, port)
             self._shut_if_done()
 
     def _ended(self, name: str, entry: str) -> None:
@@ -119,8 +119,9 @@ class Asking:
             return message == self._order.at(trigger.message)
         return trigger.n is not None and self._counts.all["asked", counted(armed.fault), "*"] >= trigger.n
 
-    async def _strike(self, armed: Armed, link: str, message: str) -> None:
+    async def _strike(self, armed: Armed, link: str, message: str, port: int) -> None:
         armed.words, armed.message = f"{armed.trigger} ({message})", message
+        armed.port = port
         had_by, connection = self._counts.handed.get(message, (None, None))
         armed.connection = connection if had_by == link else None
         if self._runs.delayed(armed, link, armed.words):
@@ -144,6 +145,6 @@ class Asking:
             if armed.before_effect and armed.error is None and mine and not self._probed(event.consumer):
                 armed.error = ChaosError(
                     f"{armed.fault}: an effect of {event.consumer or event.source} came without asking: only "
-                    "probe.effect(id) in a Python consumer can be held before it; use after=effect(n), or "
-                    "before=ack(n)"
+                    "probe.effect(id) in a Python consumer can be held before it; use after=effect(n), "
+                    "before=ack(n), or before=call(n) of mqchaos.http"
                 )

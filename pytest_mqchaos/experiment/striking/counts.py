@@ -14,7 +14,9 @@ __all__ = ["Counts", "counted"]
 
 
 def counted(fault: Fault) -> str:
-    """Over whose events a fault's trigger counts: those of the consumer it names, else all."""
+    """Over whose events a fault's trigger counts: those of whom it names, else all."""
+    if fault.trigger is not None and fault.trigger.by is not None:
+        return base_name(fault.trigger.by)
     if fault.consumer in (None, "*") or (fault.trigger and fault.trigger.kind in ("publish", "confirm")):
         return "*"
     return base_name(str(fault.consumer))
@@ -37,7 +39,7 @@ class Counts:
 
     def of(self, trigger: Trigger, consumer: str = "*") -> int:
         """How many events of the trigger's kind there were."""
-        return self.all[trigger.kind, consumer, trigger.queue or "*"]
+        return self.all[trigger.kind, trigger.by or consumer, trigger.queue or trigger.service or "*"]
 
     def saw(self, kind: str, fact: LinkEvent, message: str) -> str | None:
         """Count a fact of a message, and return its queue; a settlement's is that of its delivery."""
@@ -46,6 +48,10 @@ class Counts:
         queue = self._queue_of(fact)
         self.tick(kind, base_name(fact.link), queue)
         return queue
+
+    def saw_own(self, kind: str, fact: LinkEvent) -> None:
+        """Count what a consumer published itself: for that consumer alone, it is none of the workload."""
+        self.all[kind, base_name(fact.link), "*"] += 1
 
     def tick(self, kind: str, consumer: str, queue: str | None, *, by: int = 1) -> None:
         """Count an event; -1 takes one back that never came to be."""

@@ -35,6 +35,10 @@ class Course:
             text = f"{moment.fault}: {moment.words} was passed on, and had not surely arrived when it struck"
             self._history.append(facts.Noted(at=now(), text=text))
 
+    def note(self, text: facts.Noted) -> None:
+        """Record what a reader should know of a strike."""
+        self._history.append(text)
+
     def fired(self, moment: Moment, targets: Sequence[str], *, changed: bool, actor: str) -> None:
         """Record a strike: at whom, by whom, and whether there was anything to change."""
         armed = moment.armed

@@ -59,7 +59,10 @@ class Kills:
                 relay.cause = "fault"
                 relay.close("fault")
         relays = [relay for replica in replicas for relay in self._targets.connections(replica)]
-        hit = [await self._thread.blocking(self._kill, replica, process) for replica in replicas]
+        hit = [
+            await self._thread.blocking(self._kill, replica, process, moment.armed.port)
+            for replica in replicas
+        ]
         if not moment.let_x_go or moment.position == "after":
             # The rest of the group may go on; what the dead one said behind X dies with it.
             for relay in relays:
@@ -70,8 +73,8 @@ class Kills:
             self._course.fired(moment, names, changed=any(hit), actor="signal")
             await self._continue(replicas)
 
-    def _kill(self, replica: Replica, process: str) -> bool:
-        return replica.crash(process=process)
+    def _kill(self, replica: Replica, process: str, port: int | None) -> bool:
+        return replica.crash(process=process, port=port)
 
     async def terminate(self, moment: Moment) -> None:
         """Ask processes to end; what is left of them when the grace is over is killed."""
@@ -82,6 +85,7 @@ class Kills:
         await self._course.settle_x(moment)
         names = [replica.name for replica in replicas]
         self._course.fired(moment, names, changed=any(one.alive for one in replicas), actor="signal")
+        asked = " or ".join(dict.fromkeys(replica.asking for replica in replicas))
         for replica in replicas:
             replica.begin_end(signal.SIGTERM)
         armed = moment.armed
@@ -89,9 +93,8 @@ class Kills:
         async def wait() -> None:
             try:
                 spent = await self._thread.blocking(self._finish_end, replicas, grace)
-                self._history.append(
-                    facts.Noted(at=now(), text=f"{armed.fault}: ended {spent:.3f} s after SIGTERM")
-                )
+                text = f"{armed.fault}: ended {spent:.3f} s after {asked}"
+                self._history.append(facts.Noted(at=now(), text=text))
             except ChaosError as error:
                 armed.error = error
             finally:

@@ -8,6 +8,7 @@ from pytest_mqchaos.experiment.names import aimed
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.moment import Moment
+from pytest_mqchaos.experiment.striking.targets import Targets
 from pytest_mqchaos.model import events as facts
 
 __all__ = ["LostFrames"]
@@ -16,8 +17,9 @@ __all__ = ["LostFrames"]
 class LostFrames:
     """Swallows acks and confirms."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Course, targets: Targets) -> None:
         self._course = course
+        self._targets = targets
 
     async def ack(self, moment: Moment) -> None:
         """Swallow the ack that is held, or let the fault wait for the next one."""
@@ -30,11 +32,11 @@ class LostFrames:
             own_frame = bool(acked)
         else:
             own_frame = _is_own(armed, "ack")
-        await self._swallow(moment, own_frame, _whose_ack)
+        await self._swallow(moment, own_frame, self._whose_ack)
 
     async def confirm(self, moment: Moment) -> None:
         """Swallow the confirm that is held, or let the fault wait for the next one."""
-        await self._swallow(moment, _is_own(moment.armed, "confirm"), _whose_confirm)
+        await self._swallow(moment, _is_own(moment.armed, "confirm"), self._whose_confirm)
 
     async def _swallow(self, moment: Moment, own_frame: bool, whose: Callable[[Moment], Swallow]) -> None:
         armed, held = moment.armed, moment.held
@@ -50,21 +52,20 @@ class LostFrames:
         relay.cause = "fault"
         relay.close("fault", reset=True)
 
+    def _whose_ack(self, moment: Moment) -> Swallow:
+        """The connection X was on, or the consumer where X is nobody's or another one is named."""
+        link, wanted = moment.link, moment.fault.consumer
+        if link is None or self._targets.publishes(link) or not aimed(wanted, link):
+            return Swallow(kind="ack", consumer=wanted or "*")
+        return Swallow(kind="ack", link=link, connection=moment.armed.connection)
+
+    def _whose_confirm(self, moment: Moment) -> Swallow:
+        """The connection X was on of who publishes, or any of its where X is a consumer's or nobody's."""
+        if moment.link is not None and (moment.by_name or self._targets.publishes(moment.link)):
+            return Swallow(kind="confirm", link=moment.link, connection=moment.armed.connection)
+        return Swallow(kind="confirm", link=self._targets.publishing(moment.fault.consumer))
+
 
 def _is_own(armed: Armed, kind: str) -> bool:
     """Whether X is the frame to be lost."""
     return armed.trigger is not None and armed.trigger.kind == kind and armed.position == "before"
-
-
-def _whose_ack(moment: Moment) -> Swallow:
-    """The connection X was on, or the consumer where X is nobody's or another one is named."""
-    link, wanted = moment.link, moment.fault.consumer
-    if link is None or link == "publisher" or not aimed(wanted, link):
-        return Swallow(kind="ack", consumer=wanted or "*")
-    return Swallow(kind="ack", link=link, connection=moment.armed.connection)
-
-
-def _whose_confirm(moment: Moment) -> Swallow:
-    """The publisher's connection X was on, or any of its where X is a consumer's or nobody's."""
-    own = moment.link == "publisher"
-    return Swallow(kind="confirm", link="publisher", connection=moment.armed.connection if own else None)

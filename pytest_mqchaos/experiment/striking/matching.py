@@ -23,8 +23,13 @@ class Matching:
         self._counts = counts
         self._order = order
 
-    def due_at(self, kind: str, relay: Relay, queue: str | None, message: str) -> list[tuple[Armed, str]]:
-        """Take out the faults that strike at an event on a connection, each with its moment in words."""
+    def due_at(
+        self, kind: str, relay: Relay, queue: str | None, message: str | None, *, own: bool = False
+    ) -> list[tuple[Armed, str]]:
+        """Take out the faults that strike at an event on a connection, each with its moment in words.
+
+        With `own` it is of what a consumer publishes itself.
+        """
         due: list[tuple[Armed, str]] = []
         link = relay.observer.link
         for armed in self._waiting:
@@ -36,24 +41,26 @@ class Matching:
                     trigger is not None
                     and trigger.kind == kind
                     and (trigger.queue is None or trigger.queue == queue)
+                    and (aimed(trigger.by, link) if trigger.by is not None else not own)
                     and (kind in ("publish", "confirm") or scoped(armed.fault, link))
                     and self.reached(armed, trigger, message)
                 )
             if hit:
                 self._waiting.remove(armed)
                 if armed.swallow is None:
-                    armed.words, armed.connection = f"{armed.trigger} ({message})", relay.number
+                    words = str(armed.trigger) if message is None else f"{armed.trigger} ({message})"
+                    armed.words, armed.connection = words, relay.number
                 armed.message = message
                 due.append((armed, armed.words))
         return due
 
-    def reached(self, armed: Armed, trigger: Trigger, message: str) -> bool:
+    def reached(self, armed: Armed, trigger: Trigger, message: str | None) -> bool:
         """Whether an event of a message, which was counted, brings a trigger to its moment."""
         if trigger.message is not None:
-            return message == self._order.at(trigger.message)
+            return message is not None and message == self._order.at(trigger.message)
         consumer = counted(armed.fault)
         so_far = self._counts.of(trigger, consumer)
-        if trigger.kind == "effect" and consumer != "*":
+        if trigger.kind in ("effect", "call") and consumer != "*":
             so_far += self._counts.of(trigger, "")  # nobody knows whose: it may be theirs
         return trigger.n is not None and so_far >= trigger.n
 

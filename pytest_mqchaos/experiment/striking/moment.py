@@ -28,6 +28,12 @@ class Moment:
         return None if self.held is None else self.held.relay
 
     @property
+    def by_name(self) -> bool:
+        """Whether X is of whom the fault's trigger names: `publish(3, by="billing")`."""
+        trigger = self.fault.trigger
+        return trigger is not None and trigger.by is not None
+
+    @property
     def position(self) -> str:
         """`before` or `after` X; empty without one."""
         return self.armed.position
@@ -50,7 +56,8 @@ class Moment:
         if self.fault.family == "broker":
             return True
         assert self.held is not None
-        link = self.held.relay.observer.link
-        if self.fault.family == "process" and link == "publisher":
-            return False
+        observer = self.held.relay.observer
+        link = observer.link
+        if self.fault.family == "process" and observer.publisher and wanted in (None, "*"):
+            return wanted is None and self.by_name
         return wanted is None or aimed(wanted, link)

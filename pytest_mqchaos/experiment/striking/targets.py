@@ -22,6 +22,9 @@ class Replicas(Protocol):
     def replicas(self) -> Sequence[Replica]:
         """All replicas of all consumers, in the order started."""
 
+    def living(self) -> frozenset[str]:
+        """The links whose consumers may do something: by a process that runs, or inside the test."""
+
 
 class Targets:
     """The links and the consumers of one run."""
@@ -40,23 +43,37 @@ class Targets:
             found = [link for link in self._links if link.name == moment.link]
             if found:
                 return found
-        return [link for link in self._links if link.name != "publisher" and aimed(wanted, link.name)]
+        return [link for link in self._links if self._meant(wanted, link.name)]
 
     def felt_by(self, links: Sequence[Link]) -> bool:
         """Whether anybody feels what is done to some links: a connection, or a process that may connect."""
         names = {link.name for link in links}
-        waiting = {one.name for one in self._consumers.replicas() if not one.over}
+        waiting = {one.name for one in self._consumers.replicas() if not one.over} | self._consumers.living()
         used = any(link.wire.connected() or (link.wire.raw and link.wire.used) for link in links)
         return used or bool(names & waiting)
 
     def replicas(self, moment: Moment) -> list[Replica]:
         """The processes that a process fault strikes."""
         wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())
-        if wanted is None and moment.link is not None:
+        if wanted is None and moment.link is not None and (moment.by_name or not self.publishes(moment.link)):
             found = [replica for replica in everyone if replica.name == moment.link]
             if found:
                 return found
-        return [replica for replica in everyone if aimed(wanted, replica.name)]
+        return [replica for replica in everyone if self._meant(wanted, replica.name)]
+
+    def _meant(self, wanted: str | None, name: str) -> bool:
+        """Whether a name means a link: `*` and no name at all mean every consumer, and who publishes is none."""
+        return aimed(wanted, name) and not (wanted in (None, "*") and self.publishes(name))
+
+    def publishes(self, name: str) -> bool:
+        """Whether the workload comes from a link: our publisher's, or that of a producer."""
+        link = self._links.named(name)
+        return link is not None and link.publishes
+
+    def publishing(self, wanted: str | None) -> str:
+        """Who is meant where a fault concerns whoever publishes: the one that is named, else the first there is."""
+        names = [link.name for link in self._links if link.publishes]
+        return next((name for name in names if name == wanted), next(iter(names), "publisher"))
 
     def aims(self, moment: Moment) -> list[Link]:
         """The links of all that a fault strikes."""
@@ -93,7 +110,7 @@ class Targets:
 
     def relays_of(self, link: str | None) -> list[Relay]:
         """The open connections of a link; of every consumer for None."""
-        links = [one for one in self._links if one.name == link or (link is None and one.name != "publisher")]
+        links = [one for one in self._links if one.name == link or (link is None and not one.publishes)]
         return [relay for one in links for relay in one.wire.connected()]
 
     def connected(self) -> list[Relay]:
@@ -106,8 +123,8 @@ class Targets:
         return [] if link is None else link.wire.connected()
 
     def client_of(self, link: str) -> Halted | None:
-        """The processes of a consumer's replica; None if there are none, or they stand already."""
+        """The processes of a replica that the kernel can stop; None if there are none, or they stand already."""
         for replica in self._consumers.replicas():
             if replica.name == link and replica.alive and not replica.frozen:
-                return replica.process
+                return None if replica.process is None or replica.process.blur else replica.process
         return None

@@ -47,7 +47,7 @@ class Tripwires:
             return self._order.at(trigger.message) in self._counts.handed
         return (
             trigger.n is not None
-            and self._counts.of(trigger, counted(armed.fault)) + self._counts.in_hand >= trigger.n
+            and self._counts.of(trigger, counted(armed.fault)) + max(self._counts.in_hand, 1) >= trigger.n
         )
 
 
@@ -57,7 +57,10 @@ def _at_what_it_sends(armed: Armed) -> bool:
     return (
         armed.fault.family == "process"
         and trigger is not None
-        and trigger.kind in ("ack", "nack", "effect")
+        and (
+            trigger.kind in ("ack", "nack", "effect")
+            or (trigger.kind == "publish" and trigger.by is not None)
+        )
         and not trigger.delay
         and not armed.before_effect
     )

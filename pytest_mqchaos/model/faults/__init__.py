@@ -29,6 +29,7 @@ from pytest_mqchaos.model.faults.payload import (
 from pytest_mqchaos.model.faults.process import consumer_crash, consumer_freeze, consumer_terminate
 from pytest_mqchaos.model.faults.protocol import lost_ack, lost_confirm
 from pytest_mqchaos.model.faults.scenarios import baseline, combine
+from pytest_mqchaos.model.faults.trust import canary
 
 __all__ = [
     "DEBATABLE_KINDS",
@@ -42,6 +43,7 @@ __all__ = [
     "broker_crash",
     "broker_freeze",
     "broker_restart",
+    "canary",
     "combine",
     "connection_drop",
     "connection_reset",

@@ -25,7 +25,8 @@ def consumer_crash(
 ) -> Fault:
     """Kill the consumer (SIGKILL): its process group, the first process, or one child.
 
-    It is stopped first, so that it gets no further than the moment named. Other arguments as of `connection_drop`.
+    It is stopped first, so that it gets no further than the moment named. Of several children the oldest dies;
+    before an effect (`before=effect(n)`) the one whose effect it was to be. Other arguments as of `connection_drop`.
     """
     __tracebackhide__ = True
     if process not in ("group", "main", "child"):

@@ -41,6 +41,8 @@ def combine(
                 ours = getattr(fault, "__module__", "").startswith(__package__)
                 usage("combine", f"forgotten parentheses: write {name_of if ours else 'combine'}(...)")
             usage("combine", f"{fault!r} is not a fault")
+        if fault.kind == "canary":
+            usage("combine", "canary() stands alone: it shows what a test sees where nothing else breaks")
     own = promised(guarantee)
     return Scenario(
         faults=tuple(faults),

@@ -7,6 +7,9 @@ from pathlib import PurePath
 
 from pytest_mqchaos.model.events import (
     Acked,
+    Answered,
+    Called,
+    Claimed,
     Confirmed,
     Delivered,
     Effected,
@@ -65,6 +68,10 @@ def _publish_failed(walk: Walk, event: PublishFailed) -> None:
     walk.say(event, f"never written ({event.reason})" if event.reason else "never written")
 
 
+def _claimed(walk: Walk, event: Claimed) -> None:
+    walk.say(event, f"sent, said {event.producer}")
+
+
 # --- deliveries and settlements --------------------------------------------------------------------------
 
 
@@ -105,6 +112,10 @@ def _acked(walk: Walk, event: Acked) -> None:
         fault = walk.fault_at(event.at, event.link, "lost_ack", "connection", "refuse", "black_hole")
         walk.say(event, f"{event.link}'s ack never reached the broker", note, fault)
         return
+    canary = walk.fault_at(event.at, event.link, "canary")
+    if canary is not None and canary.message == event.message and canary.description.startswith("canary"):
+        walk.say(event, f"acknowledged by the wire: {event.link} was never given it", "by the canary")
+        return
     how = ", ".join(["multiple"] * event.multiple + ["transaction"] * event.transactional)
     walk.say(event, f"acknowledged by {event.link}" + (f" ({how})" if how else ""), note)
 
@@ -123,13 +134,30 @@ def _given_back(walk: Walk, event: Nacked | Rejected) -> None:
 
 def _effected(walk: Walk, event: Effected) -> None:
     walk.effects += event.count
+    shown = walk.effects_from[event.source] = walk.effects_from.get(event.source, 0) + event.count
     source = PurePath(event.source).name or event.source
     by = f", {event.consumer}" if event.consumer not in (None, walk.last_link) else ""
     often = f" {event.count} times" if event.count > 1 else ""
-    note = "" if walk.effects <= max(walk.expected, 1) else f"{walk.effects} of {walk.expected} expected"
+    note = "" if shown <= max(walk.expected, 1) else f"{shown} of {walk.expected} expected"
     if walk.message is not None and walk.message.poison:
         note = "though it cannot be processed"
+    if event.planted:
+        walk.say(event, "its effect counted once more", "by the canary, which no consumer did")
+        return
     walk.say(event, f"effect seen{often} ({source}{by})", note)
+
+
+def _called(walk: Walk, event: Called) -> None:
+    again = f", try {event.attempt}" if event.attempt > 1 else ""
+    walk.say(event, f"{event.consumer or 'somebody'} called {event.source} ({event.request}{again})")
+
+
+def _answered(walk: Walk, event: Answered) -> None:
+    note = (
+        "as planned, for a while" if event.refused else "done before, known again" if event.repeated else ""
+    )
+    unheard = "" if event.heard else ", and nobody was there to read it"
+    walk.say(event, f"{event.source} answered {event.status}{unheard}", note)
 
 
 def _republished(walk: Walk, event: Republished) -> None:
@@ -152,11 +180,14 @@ SENTENCES: Mapping[type[Event], Teller] = {
     PublishNacked: _publish_nacked,
     Returned: _returned,
     PublishFailed: _publish_failed,
+    Claimed: _claimed,
     Delivered: _delivered,
     Acked: _acked,
     Nacked: _given_back,
     Rejected: _given_back,
     Effected: _effected,
+    Called: _called,
+    Answered: _answered,
     Republished: _republished,
     Rested: _rested,
 }

@@ -68,6 +68,8 @@ class Walk:
     """Queues it was delivered from."""
     last_link: str = ""
     effects: int = 0
+    effects_from: dict[str, int] = field(default_factory=dict)
+    """The same for each source: each of them is judged for itself."""
     deliveries_ahead: int = 0
     returns_ahead: int = 0
     """Events still to come that show the message in a queue again."""

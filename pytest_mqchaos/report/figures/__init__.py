@@ -7,23 +7,47 @@ events ──one pass──► Marks     what happened when, on which lane     t
                      Waits     from publish to effect                latency, deliveries, recovery
                      Strikes   where each fault struck               faults
                      Queues    what the broker held at the end       queues
+                     Queueing  arrivals, service, waits              queueing
+                     Sharing   whose turn, who had the least        sharing
+                     Heartbeats  who heard nothing for how long     heartbeats
+ledger ──────────►   lifecycle the life as a Markov chain            lifecycle
+                     endurance what lasted over stops and ends       endurance
+                     pauses    what came again, and how soon         pauses, takeovers
+                     order     who kept it, and who did not         order
+                     within    how soon, against a promised time    within
+                     prefetch  how many in hand, against a promise  prefetch
+                     overflow  what a bounded queue could not hold  overflow
+                     returns   what no queue took                   returns
 ```
 All times are seconds since the first publish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import Event
+from pytest_mqchaos.model.refinements import Retry
 from pytest_mqchaos.report.figures.crew import Crew
 from pytest_mqchaos.report.figures.depth import Depth
+from pytest_mqchaos.report.figures.endurance import endurance
+from pytest_mqchaos.report.figures.heartbeats import Heartbeats
+from pytest_mqchaos.report.figures.lifecycle import lifecycle
 from pytest_mqchaos.report.figures.marks import Marks
+from pytest_mqchaos.report.figures.order import order
+from pytest_mqchaos.report.figures.overflow import overflow
+from pytest_mqchaos.report.figures.pauses import pauses, takeovers
+from pytest_mqchaos.report.figures.prefetch import prefetch
+from pytest_mqchaos.report.figures.queueing import Queueing
 from pytest_mqchaos.report.figures.queues import Queues
+from pytest_mqchaos.report.figures.returns import returns
+from pytest_mqchaos.report.figures.sharing import Sharing
+from pytest_mqchaos.report.figures.sources import sources
 from pytest_mqchaos.report.figures.strikes import Strikes
 from pytest_mqchaos.report.figures.waits import Waits
+from pytest_mqchaos.report.figures.within import within
 
 __all__ = ["NOTHING", "figures"]
 
@@ -31,9 +55,22 @@ NOTHING: Mapping[str, Any] = {
     "timeline": None,
     "consumers": [],
     "queues": [],
+    "sources": [],
     "latency": None,
     "deliveries": [],
     "strikes": [],
+    "lifecycle": None,
+    "queueing": None,
+    "endurance": None,
+    "pauses": [],
+    "takeovers": [],
+    "order": None,
+    "sharing": [],
+    "within": None,
+    "prefetch": None,
+    "overflow": None,
+    "returns": None,
+    "heartbeats": None,
 }
 """The figures of a run that has no account."""
 
@@ -49,12 +86,19 @@ class _Figure(Protocol):
 def figures(account: Account) -> dict[str, Any]:
     """Return the figures of a run, by the document's names for them."""
     case = account.case
+    records, retry = case.ledger.records, case.guarantee.terms(Retry)
     strikes = Strikes(account.lives.start, len(account.faults))
     crew = Crew(account.lives.start, case.consumers)
     waits = Waits(account.lives.start, by_effect=case.evidence == "effects" and case.ordered_evidence)
     marks = Marks(account.lives.start)
-    depth, queues = Depth(account.lives.start, case.dead_letters), Queues()
-    _pass(case.events, [strikes, crew, waits, marks, depth, queues])
+    depth, queues, sharing = Depth(account.lives.start, case.dead_letters), Queues(), Sharing()
+    queueing = Queueing(
+        account.lives.start,
+        by_effect=case.evidence == "effects" and case.ordered_evidence,
+        poison={name for name, message in case.messages.items() if message.poison},
+    )
+    heartbeats = Heartbeats(account.lives.start, case.messages)
+    _pass(case.events, [strikes, crew, waits, marks, depth, queues, queueing, sharing, heartbeats])
     moments = [*strikes.moments(), *crew.moments()]
     timeline = marks.timeline(crew.names(), moments)
     timeline["depth"] = depth.figure(timeline)
@@ -62,10 +106,39 @@ def figures(account: Account) -> dict[str, Any]:
         "timeline": timeline,
         "consumers": crew.figure(),
         "queues": queues.figure(),
+        "sources": sources(case.ledger),
         "latency": waits.latency(strikes.windows()),
         "deliveries": waits.deliveries(),
         "strikes": strikes.figure(waits.worked, waits.arrived, depth.at_strikes),
+        "lifecycle": lifecycle(records.values()),
+        "queueing": queueing.figure(strikes.windows()),
+        "endurance": endurance(
+            records,
+            [outage.index for outage in case.ledger.surroundings.outages],
+            _lost_to_stops(account),
+        ),
+        "pauses": pauses(records.values(), None if retry is None else retry.policy),
+        "takeovers": takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start),
+        "sharing": sharing.figure(),
+        "heartbeats": heartbeats.figure(),
+        **_promised(account),
     }
+
+
+def _promised(account: Account) -> dict[str, Any]:
+    """Return the figures of what a test may promise, or a queue may be declared with: None where it did not."""
+    case, findings, start = account.case, account.findings, account.lives.start
+    return {
+        "order": order(case, findings),
+        "within": within(case, findings),
+        "prefetch": prefetch(case, findings, start),
+        "overflow": overflow(case, findings),
+        "returns": returns(case, start),
+    }
+
+
+def _lost_to_stops(account: Account) -> Iterator[str]:
+    return (name for each in account.findings if each.kind == "persistence_loss" for name in each.messages)
 
 
 def _pass(events: Sequence[Event], made: Sequence[_Figure]) -> None:

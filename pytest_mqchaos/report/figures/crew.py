@@ -83,6 +83,8 @@ class Crew:
                 "restarts": False,
                 "output": [],
                 "output_left_out": 0,
+                "output_at": [],
+                "output_near": [],
             }
         )
 
@@ -184,7 +186,7 @@ class Crew:
 
     def _figure(self, name: str, member: _Member, every: int) -> dict[str, Any]:
         facts = self._facts.get(name)
-        _tell(member.processes, () if facts is None else facts.output)
+        _tell(member.processes, () if facts is None else facts.output, self._start)
         deliveries = member.counts.get("deliveries", 0)
         subscriptions = sorted([*member.past, *member.subscriptions.values()], key=lambda each: each["from"])
         return {
@@ -207,12 +209,22 @@ class Crew:
         }
 
 
-def _tell(processes: Sequence[dict[str, Any]], output: Sequence[Output]) -> None:
+def _tell(processes: Sequence[dict[str, Any]], output: Sequence[Output], start: int) -> None:
     """Put what the processes wrote to each one."""
     said = {each.pid: each for each in output}
     for process in processes:
         if (each := said.get(process["pid"])) is not None:
             process |= {"output": list(each.lines), "output_left_out": each.left_out}
+            process["output_at"] = [_until(process, at, start) for at in each.times]
+            process["output_near"] = [
+                {"at": _until(process, line.at, start), "text": line.text} for line in each.near
+            ]
+
+
+def _until(process: Mapping[str, Any], at: int, start: int) -> float:
+    """Return when a line was seen, in seconds: what a process wrote it wrote before its end."""
+    seconds = round((at - start) / 1e9, 6)
+    return seconds if process["until"] is None else min(seconds, process["until"])
 
 
 def _signal(exit_code: int | None) -> str:

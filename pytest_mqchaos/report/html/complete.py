@@ -14,18 +14,23 @@ _RUN: Mapping[str, Any] = {
     "promise": "",
     "reason": "",
     "settings": {},
+    "lives_left_out": 0,
     **{name: value for name, value in NOTHING.items() if name != "strikes"},
 }
 _FAULT: Mapping[str, Any] = {"recovery": None, "resumed": None, "struck": []}
 _STEP: Mapping[str, Any] = {"kind": "", "where": ""}
+_PROCESS: Mapping[str, Any] = {"output_at": [], "output_near": []}
+_LIFE: Mapping[str, Any] = {"digest": "", "events_gap": None, "headers": [], "output": []}
 
 
 def complete(known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the document with every field of this version; one of this version comes back as it is."""
+    """Return the document with every field of this version; one that has them all comes back as it is."""
     if "overview" in known:
-        return known
+        if all(_whole(run) for run in known["runs"]):
+            return known
+        return {**known, "runs": [_filled(run) for run in known["runs"]]}
     return document(
-        [_run(run) for run in known["runs"]],
+        [_earliest(run) for run in known["runs"]],
         known["servers"],
         known["plugin"],
         known["started"],
@@ -33,18 +38,29 @@ def complete(known: Mapping[str, Any]) -> Mapping[str, Any]:
     ) | {"schema": known["schema"]}
 
 
-def _run(run: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **_RUN,
-        **run,
-        "faults": [{**_FAULT, **fault} for fault in run["faults"]],
-        "lives": [
-            {
-                "digest": "",
-                "events_gap": None,
-                **life,
-                "events": [{**_STEP, **step} for step in life["events"]],
-            }
-            for life in run["lives"]
-        ],
-    }
+def _whole(run: Mapping[str, Any]) -> bool:
+    return (
+        _RUN.keys() <= run.keys()
+        and all(_LIFE.keys() <= life.keys() for life in run["lives"])
+        and all(
+            _PROCESS.keys() <= each.keys() for consumer in run["consumers"] for each in consumer["processes"]
+        )
+    )
+
+
+def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
+    filled = {**_RUN, **run, "lives": [{**_LIFE, **life} for life in run["lives"]]}
+    filled["consumers"] = [
+        {**consumer, "processes": [{**_PROCESS, **each} for each in consumer["processes"]]}
+        for consumer in filled["consumers"]
+    ]
+    return filled
+
+
+def _earliest(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run of schema 1.0, which has no figures."""
+    filled = _filled(run)
+    filled["faults"] = [{**_FAULT, **fault} for fault in run["faults"]]
+    for life in filled["lives"]:
+        life["events"] = [{**_STEP, **step} for step in life["events"]]
+    return filled

@@ -68,11 +68,14 @@ class LifeLine:
     title: str
     cut: bool = False
     """Whether it went on after the last of its points."""
+    faint: bool = False
+    """Whether it is one of many: drawn thin, without its steps and its name."""
 
     @property
     def path(self) -> str:
-        """The line through its points."""
-        return "M" + "L".join(f"{x:g} {y:g}" for x, y in self.points)
+        """The line through its points; of a single one a dot."""
+        line = "M" + "L".join(f"{x:g} {y:g}" for x, y in self.points)
+        return line if len(self.points) > 1 else f"{line}h0"
 
 
 @dataclass(slots=True)

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_mqchaos.report.html.chain import chain
 from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
+from pytest_mqchaos.report.html.ranks import ranks
 from pytest_mqchaos.report.html.texts import environment, markup, style_sheet
 from pytest_mqchaos.report.html.timeline import timeline
 from pytest_mqchaos.report.states import ORDER, many
@@ -109,6 +112,10 @@ def _context(runs: Sequence[Mapping[str, Any]], number: int) -> dict[str, Any]:
         "number": number,
         "baseline": None if run["baseline"] is None else runs[run["baseline"]],
         "drawing": timeline(run),
+        "chain": chain(run["lifecycle"]) if run.get("lifecycle") else None,
+        "draw_ranks": ranks,
+        "draw_within": within_bars,
+        "draw_prefetch": prefetch_bars,
         "lives": {life["id"]: place for place, life in enumerate(run["lives"])},
         "many": many,
     }

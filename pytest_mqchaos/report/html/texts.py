@@ -44,6 +44,8 @@ def environment() -> Environment:
         "ending": words.ending,
         "weight": words.weight,
         "setting": words.setting,
+        "percent": words.percent,
+        "rate": words.rate,
         "breakable": _breakable,
         "ticked": _ticked,
         "sentence": _sentence,

@@ -15,10 +15,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.printable import cut
+from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.html.drawing import Band, Bar, Drawing, Label, Path
 from pytest_mqchaos.report.html.lifelines import POINTS, life_lines
 from pytest_mqchaos.report.html.marks import HEIGHT, bars, marks_path, shape_of
@@ -90,15 +91,21 @@ class _Plotter:
         if self._facts["lanes_left_out"]:
             made.left_out.append(f"{self._facts['lanes_left_out']:,} more consumers have no lane here")
         made.lives = life_lines(self._run, self._rows, self._scale)
-        made.left_out += [
-            f"the life of {line.name} is drawn for its first {POINTS} steps"
-            for line in made.lives
-            if line.cut
-        ]
-        if len(self._run["lives"]) > len(made.lives):
-            drawn, told = len(made.lives), len(self._run["lives"])
-            made.left_out.append(f"the lives of {drawn:,} messages are drawn, {told:,} are told below")
+        made.left_out += self._lives_left_out()
         return made
+
+    def _lives_left_out(self) -> Iterator[str]:
+        drawn, told = self._made.lives, len(self._run["lives"])
+        for line in drawn:
+            if line.cut and not line.faint:
+                yield f"the life of {line.name} is drawn for its first {POINTS} steps"
+        cut = sum(line.cut and line.faint for line in drawn)
+        if cut:
+            yield f"of the thin lines {cut:,} {'is' if cut == 1 else 'are'} drawn for the first {POINTS} steps"
+        if told > len(drawn):
+            yield f"the lives of {len(drawn):,} messages are drawn, {told:,} are told below"
+        if more := self._run["lives_left_out"]:
+            yield f"{plural(more, 'more message')} that findings name {'has' if more == 1 else 'have'} no life here"
 
     # --- faults ---
 
@@ -146,6 +153,10 @@ class _Plotter:
         lane.height = self._y - lane.y
 
     def _publisher(self) -> None:
+        if ("publisher", "published") not in self._series and any(
+            kind == "published" for _, kind in self._series
+        ):
+            return  # producers of the application did it all
         lane = self._lane("publisher")
         self._y += 17
         self._marks("publisher", _PUBLISHER_ROWS)
@@ -162,7 +173,7 @@ class _Plotter:
         if lost is not None:
             self._put("link_lost", lost, self._y + 5)
         self._y += _STRIP
-        self._marks(name, _CONSUMER_ROWS)
+        self._marks(name, _PUBLISHER_ROWS if (name, "published") in self._series else _CONSUMER_ROWS)
         self._end(lane)
 
     def _marks(self, lane: str, rows: Sequence[tuple[str, str]]) -> None:

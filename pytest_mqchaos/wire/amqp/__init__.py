@@ -5,7 +5,8 @@ each with the event that it means. `protocol` opens with the model.
 """
 
 from pytest_mqchaos.wire.amqp.properties import Properties, digest
+from pytest_mqchaos.wire.amqp.scaling import Scaler
 from pytest_mqchaos.wire.amqp.scanner import ConnectionScanner
 from pytest_mqchaos.wire.amqp.segments import Segment
 
-__all__ = ["ConnectionScanner", "Properties", "Segment", "digest"]
+__all__ = ["ConnectionScanner", "Properties", "Scaler", "Segment", "digest"]

@@ -6,9 +6,9 @@ from struct import pack
 from typing import Final
 
 from pytest_mqchaos.wire.amqp.calls import Call
-from pytest_mqchaos.wire.amqp.channels import Connection
+from pytest_mqchaos.wire.amqp.channels import Channel, Connection
 from pytest_mqchaos.wire.amqp.client import ClientMethods
-from pytest_mqchaos.wire.amqp.events import BarrierAnswered
+from pytest_mqchaos.wire.amqp.events import BarrierAnswered, Settled
 from pytest_mqchaos.wire.amqp.lanes import Lane
 from pytest_mqchaos.wire.amqp.protocol import FRAME_END, FrameKind, Method
 from pytest_mqchaos.wire.amqp.segments import Segment
@@ -69,6 +69,41 @@ class ConnectionScanner:
 
         """
         position = self._client.line.passed if behind is None else behind.end
+        state = self._open_at(channel, position)
+        if state is None:
+            return None
+
+        def answered(_: Call | None) -> BarrierAnswered:
+            return BarrierAnswered(channel)
+
+        state.slip_in(Method.EXCHANGE_DECLARE_OK, position, answered)
+        return _frame(channel, _BARRIER)
+
+    def acknowledgement(
+        self, channel: int, tag: int, *, at: int | None = None
+    ) -> tuple[bytes, Settled] | None:
+        """Return the bytes of an ack that the client does not send, and what they mean; write them to the server.
+
+        `at` is where they stand in the client's stream; by default behind all that `from_client` returned.
+
+        Returns:
+            None where it cannot be: as for a barrier, or if the delivery is not open. In a transaction it counts
+            with the client's next commit.
+        """
+        state = self._open_at(channel, self._client.line.passed if at is None else at)
+        if state is None or not (taken := state.deliveries.take(tag)):
+            return None
+        if state.transactional:
+            state.settled_in_transaction += taken
+        event = Settled(channel, "ack", tag, False, False, taken, state.transactional)
+        return _frame(channel, pack(">IQB", Method.BASIC_ACK, tag, 0)), event
+
+    def emptiness(self, channel: int) -> bytes:
+        """Return the bytes of an answer to a get that found nothing; write them to the client."""
+        return _frame(channel, pack(">IB", Method.BASIC_GET_EMPTY, 0))
+
+    def _open_at(self, channel: int, position: int) -> Channel | None:
+        """Return a channel on which a frame of ours may stand at a position of the client's stream."""
         connection, state = self._connection, self._connection.channels.get(channel)
         if self._client.unscanned or connection.refused:
             return None
@@ -77,15 +112,12 @@ class ConnectionScanner:
         for closing_at in (connection.closing_at, state.closing_at):
             if closing_at is not None and closing_at <= position:
                 return None
-        if self._client.line.barred(position, channel):
-            return None
-
-        def answered(_: Call | None) -> BarrierAnswered:
-            return BarrierAnswered(channel)
-
-        state.slip_in(Method.EXCHANGE_DECLARE_OK, position, answered)
-        return pack(">BHI", FrameKind.METHOD, channel, len(_BARRIER)) + _BARRIER + bytes([FRAME_END])
+        return None if self._client.line.barred(position, channel) else state
 
     def flush(self) -> tuple[bytes, bytes]:
         """Return the bytes held back, the client's and the server's, and scan no more: the stream ended."""
         return self._client.flush(), self._server.flush()
+
+
+def _frame(channel: int, method: bytes) -> bytes:
+    return pack(">BHI", FrameKind.METHOD, channel, len(method)) + method + bytes([FRAME_END])

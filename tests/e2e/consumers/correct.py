@@ -339,3 +339,22 @@ def sleeps_and_requeues(url):
         channel.basic_ack(method.delivery_tag)
 
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def bills(url):
+    """Publish a bill of its own for each order, confirmed, then do the work, then ack."""
+
+    def handle(channel, method, properties, body):
+        number = kit.order(body)["n"]
+        channel.basic_publish("", "bills", f"bill {number}".encode())
+        kit.diary("billed", number)
+        kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    def session(url):
+        _, channel = kit.connect(url)
+        channel.confirm_delivery()
+        channel.basic_consume("orders", handle)
+        channel.start_consuming()
+
+    kit.again_and_again(session, url)

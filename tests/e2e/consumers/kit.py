@@ -61,11 +61,12 @@ def order(body):
 
 
 def work(properties, body):
-    """Do the work for a message: some time, then the effect."""
-    order(body)
-    diary("begin", properties.message_id)
+    """Do the work for a message: some time, then the effect; what has no id is known by its order."""
+    named = order(body).get("order")
+    identity = named if properties.message_id is None else properties.message_id
+    diary("begin", identity)
     time.sleep(setting("WORK", 0.02))
-    effect(properties.message_id)
+    effect(identity)
 
 
 def connect(url):

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from check_builders import Run, found, name, only, queue
 
+from pytest_mqchaos.model import events as e
+
 ORDERS = queue("orders", dead_letter_exchange="", dead_letter_routing_key="orders.dead")
 DEAD = frozenset({"orders.dead"})
 
@@ -166,6 +168,19 @@ def test_a_limit_reached_by_faults_names_them() -> None:
     assert (finding.detail, finding.cause) == ("delivery_limit", "connection_drop(after=delivery(1))")
 
 
+def test_published_there_with_the_headers_of_an_older_death() -> None:
+    """Who gives up after delayed retries hands on what the waiting room wrote: that is not how it came there."""
+    run = Run(1).subscribe().publish()
+    run.republish(1, "orders.wait").ack(run.deliver(1), effect_seen=False)
+    hand = run.deliver(1, deaths="1")
+    run.republish(1, "orders.dead", deaths="1").ack(hand, effect_seen=False)
+    run.settled(queue("orders"), queue("orders.dead", ready=1))
+    run.rest(1, "orders.dead", deaths="1", death_reason="expired", death_queue="orders.wait")
+    finding = only(run, "dead_letter_false_positive", dead_letters=DEAD)
+    assert finding.detail == "published"
+    assert finding.claim.endswith("published there by the application")
+
+
 def test_stranded() -> None:
     """A good message in a queue that nobody reads is stranded; once named, that is a dead-letter queue."""
     run = Run(1).subscribe().publish()
@@ -177,6 +192,23 @@ def test_stranded() -> None:
     assert found(run) == {"stranded": [1]}
     assert only(run, "stranded").messages == (name(1),)
     assert found(run, dead_letters=frozenset({"orders.odd"})) == {"dead_letter_false_positive:published": [1]}
+
+
+def test_stranded_where_a_source_shows_nothing_at_all() -> None:
+    """What the consumer published is no excuse for an empty source: both are said, and what to look at."""
+    run = Run(3)
+    run.add(e.SourceNamed, source="booked", kind="call")
+    run.subscribe().publish()
+    for number in (1, 2, 3):
+        hand = run.deliver(number)
+        run.republish(number, "invoices").ack(hand, effect_seen=False)
+    run.settled(queue("orders"), queue("invoices", ready=3))
+    for number in (1, 2, 3):
+        run.rest(number, "invoices")
+    finding = only(run, "stranded")
+    assert finding.cause == "nothing at all shows in `booked`, though all 3 messages were acknowledged"
+    assert finding.mend.startswith("look whether the test asks another database")
+    assert finding.mend.endswith('if it is what the work makes, mqchaos.effects(queue="invoices")')
 
 
 def test_handed_on_after_its_work() -> None:
@@ -285,3 +317,28 @@ def test_a_debatable_message_in_the_wrong_queue() -> None:
     run.republish(2, "parked").ack(hand).settled(ORDERS, queue("orders.dead"), queue("parked", ready=1))
     run.rest(2, "parked")
     assert "dead_letter_miss:wrong_queue" in found(run)
+
+
+@pytest.mark.parametrize(
+    ("refused", "expected"),
+    [
+        ([True], "(dead_letter_false_positive:given_up)"),
+        ([True, False], "dead_letter_false_positive:rejected"),
+    ],
+)
+def test_a_message_that_fails_for_a_while(refused: list[bool], expected: str) -> None:
+    """Given up in less tries than were to fail it had no chance; with one more, that only it spoilt, it had."""
+    run = Run(1).subscribe().publish()
+    hand = run.deliver(1)
+    for attempt, planned in enumerate(refused, 1):
+        run.add(
+            e.Answered,
+            message=name(1),
+            source="http",
+            consumer="worker",
+            attempt=attempt,
+            status=503,
+            refused=planned,
+        )
+    run.nack(hand, requeue=False).settled(ORDERS, queue("orders.dead", ready=1))
+    assert found(run.rest(1, "orders.dead", death_reason="rejected", death_queue="orders")) == {expected: [1]}

@@ -53,6 +53,15 @@ def test_a_test_that_failed_by_itself() -> None:
     assert said == {"lost:by_consumer?": [2], "unacknowledged:hung?": [3], "corrupted": [3]}
 
 
+def test_a_test_whose_end_was_that_of_its_consumers() -> None:
+    """It is never a pass, and nothing that rests on the end is blamed on anybody."""
+    run = Run(3).subscribe().publish().work(1)
+    run.ack(run.deliver(2), effect_seen=False)
+    run.unsettled(queue("orders", ready=1))
+    said = found(run, interrupted=True, cut_short=True)
+    assert said == {"lost:by_consumer?": [2], "stalled:silent?": [3], "stalled:unsettled?": []}
+
+
 def test_nothing_at_all() -> None:
     """A run in which nothing happened has no finding of its own; that is the test's error."""
     assert found(Run(1)) == {}

@@ -52,6 +52,31 @@ def test_no_fault_explains_what_a_consumer_passed_over() -> None:
     assert only(run, "lost").cause == "no fault explains it: worker went on to later messages"
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_what_a_child_was_at_when_it_was_killed(early: bool) -> None:
+    """Its parent goes on, and acks before the child begins or when it sees it dead: the crash explains the loss."""
+    run = Run(3).start().subscribe().publish().plan(consumer_crash(after=delivery(2), process="child"))
+    run.work(1)
+    second = run.deliver(2)
+    if early:
+        run.ack(second, effect_seen=False)
+    run.fire(0, at=2)
+    if not early:
+        run.ack(second, effect_seen=False)
+    finding = only(run.work(3).settled(), "lost")
+    assert (finding.cause, finding.fault) == ("consumer_crash(after=delivery(2), process='child')", 0)
+
+
+def test_a_killed_child_explains_nothing_that_was_passed_over_before_or_came_later() -> None:
+    """What was acked while later work was done was nobody's when the child died, nor what came after that."""
+    run = Run(4).start().subscribe().publish().plan(consumer_crash(after=delivery(2), process="child"))
+    run.ack(run.deliver(1), effect_seen=False).work(2).fire(0, at=2)
+    run.ack(run.deliver(3), effect_seen=False)
+    finding = only(run.work(4).settled(), "lost")
+    assert finding.cause == "no fault explains it: worker went on to later messages"
+    assert len(finding.messages) == 2
+
+
 def test_what_a_client_had_read_with_automatic_ack_when_it_was_cut() -> None:
     """Messages read with automatic ack that a client threw away with its connection are blamed on the cut."""
     run = Run(2).start().subscribe(auto_ack=True).publish().plan(connection_drop(after=delivery(2)))

@@ -44,6 +44,17 @@ def test_the_mark_of_a_redelivery_tells_which_was_first(marks: tuple[bool, bool]
     assert only(run.settled(), "redelivered").name == "redelivered:unexplained"
 
 
+def test_the_marks_of_a_copy_that_had_been_given_back_tell_nothing() -> None:
+    """Both carry them; the one that we saw second is on a connection that was lost, so it was the broker's first."""
+    run = Run(1).subscribe().subscribe(link="other").publish()
+    run.nack(run.deliver(1))
+    again = run.deliver(1, link="other", redelivered=True)
+    run.deliver(1, passed=False, redelivered=True)
+    run.lose()
+    run.effect(1, link="other").ack(again, effect_seen=True)
+    assert found(run.settled()) == {"(redelivered:explained)": [1, 1]}
+
+
 @pytest.mark.parametrize(
     "why", ["requeue", "link", "channel", "cancel", "recover", "rollback", "unsubscribe", "stop"]
 )

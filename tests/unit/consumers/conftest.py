@@ -50,7 +50,7 @@ class Bench:
             links=[address(link) for link in names],
             directory=self.directory,
             history=self.history,
-            fork_guard=contextlib.nullcontext,
+            fork_guard=options.pop("fork_guard", contextlib.nullcontext),  # type: ignore[arg-type]
             **options,  # type: ignore[arg-type]
         )
         self.consumers.append(made)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,15 @@ def test_the_environment_carries_the_link(bench: Any, monkeypatch: pytest.Monkey
     assert Path(env["MQCHAOS_EFFECTS"]).is_file()
     assert env["MQCHAOS_RUN"] == "abcd"
     assert "PYTEST_CURRENT_TEST" not in env
+
+
+def test_a_link_of_tls_comes_with_what_is_to_be_trusted() -> None:
+    """The files' variables are in the environment, the authority's is a placeholder too; the test's own wins."""
+    trust = {"MQCHAOS_CA": "/run/ca.pem", "SSL_CERT_FILE": "/run/trusted.pem"}
+    link = replace(LINK, trust=trust)
+    found = environment(link, effects=Path("e"), run="abcd", env={"JAVA_CA": "{ca}", "SSL_CERT_FILE": "mine"})
+    assert (found["MQCHAOS_CA"], found["JAVA_CA"], found["SSL_CERT_FILE"]) == ("/run/ca.pem",) * 2 + ("mine",)
+    assert "MQCHAOS_CA" not in environment(LINK, effects=Path("e"), run="abcd", env=None)
 
 
 def test_the_tests_own_environment_wins(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -343,9 +344,7 @@ def test_the_guard_is_held_around_the_fork_only(bench: Any) -> None:
         yield
         seen.append("out")
 
-    consumer = bench.consumer(lambda url: print(*seen))
-    consumer._guard = guard
-    consumer.start()
+    consumer = bench.start(lambda url: print(*seen), fork_guard=guard)
     bench.await_events(facts.ConsumerEnded)
     assert consumer.output == "in\n"
     assert seen == ["in", "out"]
@@ -460,6 +459,21 @@ def test_the_probe_announces_itself_where_the_code_names_it(bench: Any) -> None:
     def silent(url: str) -> None:
         if url == "never":
             probe.effect("x")
+
+    finished(bench, silent)
+    assert (bench.directory / "worker.effects").read_text() == "#probe\n"
+
+
+def test_the_light_probe_announces_itself_as_well(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of its own distribution, whether it is the module that the code names or what it takes from it."""
+    light = ModuleType("mqchaos_probe")
+    exec(Path(probe.__file__).read_text(), light.__dict__)
+    monkeypatch.setitem(sys.modules, "mqchaos_probe", light)
+    effect = light.effect
+
+    def silent(url: str) -> None:
+        if url == "never":
+            effect("x")
 
     finished(bench, silent)
     assert (bench.directory / "worker.effects").read_text() == "#probe\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -59,6 +60,15 @@ def test_output_is_kept_across_restarts(bench: Any) -> None:
     assert bench.await_output(consumer, f"{second}\n") == f"{first}\n{second}\n"
 
 
+def test_a_line_that_a_kill_has_cut_is_not_gone_on_with(bench: Any) -> None:
+    """What the next process writes first begins a line."""
+    consumer = bench.shell("printf 'booked order-1'; sleep 100")
+    bench.await_output(consumer, "booked order-1")
+    consumer.crash()
+    bench.await_events(facts.ConsumerStarted, 2)
+    bench.await_output(consumer, "booked order-1\nbooked order-1")
+
+
 def test_output_that_is_no_text_is_shown_escaped(bench: Any) -> None:
     """Bytes that are not UTF-8 lose nothing else."""
     consumer = bench.start(
@@ -100,6 +110,18 @@ def test_how_it_ended_is_told(bench: Any, script: str, code: int, words: str) ->
     assert ends(bench) == [(code, "itself", False)]
     assert consumer.replicas[0].over
     assert consumer.replicas[0].describe_failure().removeprefix("Segmentation fault\n") == words
+
+
+def test_the_last_words_of_node_are_its_error(bench: Any) -> None:
+    """It ends with a stack and its version, which tell nobody what was wrong."""
+    stack = (
+        "loader:1\n  throw err;\n  ^\n\nError: Cannot find module './x'\n    at y (z:1)\n\nNode.js v20.20.2"
+    )
+    consumer = bench.shell(f"printf '%s\n' \"{stack}\"; exit 1")
+    bench.await_events(facts.ConsumerEnded)
+    told = consumer.replicas[0].describe_failure()
+    assert told.startswith("exit code 1; its last words: Error: Cannot find module './x'\n")
+    assert told.endswith("Node.js v20.20.2")
 
 
 def test_the_exit_code_of_several_replicas_is_the_first_that_is_not_zero(bench: Any) -> None:
@@ -307,6 +329,20 @@ def test_a_killed_parent_leaves_no_consumer(bench: Any, tmp_path: Path) -> None:
     bench.until(
         lambda: not any(_lives(pid) for pid in pids), lambda: f"{[pid for pid in pids if _lives(pid)]} live"
     )
+
+
+def test_a_command_is_tied_when_its_start_is_done(tmp_path: Path) -> None:
+    """The program that ties it to us has made room for it: before that, our death would leave it behind."""
+    tie = commands._tied()
+    if not tie:
+        pytest.skip("nothing here can tie a command to its parent")
+    for _ in range(10):
+        pid = commands.spawn(["sleep", "100"], env=dict(os.environ), cwd=tmp_path, output=tmp_path / "out")
+        try:
+            assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == b"sleep"
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _lives(pid: int) -> bool:

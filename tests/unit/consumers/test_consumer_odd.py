@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.consumers import failure, proc
+from pytest_mqchaos.consumers.output import last_lines
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model import events as facts
 
@@ -82,7 +83,7 @@ def test_a_line_that_is_torn_is_not_shown(bench: Any) -> None:
     rest = b"x" * ((1 << 16) - len("secret@host/\nlast\n") - 4) + b"\nlast\n"
     path.write_bytes(b"amqp://user:secret@host/\n" + rest)
     assert "secret" not in failure.tail(path)
-    lines, left_out = failure.last_lines(path, 0)
+    lines, left_out = last_lines(path, 0)
     assert "secret" not in "".join(lines)
     assert lines[-1] == "last"
     assert left_out == len(b"amqp://user:secret@host/\n")

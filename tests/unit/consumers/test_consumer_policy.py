@@ -54,3 +54,12 @@ def test_the_pause_grows_with_each_end_by_itself() -> None:
     declared = Policy("always", 1.5)
     declared.again("itself")
     assert declared.pause("itself") == declared.pause("fault") == 1.5
+
+
+def test_a_publisher_that_is_done_is_not_started_again() -> None:
+    """Exit code 0 by itself is the normal end of one; any other end is as with a consumer."""
+    policy = Policy("always", 0, ends=True)
+    assert not policy.again("itself", code=0)
+    assert policy.again("itself", code=1)
+    assert policy.again("fault", code=0)
+    assert Policy("always", 0).again("itself", code=0)

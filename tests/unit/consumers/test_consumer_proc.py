@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -103,10 +105,11 @@ def test_jobs_run_on_one_thread_in_order() -> None:
 def test_a_later_job_does_not_hold_up_one_that_is_due() -> None:
     """Delays are waited for together."""
     supervisor, seen, done = Supervisor("starts"), [], threading.Event()
-    supervisor.later(0.05, lambda: (seen.append("late"), done.set()))
+    supervisor.later(600.0, lambda: seen.append("far"))
+    supervisor.later(0.01, lambda: (seen.append("near"), done.set()))
     supervisor.call(lambda: seen.append("now"))
     assert done.wait(10)
-    assert seen == ["now", "late"]
+    assert sorted(seen) == ["near", "now"]
     supervisor.close()
 
 
@@ -119,3 +122,22 @@ def test_a_closed_supervisor_takes_no_job() -> None:
     with pytest.raises(RuntimeError, match="starts was closed"):
         supervisor.call(lambda: None)
     assert seen == []
+
+
+def test_who_speaks_on_a_port() -> None:
+    """The process that has a connection, by its own end of it; not the one at its other end."""
+    program = (
+        "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); "
+        "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = [sys.executable, "-c", program, str(server.getsockname()[1])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+            accepted, _ = server.accept()
+            with accepted:
+                assert child.stdout is not None
+                port = int(child.stdout.readline())
+                assert proc.speaker(port, [os.getpid(), child.pid]) == child.pid
+                assert proc.speaker(port, [os.getpid()]) is None
+                child.communicate()
+                assert proc.speaker(port, [child.pid]) is None

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mqchaos import probe
+from pytest_mqchaos.consumers import proc
 from pytest_mqchaos.effects.gate import Gate
 from pytest_mqchaos.link.loop import LoopThread
 
@@ -26,14 +27,16 @@ class Keeper:
     def __init__(self, directory: Path) -> None:
         self.thread = LoopThread()
         self.asked: list[tuple[str, str]] = []
+        self.ports: set[int] = set()
         self.go = threading.Event()
         self.go.set()
         self.ended: list[str] = []
         self.gate = Gate(directory, self._asked, lambda name, entry: self.ended.append(entry))
         self.file = directory / "gate"
 
-    async def _asked(self, name: str, entry: str) -> None:
+    async def _asked(self, name: str, entry: str, port: int) -> None:
         self.asked.append((name, entry))
+        self.ports.add(port)
         await self.thread.blocking(self.go.wait, TIMEOUT)
 
     def do(self, what: Callable[[], object]) -> None:
@@ -88,6 +91,8 @@ def test_whoever_asks_waits_for_the_answer(keeper: Keeper, file: Path) -> None:
         assert time.monotonic() < deadline, "nobody asked"
         time.sleep(0.001)
     assert lines(file) == []
+    (port,) = keeper.ports
+    assert proc.speaker(port, [os.getpid()]) == os.getpid()
     keeper.go.set()
     worker.join(TIMEOUT)
     assert lines(file) == ["orders-k3f9-000005"]

@@ -252,7 +252,7 @@ def test_callables_count(scene: Scene) -> None:
     counts["1"] = 3
     scene.board.poll_calls()
     assert [(event.name, event.count) for event in scene.seen] == [("1", 1), ("2", 2), ("1", 2)]
-    assert scene.board.seen == {message(1).id: 3, message(2).id: 2}
+    assert scene.board.seen == {"booked": {message(1).id: 3, message(2).id: 2}}
 
 
 def test_a_shared_key_goes_to_who_lacks_most(tmp_path: Path) -> None:
@@ -335,3 +335,43 @@ def test_a_fork_waits_for_a_source_that_is_being_read() -> None:
     reader.join(5)
     forking.join(5)
     assert order == ["read", "fork"]
+
+
+def test_an_effect_that_the_canary_doubles(scene: Scene, tmp_path: Path) -> None:
+    """The first of the message chosen is counted twice, once; the second stands as planted, and strikes nothing."""
+    path = tmp_path / "orders.log"
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    scene.begin()
+    scene.board.doubled = message(2).id
+    path.write_text("1\n2\n2\n")
+    scene.board.poll()
+    assert scene.effected == [1, 2, 2, 2]
+    effects = [event for event in scene.history.snapshot() if isinstance(event, facts.Effected)]
+    assert [event.planted for event in effects] == [False, False, True, False]
+    assert len(scene.seen) == 3
+    assert scene.board.seen["orders.log"][message(2).id] == 3
+    assert scene.board.single == ""
+
+
+@pytest.mark.parametrize("held", [{"2"}, frozenset({"2"}), {"2": 1}.keys()])
+def test_a_source_that_could_not_show_it_twice(scene: Scene, held: object) -> None:
+    """A set is told by its name, and nothing is counted."""
+    scene.begin()
+    scene.deliver(2)
+    scene.board.doubled = message(2).id
+    scene.board.add_call(lambda: held, name="booked")
+    scene.board.poll_calls()
+    assert scene.board.single == "booked"
+    assert scene.board.seen["booked"][message(2).id] == 1
+
+
+@pytest.mark.parametrize("held", [["2"], {"2": 1}, ("2",)])
+def test_a_source_that_counts(scene: Scene, held: object) -> None:
+    """A list of rows and a dict of counts could."""
+    scene.begin()
+    scene.deliver(2)
+    scene.board.doubled = message(2).id
+    scene.board.add_call(lambda: held, name="booked")
+    scene.board.poll_calls()
+    assert scene.board.single == ""
+    assert scene.board.seen["booked"][message(2).id] == 2

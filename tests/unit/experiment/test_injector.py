@@ -271,6 +271,44 @@ def test_a_named_consumer_narrows(bench: Bench) -> None:
     assert bench.delivered(6, link="audit")
 
 
+def own(kind: type[facts.LinkEvent], link: str = "worker", name: str | None = None) -> facts.LinkEvent:
+    """What a consumer publishes itself, or the confirm of that."""
+    more = {} if name is None else {"message": name}
+    if kind is facts.Republished:
+        more |= {"exchange": "", "routing_key": "bills"}
+    return kind(at=now(), link=link, connection=1, channel=1, **more)
+
+
+def test_by_counts_a_consumers_own_publishing(bench: Bench) -> None:
+    """Copies and messages of its own count for whom `by=` names, and for nobody else."""
+    bench.arm(connection_drop(after=publish(3, by="worker")))
+    bench.arm(connection_drop(after=publish(2)))
+    assert not bench.saw(own(facts.Emitted))
+    assert not bench.saw(own(facts.Republished, "audit", message(1)))
+    assert not bench.saw(own(facts.Republished, "worker", message(1)))
+    assert bench.saw(own(facts.Emitted, "worker#2"))
+    assert bench.struck == [(0, "worker#2", "after", "held")]
+    assert bench.injector.count(publish()) == 0
+    assert bench.injector.count(publish(by="worker")) == 3
+
+
+def test_by_counts_a_consumers_own_confirms(bench: Bench) -> None:
+    """The confirm of what a consumer published is a moment of its own."""
+    bench.arm(lost_confirm(before=confirm(2, by="worker")))
+    assert [bench.saw(own(facts.OwnConfirmed)) for _ in range(3)] == [False, True, False]
+
+
+def test_by_names_one_producer(bench: Bench) -> None:
+    """Of several that publish, the one that `by=` names is meant."""
+    bench.arm(connection_drop(after=publish(2, by="billing")))
+    places = [("publisher", 1), ("billing", 2), ("publisher", 3), ("billing", 4)]
+    found = [
+        bench.saw(facts.Published(at=now(), link=link, connection=1, channel=1, message=message(n)))
+        for link, n in places
+    ]
+    assert found == [False, False, False, True]
+
+
 def test_a_queue_narrows_deliveries_and_settlements(bench: Bench) -> None:
     """A settlement belongs to the queue its delivery came from."""
     bench.arm(connection_drop(after=delivery(2, queue="audit")))
@@ -1196,7 +1234,7 @@ class Asked:
         before = len(self.bench.struck)
         asking = self.bench.injector.asking
         about = f"{link}.effects", message(number)
-        self.bench.thread.call(asking._asked(*about), timeout=TIMEOUT, what="an answer")
+        self.bench.thread.call(asking._asked(*about, 4711), timeout=TIMEOUT, what="an answer")
         if written:
             self.bench.injector.saw_effect(self.bench.effect(number, consumer=link))
         self.bench.thread.soon(asking._ended, *about)
@@ -1272,7 +1310,8 @@ def test_an_effect_without_asking_is_an_error(bench: Bench, asked: Asked) -> Non
     bench.injector.saw_effect(bench.effect(3, consumer="worker"))
     assert str(armed.error) == (
         "connection_drop(before=effect(4), consumer='worker'): an effect of worker came without asking: only "
-        "probe.effect(id) in a Python consumer can be held before it; use after=effect(n), or before=ack(n)"
+        "probe.effect(id) in a Python consumer can be held before it; use after=effect(n), before=ack(n), or "
+        "before=call(n) of mqchaos.http"
     )
 
 

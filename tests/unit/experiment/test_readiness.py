@@ -47,10 +47,11 @@ class Ground:
         names = ["worker", *(f"worker#{n}" for n in range(2, replicas + 1))]
         self.history = History("k3f9")
         self.consumer = SimpleNamespace(replicas=[FakeReplica(name) for name in names], queues=queues)
-        self.wires = {name: SimpleNamespace(upstream_error="", connected=list) for name in names}
         self.sharing = SimpleNamespace(check=lambda: None)
         self.wires = {
-            name: SimpleNamespace(upstream_error="", connected=list, weather=SimpleNamespace(lag=0.0))
+            name: SimpleNamespace(
+                upstream_error="", client_error="", connected=list, weather=SimpleNamespace(lag=0.0)
+            )
             for name in names
         }
         self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
@@ -105,6 +106,27 @@ def test_a_queue_of_its_own_is_none() -> None:
     )
     ground.declared("orders", exclusive=False)
     ground.subscribed("orders")
+    ground.ready()
+
+
+@pytest.mark.parametrize(
+    "queue",
+    ["0f6c.reply.celery.pidbox", "celery@host.celery.pidbox", "celeryev.9e1cf5d9-742c"],
+)
+def test_a_queue_of_celerys_own_is_none(queue: str) -> None:
+    """Older workers declare those as anybody's, and read them a second before their tasks."""
+    ground = Ground()
+    ground.declared(queue, exclusive=False)
+    ground.subscribed(queue)
+    assert f"it reads {queue};" in ground.trouble()
+    ground.subscribed("orders.pidboxes")
+    ground.ready()
+
+
+def test_a_queue_of_celerys_own_that_is_named_is_waited_for() -> None:
+    """Who names it means it."""
+    ground = Ground(queues=("celery@host.celery.pidbox",))
+    ground.subscribed("celery@host.celery.pidbox")
     ground.ready()
 
 
@@ -244,3 +266,27 @@ def test_a_link_that_is_slow() -> None:
     ground = Ground()
     ground.wires["worker"].weather.lag = 2.0
     assert "slows its link down from the start: a greater ready_timeout= gives it time" in ground.trouble()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("", ": it never connected; "),
+        (
+            "what was said on its link is no AMQP 0-9-1: the stream begins with a TLS handshake",
+            "; it speaks TLS, and its link plain text: consumer(..., tls=True) makes one that speaks TLS",
+        ),
+        ("its TLS failed: unknown ca", "; its TLS failed: unknown ca"),
+    ],
+)
+def test_a_client_that_was_not_understood_is_told_why(error: str, said: str) -> None:
+    """What a link could not make out of a client's words stands where the error is, whether it ended or not."""
+    ground = Ground()
+    ground.wires["worker"].client_error = error
+    with pytest.raises(ChaosError) as raised:
+        ground.ready()
+    assert said in str(raised.value)
+    ground.consumer.replicas[0].alive = False
+    with pytest.raises(ChaosError, match="ended before it consumed") as raised:
+        ground.ready()
+    assert (said in str(raised.value)) == bool(error)

@@ -67,6 +67,8 @@ class Ground:
         """Called after each census."""
         self.holds: Callable[[], str] = lambda: ""
         """What the broker holds at a census."""
+        self.waits: Callable[[], float] = lambda: 0.0
+        """For how long nothing need move."""
         self.in_force = ""
         self.is_publishing = False
         self.progressing = True
@@ -132,7 +134,7 @@ class Ground:
         return self.away
 
     def longest_wait(self) -> float:
-        return 0.0
+        return self.waits()
 
     def steps(self) -> int:
         return self.done
@@ -397,3 +399,17 @@ def test_late_work_that_moves_something_is_counted_again(ground: Ground) -> None
     ground.every = finish
     assert ground.wait().settled
     assert ground.censuses == 4
+
+
+def test_a_wait_that_ends_as_time_is_looked_at(ground: Ground) -> None:
+    """What was kept in hand for longer than the time-out, and acked since the last look, has moved."""
+    ground.holds = lambda: "" if ground.done else "`orders` holds 1 unacknowledged"
+    start = ground.clock.now
+
+    def waits() -> float:
+        if ground.clock.now - start > 2.5 * ground.settling.timeout:
+            ground.done = 1
+        return 0.0 if ground.done else 4 * ground.settling.timeout
+
+    ground.waits = waits
+    assert ground.wait().settled

@@ -39,7 +39,7 @@ from pytest_mqchaos.model.faults import (
 )
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.topology import QueueState
-from pytest_mqchaos.model.triggers import ack, confirm, delivery, effect, publish
+from pytest_mqchaos.model.triggers import ack, confirm, delivery, effect, publish, seconds
 
 TIMEOUT = 5.0
 ID = "orders-k3f9-000003"
@@ -50,7 +50,7 @@ class FakeRelay:
 
     def __init__(self, log: list[str], link: str) -> None:
         self.log = log
-        self.observer = SimpleNamespace(link=link)
+        self.observer = SimpleNamespace(link=link, publisher=link == "publisher")
         self.number = 7
         self.cause: str | None = None
         self.holds = 0
@@ -87,6 +87,7 @@ class FakeLink:
         self.refused = 0
         self.cuts = True
         self.broker_up: Callable[[], bool] = lambda: True
+        self.publishes = name == "publisher"
 
     def connected(self) -> list[FakeRelay]:
         return [relay for relay in self.relays if not relay.closed]
@@ -136,6 +137,7 @@ class FakeReplica:
         self.log, self.name = log, name
         self.alive = True
         self.held = False
+        self.asking = "SIGTERM"
         self.process = FakeProcess(log, name)
         self.ending: Callable[[float], None] = lambda grace: None
 
@@ -153,7 +155,7 @@ class FakeReplica:
     def cont(self) -> None:
         self.log.append(f"cont {self.name}")
 
-    def crash(self, process: str = "group") -> bool:
+    def crash(self, process: str = "group", *, port: int | None = None) -> bool:
         self.log.append(f"kill {process} of {self.name}")
         return True
 
@@ -321,6 +323,63 @@ def test_whom_a_network_fault_hits(
     """By name all replicas, by number one, by default the one that X happened on, else every consumer."""
     ground.strike(connection_drop(after=delivery(3), consumer=consumer), link=link, fact=None)
     assert ground.fired.target == targets
+
+
+def with_producer(ground: Ground) -> Ground:
+    """The same ground with a publisher of the application's own."""
+    ground.links["billing"] = FakeLink(ground.log, "billing")
+    ground.links["billing"].publishes = True
+    ground.links["billing"].relays[0].observer.publisher = True
+    ground.all.append(FakeReplica(ground.log, "billing"))
+    return ground
+
+
+@pytest.mark.parametrize(
+    ("fault", "link", "targets"),
+    [
+        (connection_drop(after=publish(3)), "billing", "billing"),
+        (connection_drop(after=publish(3), consumer="*"), "billing", "worker, worker#2, audit"),
+        (connection_drop(after=delivery(3), consumer="billing"), "worker", "billing"),
+        (connection_drop(after=seconds(1)), None, "worker, worker#2, audit"),
+        (consumer_crash(after=publish(3)), "billing", "worker, worker#2, audit"),
+        (consumer_crash(after=publish(3), consumer="billing"), "billing", "billing"),
+        (consumer_crash(after=publish(3, by="billing")), "billing", "billing"),
+        (consumer_crash(after=publish(3, by="worker")), "worker#2", "worker#2"),
+        (consumer_crash(after=seconds(1), consumer="*"), None, "worker, worker#2, audit"),
+    ],
+)
+def test_a_producer_is_struck_where_it_is_meant(
+    ground: Ground, fault: Fault, link: str | None, targets: str
+) -> None:
+    """By its name, or at its own publishing; who means consumers does not mean it."""
+    with_producer(ground).strike(fault, link=link, fact=None)
+    assert ground.fired.target == targets
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [
+        (consumer_crash(before=publish(3), consumer="billing"), True),
+        (consumer_crash(before=publish(3)), False),
+        (connection_drop(before=publish(3)), True),
+    ],
+)
+def test_what_a_producer_sent_dies_with_it_alone(ground: Ground, fault: Fault, taken: bool) -> None:
+    """Before X it dies with whoever sent it; where others are struck it goes on."""
+    with_producer(ground).strike(fault, link="billing", fact=facts.Published)
+    assert ("X taken" in ground.log) is taken
+
+
+def test_whose_confirm_is_lost(ground: Ground) -> None:
+    """That of the producer it was seen on, of the one that is named, or of the first that publishes."""
+    with_producer(ground)
+    seen = ground.strike(lost_confirm(after=confirm(3)), link="billing", fact=facts.Confirmed)
+    assert seen.swallow == Swallow(kind="confirm", link="billing", connection=7)
+    other = ground.strike(lost_confirm(after=delivery(3)), link="worker", fact=facts.Delivered)
+    assert other.swallow == Swallow(kind="confirm", link="publisher")
+    ground.links["publisher"].publishes = False
+    other = ground.strike(lost_confirm(after=delivery(3)), link="worker", fact=facts.Delivered)
+    assert other.swallow == Swallow(kind="confirm", link="billing")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 
@@ -63,7 +64,7 @@ class ScriptedTap:
 class Stage:
     """A wire between a client and a broker, both sockets of the test."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, client_tls: ssl.SSLContext | None = None) -> None:
         self.thread = LoopThread()
         self.history = History(RUN)
         self.tap = ScriptedTap()
@@ -82,6 +83,7 @@ class Stage:
                 look=lambda message: None,
                 tap=self.tap,
                 numbers=lambda: next(numbers),
+                client_tls=client_tls,
             )
             await wire.listen()
             return wire
@@ -101,6 +103,10 @@ class Stage:
         client = socket.create_connection((self.wire.host, self.wire.port), timeout=TIMEOUT)
         self._sockets.append(client)
         return client
+
+    def keep(self, own: socket.socket) -> None:
+        """Close a socket in the end."""
+        self._sockets.append(own)
 
     def unplug(self) -> None:
         """Let the broker be gone."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.loop import LoopThread, keep
 
 
 @pytest.fixture
@@ -41,3 +43,22 @@ def test_the_links_take_precedence_and_their_helpers_do_not(thread: LoopThread) 
     else:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own)
         assert links < own
+
+
+def test_what_is_open_ends_with_it() -> None:
+    """A connection that was closed, and whose peer reads nothing of what was said to it, is no open socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = LoopThread()
+
+        async def say() -> socket.socket:
+            transport, _ = await thread.loop.create_connection(asyncio.Protocol, *listener.getsockname()[:2])
+            keep(transport)
+            own = transport.get_extra_info("socket")
+            transport.write(bytes(50_000_000))
+            transport.close()
+            assert transport.get_write_buffer_size()
+            return own
+
+        own = thread.call(say(), timeout=5.0, what="a connection")
+        thread.close()
+        assert own.fileno() == -1

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted import Stage, delivery, do, relay_of
 
 from pytest_mqchaos.consumers.process import Process
 from pytest_mqchaos.link.tripwire import Tripwire
+from pytest_mqchaos.model import events as facts
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's help is Linux's")
 
@@ -111,6 +113,24 @@ def test_unread_data_keeps_it_standing(client: Client, loop: asyncio.AbstractEve
     assert client.said() == seen
 
 
+def test_it_stands_while_it_is_written_to(client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    """Our own call locks the socket, and what arrives meanwhile would stop nobody."""
+    wire = Tripwire(client.own, client.process, loop=loop)
+    wire.set()
+    with wire.standing():
+        client.go()
+        client.await_stopped()
+        assert client.said() == 0
+    poll = select.poll()
+    poll.register(client.own, select.POLLIN)
+    assert poll.poll(TIMEOUT * 1000), "it goes on behind the write"
+    client.await_stopped()
+    with wire.standing():
+        pass
+    client.await_stopped()
+    assert client.said() == 0, "what it has sent is not read yet"
+
+
 def test_one_that_was_frozen_stays_so(client: Client, loop: asyncio.AbstractEventLoop) -> None:
     """A strike has stopped it: what the wire judges meanwhile does not let it go on."""
     wire = Tripwire(client.own, client.process, loop=loop)
@@ -161,3 +181,44 @@ def test_a_socket_that_has_ended_is_no_error(client: Client, loop: asyncio.Abstr
     wire.set()
     wire.judged()
     wire.clear()
+
+
+class Noted:
+    """A client that notes what is done to it, and whether anything can be read by it then."""
+
+    stands = False
+
+    def __init__(self, group: int, reader: socket.socket) -> None:
+        self.group = group
+        self.notes: list[tuple[str, bool]] = []
+        self._poll = select.poll()
+        self._poll.register(reader, select.POLLIN)
+
+    def halt(self) -> None:
+        """Note it."""
+        self.notes.append(("halt", bool(self._poll.poll(0))))
+
+    def go_on(self) -> None:
+        """Note it."""
+        self.notes.append(("go on", bool(self._poll.poll(0))))
+
+
+def test_a_delivery_is_written_to_one_that_stands(client: Client) -> None:
+    """From before our write until behind it, and only where its next word may be the moment."""
+    stage = Stage()
+    try:
+        reader, broker = stage.consuming()
+        noted = Noted(client.process.group, reader)
+        relay = relay_of(stage)
+        do(stage, lambda: relay.tighten(noted))
+        broker.sendall(delivery(1))
+        stage.await_fact(facts.Delivered)
+        do(stage)  # the link's thread is done with it
+        assert noted.notes == [("halt", False), ("go on", True)]
+        do(stage, relay.slacken, noted.notes.clear)
+        broker.sendall(delivery(2))
+        stage.await_fact(facts.Delivered, 2)
+        do(stage)
+        assert noted.notes == []
+    finally:
+        stage.close()

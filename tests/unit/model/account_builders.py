@@ -23,6 +23,7 @@ from pytest_mqchaos.model.events import (
 from pytest_mqchaos.model.faults import consumer_crash
 from pytest_mqchaos.model.findings import Finding, Hazard
 from pytest_mqchaos.model.guarantees import guarantee
+from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message, digest, message_id
 from pytest_mqchaos.model.triggers import ack
 
@@ -114,6 +115,7 @@ def case(events: Sequence[Event], messages: dict[str, Message], **fields: Any) -
         "dead_letters": frozenset(),
         "ordered_evidence": True,
         "consumers": (),
+        "ledger": Ledger.of(events, messages),
     }
     return cast("Case", SimpleNamespace(**(known | fields)))
 

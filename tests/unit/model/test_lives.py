@@ -228,6 +228,23 @@ def test_a_swallowed_ack_names_its_fault() -> None:
     ]
 
 
+def test_two_sources_that_show_it_once_each_are_no_surprise() -> None:
+    """Each source of effects is judged for itself, and so it is counted."""
+    life = told(
+        published(1),
+        delivered(1, 2),
+        effected(1, 3, source="ledger"),
+        effected(1, 4, source="mail"),
+        effected(1, 5, source="mail"),
+    )
+
+    assert life[2:] == [
+        "effect seen (ledger)",
+        "effect seen (mail)",
+        "effect seen (mail) <- 2 of 1 expected",
+    ]
+
+
 def test_sigterm_is_told_when_it_was_sent() -> None:
     """A consumer that drains shows when it was asked to end, and what it did then."""
     life = told(

@@ -21,6 +21,7 @@ from pytest_mqchaos.payloads import (
     made,
     offsets,
     rng,
+    told_headers,
 )
 
 
@@ -75,6 +76,12 @@ def test_bodies(value, body):
 def test_bodies_that_cannot_be(value, line):
     """The value is named, and what would do."""
     assert error(encoded, value, "body=").startswith(line)
+
+
+def test_headers_as_they_are_told():
+    """As text, cut, without the one that carries our id."""
+    given = {"tenant": "north", "tries": 3, "long": "x" * 1000, ID_HEADER: "orders-k3f9-000001"}
+    assert told_headers(given) == (("tenant", "north"), ("tries", "3"), ("long", "x" * 256))
 
 
 def test_headers_are_copied():

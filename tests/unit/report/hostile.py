@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from account_builders import AGAIN, found, workload
+from account_builders import AGAIN, found, ms, workload
 from report_builders import eventful, judged, session
 
-from pytest_mqchaos.model.case import ConsumerFacts, Output
+from pytest_mqchaos.model.case import ConsumerFacts, Line, Output
 from pytest_mqchaos.model.events import (
     Acked,
     CensusTaken,
@@ -87,10 +87,17 @@ def _poisoned(event: Event, evil: str) -> Event:
     return event
 
 
+def _said(evil: str) -> Output:
+    """Return what a process wrote: the text, also where it lands in a life."""
+    return Output(100, (evil, evil), 0, (ms(71), ms(72)), (Line(ms(20), evil),))
+
+
 def document_full_of(evil: str) -> dict[str, Any]:
     """Return a document with the text in every place that comes from outside."""
     messages = {
-        name: replace(message, body=evil.encode("utf-8", "surrogatepass"), key=evil, queue=evil)
+        name: replace(
+            message, body=evil.encode("utf-8", "surrogatepass"), key=evil, queue=evil, headers=((evil, evil),)
+        )
         for name, message in workload(10).items()
     }
     events = [_poisoned(event, evil) for event in eventful()]
@@ -114,9 +121,7 @@ def document_full_of(evil: str) -> dict[str, Any]:
         events=events,
         messages=messages,
         hazards=[Hazard(kind="auto_ack", claim=evil, consumer=evil, mend=evil)],
-        consumers=(
-            ConsumerFacts(name=evil, alive=False, output=(Output(100, (evil, evil)),), queues=(evil,)),
-        ),
+        consumers=(ConsumerFacts(name=evil, alive=False, output=(_said(evil),), queues=(evil,)),),
         notes=[evil],
         allow=((evil, evil),),
         timings={evil: 1.0},

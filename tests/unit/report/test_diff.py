@@ -13,6 +13,7 @@ from report_builders import failing, judged, session
 from pytest_mqchaos.model.findings import Hazard
 from pytest_mqchaos.report.diff import Change, diff
 from pytest_mqchaos.report.document import run_record
+from pytest_mqchaos.report.figures.markov import wilson
 
 NAME = "t.py::test_it[x]"
 LOST = found("lost", 1, detail="by_consumer")
@@ -156,3 +157,44 @@ def test_recovery() -> None:
     assert differences([paced(0.02, 0.2)], [paced(0.02, 2.0)]) == []
     assert differences([paced(0.02, 0.2)], [paced(0.02)]) == []
     assert [each[0] for each in differences([paced(0.02, 30.0)], [paced(0.02, 0.2)])] == ["better", "better"]
+
+
+def _chain(requeued: int, of: int) -> dict[str, Any]:
+    """Return the chain of messages of which some came back once."""
+    counts = {
+        ("ready", "in_flight"): (of - requeued, of - requeued),
+        ("in_flight", "acknowledged"): (of - requeued, of),
+    }
+    if requeued:
+        counts |= {("in_flight", "requeued"): (requeued, of), ("requeued", "in_flight"): (requeued, requeued)}
+    steps = []
+    for (origin, target), (count, left) in counts.items():
+        low, high = wilson(count, left)
+        steps.append(
+            {"from": origin, "to": target, "count": count, "of": left, "probability": count / left, "low": low,
+             "high": high}
+        )  # fmt: skip
+    return {"messages": of - requeued, "steps": steps, "deliveries": 1.0, "ends": {}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "struck", "sorts"),
+    [
+        ((0, 200), (2, 202), False, []),
+        ((0, 200), (20, 220), False, ["worse", "worse"]),
+        ((20, 220), (0, 200), False, ["better", "better"]),
+        ((0, 200), (20, 220), True, ["changed", "changed"]),
+        ((1, 5), (3, 7), False, []),
+    ],
+)
+def test_chances(before: Any, after: Any, struck: bool, sorts: list[str]) -> None:
+    """A step that became likelier beyond noise is worse or better; where a fault struck it is told only."""
+    old, new = (session(run()) for _ in range(2))
+    for whole, counts in ((old, before), (new, after)):
+        whole["runs"][0]["lifecycle"] = _chain(*counts)
+        whole["runs"][0]["faults"] = [{"kind": "refuse", "fired": True, "recovery": None}] if struck else []
+    found_changes = diff(old, new).changes
+    assert [each.sort for each in found_changes] == sorts
+    if sorts:
+        text = {each.text.partition(" with ")[0] for each in found_changes}
+        assert text == {"from in flight to requeued", "from in flight to acknowledged"}

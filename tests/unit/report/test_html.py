@@ -277,9 +277,10 @@ def test_what_is_cut_is_said() -> None:
 
     assert "and 1,495 more" in text
     assert "... and 1,295 more, 795 of them in report.json" in text
-    assert "21 more lives" in text
+    assert "36 more lives" in text
     assert "Too many marks to draw one by one: each bar counts" in text
-    assert "The lives of 4 messages are drawn, 25 are told below" in text
+    assert "1,460 more messages that findings name have no life here." in text
+    assert "40 lives are told; 1,460 more messages that findings name have none here." in text
 
 
 def test_a_page_has_a_limit_and_says_so() -> None:

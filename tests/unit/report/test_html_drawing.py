@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from account_builders import delivered, found, ms, name, published, workload
+from account_builders import delivered, done, found, ms, name, published, workload
 from hypothesis import given
 from hypothesis import strategies as st
 from report_builders import eventful, failing, judged
@@ -12,7 +12,7 @@ from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import Nacked
 from pytest_mqchaos.report.document import run_record
 from pytest_mqchaos.report.html.drawing import Drawing
-from pytest_mqchaos.report.html.lifelines import LIVES, POINTS
+from pytest_mqchaos.report.html.lifelines import BOLD, LIVES, POINTS
 from pytest_mqchaos.report.html.marks import bars, marks_path
 from pytest_mqchaos.report.html.scale import Scale
 from pytest_mqchaos.report.html.timeline import LEFT, RIGHT, timeline
@@ -133,13 +133,31 @@ def test_a_life_is_drawn_through_the_rows_it_passed() -> None:
 
 
 def test_every_finding_has_a_life_drawn() -> None:
-    """A finding of many messages does not crowd the others out of the picture."""
+    """A finding of many messages does not crowd the others out of the picture: each has one of the bold lines."""
     made = drawn(judged(found("lost", *range(1, 8)), found("stalled", 9)))
 
+    bold = [life for life in made.lives if not life.faint]
+    assert (len(bold), len(made.lives)) == (BOLD, 8)
+    assert "#9" in [life.name for life in bold]
+    assert made.left_out == []
+    assert len({(label.x, label.y) for label in (life.label for life in bold)}) == BOLD
+
+
+def test_every_life_that_is_told_is_drawn() -> None:
+    """All of them up to a limit, the later ones thin; what is beyond it is counted."""
+    events = [event for n in range(1, 61) for event in done(n, n)]
+    made = drawn(judged(found("lost", *range(1, 61), violation=True), events=events, messages=workload(60)))
     assert len(made.lives) == LIVES
-    assert "#9" in [life.name for life in made.lives]
-    assert made.left_out == [f"the lives of {LIVES} messages are drawn, 8 are told below"]
-    assert len({(label.x, label.y) for label in (life.label for life in made.lives)}) == LIVES
+    assert [life.faint for life in made.lives] == [False] * BOLD + [True] * (LIVES - BOLD)
+    assert made.left_out == [f"{60 - LIVES} more messages that findings name have no life here"]
+
+
+def test_a_life_of_one_step_is_a_dot() -> None:
+    """A message that a queue dropped was published and nothing more: it is drawn where that was."""
+    made = drawn(judged(found("lost", 1, violation=True), events=[published(1, 0)], messages=workload(1)))
+
+    (life,) = made.lives
+    assert (len(life.points), life.path[-2:]) == (1, "h0")
 
 
 def test_a_life_that_goes_round_and_round_is_cut() -> None:

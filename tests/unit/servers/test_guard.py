@@ -16,6 +16,7 @@ import pytest
 from pytest_mqchaos.errors import ServerUnavailable
 from pytest_mqchaos.servers import guard as module
 from pytest_mqchaos.servers.guard import Guard, new_run, tagged
+from pytest_mqchaos.servers.guardian import Guardian
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
@@ -145,6 +146,84 @@ def alive(pid):
         return False
 
 
+DIES_AT_ONCE = """
+import os, signal, sys
+from pathlib import Path
+from pytest_mqchaos.servers import guard as module
+
+real = module._started
+
+def started(run, watched):
+    guard = real(run, watched)
+    folder = Path(sys.argv[1]) / f"mqchaos-{run}"
+    folder.mkdir()
+    os.write(guard.stdin.fileno(), b'{"folder": "%s"}' % os.fsencode(folder) + bytes([10]))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+module._started = started
+module.Guard.arm(module.new_run())
+"""
+
+
+def test_its_process_ends_before_it_stands(tmp_path):
+    """What it was told until then goes, though it comes to read it only when nobody is there any more."""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", DIES_AT_ONCE, str(tmp_path)], check=False)
+        until(lambda: not list(tmp_path.iterdir()))
+
+
+def test_a_session_that_has_ended_already_gets_none(run, sleeper):
+    """A process whose session has ended before it armed its guard is told so, and makes nothing."""
+    controller = sleeper()
+    controller.kill()
+    controller.wait()
+    with pytest.raises(ServerUnavailable, match="the session that it would guard has ended"):
+        Guard.arm(run, watched=[controller.pid])
+
+
+TELLS_LATE = """
+import os, signal, sys, time
+from pathlib import Path
+from pytest_mqchaos.servers.guard import Guard
+
+run, controller, place = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+guard = Guard.arm(run, watched=[controller])
+os.kill(controller, signal.SIGKILL)
+time.sleep(float(sys.argv[4]))
+guard.place(place)
+folder = place / f"mqchaos-{run}"
+guard.folder(folder)
+folder.mkdir(parents=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("later", [0.0, 0.001, 0.002, 0.004, 0.008])
+def test_what_it_is_told_while_it_kills(run, sleeper, tmp_path, later):
+    """A process that dies with its session may have made what it had only just told of: that goes, too."""
+    controller = sleeper()
+    place = tmp_path / "mqchaos-place"
+    words = [run, str(controller.pid), str(place), str(later)]
+    environment = {**os.environ, **tagged(run), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", TELLS_LATE, *words], env=environment, check=False, timeout=20
+    )
+    controller.wait()
+    assert done.returncode == -signal.SIGKILL
+    until(lambda: not list(tmp_path.iterdir()))
+
+
+def test_last_words_are_heard(run, sleeper, tmp_path):
+    """What is said of a folder while the first processes are killed counts: so does what works there."""
+    folder = tmp_path / f"mqchaos-{run}"
+    folder.mkdir()
+    works = sleeper(cwd=folder)
+    guardian = Guardian(run, [os.getpid()])
+    guardian.clean(orderly=False, last_words=lambda: [json.dumps({"folder": str(folder)}).encode()])
+    assert ended(works)
+    assert not folder.exists()
+
+
 def test_signals_do_not_end_it(run):
     """What ends a terminal's or a container's processes in passing does not end the guard."""
     guard = Guard.arm(run)
@@ -206,6 +285,9 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def do_GET(self):
+        if self.server.silent:
+            self.server.silent -= 1
+            return  # and the connection is closed without an answer
         kind = "containers" if "/containers/" in self.path else "networks"
         things = self.server.things[kind]
         self.answer(
@@ -218,12 +300,16 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.answer(204, self.server.things[kind].pop(name))
 
 
-def test_containers_and_networks_go_by_label(run, tmp_path):
-    """What carries the run's label is removed from the engine, with its volumes; what another run's does stays."""
+@pytest.mark.parametrize("silent", [0, 1, 3])
+def test_containers_and_networks_go_by_label(run, tmp_path, silent):
+    """What carries the run's label goes from the engine, with its volumes, though an answer fails to come at first.
+
+    What another run's does stays.
+    """
     path = str(tmp_path / "docker.sock")
     with socketserver.ThreadingUnixStreamServer(path, Engine) as engine:
         engine.things = {"containers": {"c1": run, "c2": "other"}, "networks": {"n1": run, "n2": "other"}}
-        engine.asked = []
+        engine.asked, engine.silent = [], silent
         threading.Thread(target=engine.serve_forever, daemon=True).start()
         guard = Guard.arm(run)
         guard.engine(f"unix://{path}")

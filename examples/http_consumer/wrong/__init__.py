@@ -1,0 +1,1 @@
+"""The worker with one bug each."""

@@ -1,0 +1,67 @@
+"""In whose hands a message was: a stage that handed it on, a child that was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_mqchaos.model.case import Case
+from pytest_mqchaos.model.copies import Copy, Delivery
+from pytest_mqchaos.model.surroundings import Strike
+
+__all__ = ["handed_on", "killed_child", "who"]
+
+
+def who(case: Case, delivery: Delivery) -> str:
+    """Return whom a loss is put down to: of several consumers the one that had it, by its name."""
+    several = len({_base(one.name) for one in case.consumers}) > 1
+    return _base(delivery.link) if several else "the consumer"
+
+
+def handed_on(copy: Copy, *, until: int | None = None) -> bool:
+    """Whether a consumer that had a copy published one of its own after that, as a stage or a later retry is handed on.
+
+    Args:
+        copy: what it had, perhaps more than once.
+        until: the number of the event before which it has to be.
+    """
+    if not copy.deliveries:
+        return False
+    links = {_base(one.link) for one in copy.deliveries}
+    return any(
+        _base(one.link) in links
+        and one.index > copy.deliveries[0].index
+        and (until is None or one.index < until)
+        for one in copy.record.republications
+    )
+
+
+def killed_child(case: Case, delivery: Delivery, went_on: Callable[[Strike], bool]) -> Strike | None:
+    """Return the strike that killed a child which may have had a delivery in hand, if there is one.
+
+    Its parent goes on: that later messages were worked on excuses nothing, unless it was before the strike. It may
+    have acked before the child began, or when it saw it dead.
+
+    Args:
+        case: the run.
+        delivery: that was acked, and whose work was not done.
+        went_on: whether later messages were worked on before a strike.
+    """
+    for strike in case.ledger.surroundings.strikes:
+        number = strike.event.fault
+        of_child = (
+            0 <= number < len(case.faults) and dict(case.faults[number].options).get("process") == "child"
+        )
+        if (
+            not (of_child and strike.event.changed and strike.hits(delivery.link))
+            or delivery.index > strike.index
+        ):
+            continue
+        settled = delivery.settled_index
+        if settled is None or settled > strike.index or not went_on(strike):
+            return strike
+    return None
+
+
+def _base(link: str) -> str:
+    """The consumer's name of a replica's link."""
+    return link.split("#")[0]

@@ -1,0 +1,45 @@
+"""`stop`: end the servers that sessions with `--mqchaos-keep` left up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.servers.sharing import Place, end, kept_places
+
+__all__ = ["add_arguments", "run"]
+
+HELP = "end the servers that --mqchaos-keep left up; exit status 1 if some are in use"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--force", action="store_true", help="also those that a session uses just now, whose tests then fail"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """End them, a line for each, and return 0 unless some are left."""
+    try:
+        places = [place for place in kept_places() if place.state() is not None]
+    except ChaosError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not places:
+        print("no servers are kept")
+    return max((_ended(place, force=arguments.force) for place in places), default=0)
+
+
+def _ended(place: Place, *, force: bool) -> int:
+    state = place.state() or {}
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(state.get("since", 0))))
+    try:
+        what = end(place, force=force)
+    except ChaosError as error:
+        print(f"not ended: {state.get('description')}: {error}; --force ends them", file=sys.stderr)
+        return 1
+    print(f"ended: {what} (kept since {since})")
+    return 0

@@ -1,0 +1,80 @@
+"""What a producer says it sent: `probe.sent(id)`, or a line a message in the file `$MQCHAOS_SENT`.
+
+A claim whose publish was not seen yet waits for it. What was still not seen when the run has settled was never
+sent: it becomes a message that nobody published, which only a publisher can lose.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_mqchaos.effects.file import EffectsFile
+from pytest_mqchaos.effects.resolve import Resolver
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.adoption import Adoption
+from pytest_mqchaos.model.events import Claimed
+from pytest_mqchaos.model.history import History, now
+
+__all__ = ["Claims"]
+
+
+class Claims:
+    """The claims of one producer; safe from any thread.
+
+    Args:
+        paths: the files where it says what it sent; what they hold already is of somebody else.
+        producer: its name.
+        history: of the run.
+        adoption: knows what it published.
+    """
+
+    def __init__(self, paths: Sequence[Path], producer: str, history: History, adoption: Adoption) -> None:
+        self._sources = [EffectsFile(path) for path in paths]
+        for source in self._sources:
+            source.read(final=True)
+        self._producer = producer
+        self._history = history
+        self._adoption = adoption
+        self._resolver = Resolver(history.messages)
+        self._waiting: list[str] = []
+        self._claimed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def poll(self, *, final: bool = False) -> None:
+        """Read what is new, and note what it stands for as far as that is known."""
+        with self._lock:
+            found = [*self._waiting, *(name for one in self._sources for name in one.read(final=final))]
+            self._waiting = [name for name in found if not self._noted(name)]
+
+    def conclude(self) -> None:
+        """Read the claims a last time; what nobody saw published is made known as that.
+
+        Raises:
+            ChaosError: if none of them names a message that was published, though some were.
+        """
+        __tracebackhide__ = True
+        self.poll(final=True)
+        with self._lock:
+            names, self._waiting = self._waiting, []
+            if names and not self._claimed and self._adoption.ids:
+                self._waiting = names
+                raise ChaosError(
+                    f"{self._producer} said that it sent {len(names)} messages ({names[0]}, ...), and none of the "
+                    f"{len(self._adoption.ids)} that it published goes by such a name: say their message_id, or "
+                    "tell the key with producer(..., key=)"
+                )
+            for name in names:
+                self._note(self._adoption.claimed(name), name)
+
+    def _noted(self, name: str) -> bool:
+        own = [one for one in self._resolver.resolve(name).candidates if one not in self._claimed]
+        if not own:
+            return bool(self._resolver.resolve(name).candidates)  # said twice
+        self._note(own[0], name)
+        return True
+
+    def _note(self, message: str, name: str) -> None:
+        self._claimed.add(message)
+        self._history.append(Claimed(at=now(), message=message, producer=self._producer, name=name))

@@ -1,0 +1,60 @@
+"""One file that effects are read from: what its lines say, and what went wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_mqchaos.effects.file import EffectsFile
+from pytest_mqchaos.errors import ChaosError
+
+__all__ = ["Feed"]
+
+
+@dataclass(slots=True, eq=False)
+class Feed:
+    """A file that the consumer writes, or its output."""
+
+    file: EffectsFile
+    name: str
+    """Of the source that it belongs to; several files may be one source."""
+    consumer: str | None
+    key: Callable[[object], object] | None = None
+    pattern: re.Pattern[str] | None = None
+    """What is looked for in the lines of a program's output."""
+    trouble: ChaosError | None = None
+    """Why it could not be read, the first time."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether its order against the acks can be known: a program's output may lie in a buffer of its own."""
+        return self.pattern is None
+
+    def read(self, *, final: bool = False) -> list[str]:
+        """Return the ids and keys that it says since the last time; `trouble` tells if that could not be."""
+        found: list[str] = []
+        try:
+            for line in self.file.read(final=final):
+                found.extend(
+                    entry if self.key is None else str(self.key(entry)) for entry in self._entries(line)
+                )
+            if self.file.complaint:
+                said = f"consumer(effect_after=...): {self.consumer}: {self.file.complaint}"
+                self.trouble = self.trouble or ChaosError(said)
+        except Exception as error:
+            text = " ".join(str(error).split()) or "no text"
+            what = (
+                f"could not be read: {text}"
+                if isinstance(error, OSError)
+                else f"key raised {type(error).__name__}: {text}"
+            )
+            self.trouble = self.trouble or ChaosError(f"the effects source {self.name}: {what}")
+        return found
+
+    def _entries(self, line: str) -> list[str]:
+        """What a line says: itself, or what the pattern finds in it, its first group if it has any."""
+        if self.pattern is None:
+            return [line]
+        group = 1 if self.pattern.groups else 0
+        return [found[group] for found in self.pattern.finditer(line) if found[group]]

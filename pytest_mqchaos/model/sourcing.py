@@ -1,0 +1,106 @@
+"""The sources of effects of a run: which of them a message's work has to show in.
+
+Each source is judged for itself: a message that shows in one and not in another is lost there.
+
+```
+ tied to a consumer (of=) ──► concerns what stood in a queue that this consumer reads
+ one that showed nothing  ──► concerns every message, as far as it was named by the test
+ any other                ──► concerns the workloads of which it showed some work: two queues, two logs
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pytest_mqchaos.model.copies import Record
+from pytest_mqchaos.model.events import Effected, SourceNamed
+
+__all__ = ["Sourcing"]
+
+
+class Sourcing:
+    """Which sources there are, what they showed, and whom each concerns.
+
+    Args:
+        read: queues that were subscribed or polled, and by which links; it grows.
+    """
+
+    def __init__(self, read: Mapping[str, Collection[str]]) -> None:
+        self._read = read
+        self.named: dict[str, SourceNamed] = {}
+        """The sources that the test named, in order."""
+        self._shown: dict[str, set[str]] = {}
+        """Of which workloads each source has shown work."""
+        self.several = False
+        """Whether it matters which source shows what: there are several, or one of them is a consumer's."""
+
+    @property
+    def names(self) -> list[str]:
+        """All sources: those named, and those that showed something."""
+        return list(dict.fromkeys((*self.named, *self._shown)))
+
+    def name(self, event: SourceNamed) -> None:
+        """Take in a source that the test named."""
+        self.named[event.source] = event
+        self.several = self.several or event.of is not None or len(self.names) > 1
+
+    def showed(self, event: Effected, record: Record) -> bool:
+        """Take in an effect; return whether its source now concerns other messages than before."""
+        shown = self._shown.setdefault(event.source, set())
+        stem = _stem(record)
+        if stem in shown:
+            return False
+        shown.add(stem)
+        self.several = self.several or len(self.names) > 1
+        return self.several
+
+    def silent(self, source: str) -> bool:
+        """Whether a source has shown nothing at all."""
+        return source not in self._shown
+
+    def concern(self, record: Record) -> tuple[str, ...]:
+        """Return the sources that a message's work has to show in, none where all are other consumers'."""
+        found: list[str] = []
+        free: list[str] = []
+        stem = _stem(record)
+        for source in self.names:
+            of = self.named[source].of if source in self.named else None
+            if of is not None:
+                if self._stood_before(of, record):
+                    found.append(source)
+                continue
+            free.append(source)
+            if stem in self._shown.get(source, ()) or self.silent(source):
+                found.append(source)
+        return tuple(found or free)
+
+    def judge(self, record: Record) -> None:
+        """Bring what is told of a record's effects up to date: the fewest and the most of any source."""
+        record.concern = concern = self.concern(record)
+        had = record.effects_from
+        counts = [had.get(one, 0) for one in concern]
+        record.most = max(had.values(), default=0)
+        record.effects = min(counts, default=record.most)
+        expected = record.message.expect
+        if 1 < len(counts) <= expected == sum(counts) and all(counts) and self._nobodys(concern):
+            record.effects = (
+                expected  # of a fan-out to two queues each has a log of its own: together they have all
+            )
+        record.sourced = bool(concern) or not self.named
+
+    def _nobodys(self, sources: tuple[str, ...]) -> bool:
+        """Whether none of some sources is tied to a consumer."""
+        return all(one not in self.named or self.named[one].of is None for one in sources)
+
+    def _stood_before(self, consumer: str, record: Record) -> bool:
+        """Whether a message stood in a queue that a consumer reads, or was sent to one."""
+        queues = {copy.queue for copy in record.copies}
+        queues.update(one.routing_key for one in record.publications if not one.exchange)
+        return any(link.split("#")[0] == consumer for queue in queues for link in self._read.get(queue, ()))
+
+
+def _stem(record: Record) -> str:
+    """The workload that a message is of: where it was published to."""
+    message = record.message
+    return message.queue or f"{message.exchange} {message.routing_key}"

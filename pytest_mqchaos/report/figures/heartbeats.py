@@ -1,0 +1,170 @@
+"""Heartbeats: what clients and broker agreed on, and connections that one side gave up since it heard nothing.
+
+```
+last frame ──────── silence ────────► the link is lost, without a close: by the broker, or by the client
+            agreed on: a beat every half of the heartbeat; two missed ones are the end
+```
+Heartbeats themselves are no events. A loss counts as their doing if it came without a close, on a connection without a
+frame for a heartbeat at least, and neither a stop of the broker nor the end of a process explains it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.messages import Message
+
+__all__ = ["Heartbeats"]
+
+_REAPED = 1_000_000_000
+"""Nanoseconds within which the end of a process is noticed."""
+_TOLD = 20
+_MESSAGES = 10
+
+
+@dataclass(slots=True)
+class _Line:
+    """One connection while it is open."""
+
+    heartbeat: int
+    last: int
+    """When a frame was seen on it last."""
+    held: dict[tuple[int, int], str] = field(default_factory=dict)
+    """Messages in hand, by channel and tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    event: e.LinkLost
+    line: _Line
+    fault: int | None
+
+
+class Heartbeats:
+    """Follows the connections of consumers and producers.
+
+    Args:
+        start: the moment that counts as zero, in nanoseconds.
+        messages: the workload.
+    """
+
+    def __init__(self, start: int, messages: Mapping[str, Message]) -> None:
+        self._start = start
+        self._messages = messages
+        self._open: dict[int, _Line] = {}
+        self._agreed: Counter[int] = Counter()
+        self._losses: list[_Loss] = []
+        self._ends: list[e.ConsumerEnded] = []
+        self._strikes: list[e.FaultFired] = []
+        self._stopped = False
+        self._stopped_at = -_REAPED
+
+    def handlers(self) -> Mapping[type[e.Event], Callable[[Any], None]]:
+        """Return what takes each kind of event in."""
+        return {
+            e.LinkOpened: self._opened,
+            e.LinkLost: self._lost,
+            e.Delivered: self._delivered,
+            **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self._settled),
+            **dict.fromkeys((e.Published, e.Subscribed, e.Republished, e.ChannelOpened), self._heard),
+            e.ChannelClosed: self._channel_closed,
+            e.ConsumerEnded: self._ends.append,
+            e.FaultFired: self._strikes.append,
+            e.BrokerStopped: self._broker_stopped,
+            e.BrokerStarted: self._broker_started,
+        }
+
+    def _opened(self, event: e.LinkOpened) -> None:
+        if event.link != "publisher":
+            self._open[event.connection] = _Line(event.heartbeat, event.at)
+            self._agreed[event.heartbeat] += 1
+
+    def _heard(self, event: e.LinkEvent) -> None:
+        self._line(event)
+
+    def _line(self, event: e.LinkEvent) -> _Line | None:
+        """Return the connection that a frame was seen on, if it is looked at."""
+        line = self._open.get(event.connection)
+        if line is not None:
+            line.last = event.at
+        return line
+
+    def _delivered(self, event: e.Delivered) -> None:
+        line = self._line(event)
+        if line is not None and event.message is not None and event.passed and not event.auto_ack:
+            line.held[event.channel, event.tag] = event.message
+
+    def _settled(self, event: e.Acked | e.Nacked | e.Rejected) -> None:
+        line = self._line(event)
+        if line is not None and event.passed:
+            line.held.pop((event.channel, event.tag), None)
+
+    def _channel_closed(self, event: e.ChannelClosed) -> None:
+        line = self._line(event)
+        if line is not None:
+            line.held = {key: name for key, name in line.held.items() if key[0] != event.channel}
+
+    def _broker_stopped(self, event: e.BrokerStopped) -> None:
+        if event.how != "freeze":  # a frozen one goes on later, and is not heard meanwhile
+            self._stopped, self._stopped_at = True, event.at
+
+    def _broker_started(self, event: e.BrokerStarted) -> None:
+        if event.how != "freeze":
+            self._stopped, self._stopped_at = False, event.at
+
+    def _lost(self, event: e.LinkLost) -> None:
+        line = self._open.pop(event.connection, None)
+        if line is None or event.clean or event.by == "fault" or not line.heartbeat:
+            return
+        down = self._stopped or line.last <= self._stopped_at or event.at - self._stopped_at <= _REAPED
+        if not down and event.at - line.last >= line.heartbeat * 1e9:
+            self._losses.append(_Loss(event, line, self._behind(event.link)))
+
+    def _behind(self, link: str) -> int | None:
+        """Return the last fault that struck a link before it was lost."""
+        mine = {link, link.partition("#")[0], "*"}
+        names = ((one, {name.strip() for name in one.target.split(",")}) for one in reversed(self._strikes))
+        return next((one.fault for one, hit in names if one.changed and hit & mine), None)
+
+    def _explained(self, loss: _Loss) -> bool:
+        """Whether the process's own end took the connection along."""
+        own = [one for one in self._ends if one.consumer == loss.event.link]
+        near = [one for one in own if abs(one.at - loss.event.at) <= _REAPED]
+        return any(loss.event.by == "client" or one.by != "itself" or one.at < loss.event.at for one in near)
+
+    def figure(self) -> dict[str, Any] | None:
+        """Return the figure for the document, None if nobody connected."""
+        if not self._agreed:
+            return None
+        lost = [loss for loss in self._losses if not self._explained(loss)]
+        return {
+            "agreed": [
+                {"heartbeat": seconds, "connections": count}
+                for seconds, count in sorted(self._agreed.items())
+            ],
+            "timeouts": len(lost),
+            "held": sum(len(loss.line.held) for loss in lost),
+            "told": [self._told(loss) for loss in lost[:_TOLD]],
+            "left_out": max(len(lost) - _TOLD, 0),
+        }
+
+    def _told(self, loss: _Loss) -> dict[str, Any]:
+        event, line = loss.event, loss.line
+        return {
+            "consumer": event.link,
+            "at": round((event.at - self._start) / 1e9, 6),
+            "heartbeat": line.heartbeat,
+            "silent": round((event.at - line.last) / 1e9, 6),
+            "by": event.by,
+            "fault": loss.fault,
+            "held": len(line.held),
+            "messages": self._named(list(line.held.values())[:_MESSAGES]),
+        }
+
+    def _named(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        known = self._messages
+        return [{"message": name, "number": known[name].number if name in known else 0} for name in names]

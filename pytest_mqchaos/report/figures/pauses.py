@@ -1,0 +1,111 @@
+"""What came again: how long after one attempt the next began, and how soon others had what a dead consumer held.
+
+An attempt ends with its settlement or, without one, when its link, channel or process was lost. The pause after it is
+what a retry policy is about; the document has the policy beside it where one was promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.copies import Copy, Delivery, Record
+from pytest_mqchaos.model.retries import Policy
+from pytest_mqchaos.report.figures.waits import percentile
+
+__all__ = ["pauses", "takeovers"]
+
+_MOST = 20
+"""Most rows that are told."""
+
+
+def pauses(records: Iterable[Record], policy: Policy | None) -> list[dict[str, Any]]:
+    """Return for each number of attempt how long it came after the one before, the second attempt first."""
+    found: dict[int, list[float]] = {}
+    for record in records:
+        for number, (before, after) in enumerate(pairwise(_attempts(record)), 2):
+            found.setdefault(number, []).append(max(after.at - _over(before), 0) / 1e9)
+    rows = []
+    for number in sorted(found)[:_MOST]:
+        due = (None, None) if policy is None else [round(each, 6) for each in policy.delay(number - 1)]
+        rows.append({"attempt": number, **_times(found[number]), "due_after": due[0], "due_until": due[1]})
+    return rows
+
+
+def takeovers(
+    records: Iterable[Record], ends: Iterable[tuple[int, e.ConsumerEnded]], start: int
+) -> list[dict[str, Any]]:
+    """Return for each process that died with messages in hand how soon others had them.
+
+    Args:
+        records: of the workload's messages.
+        ends: when processes ended, with the number of the event.
+        start: the moment that counts as zero, in nanoseconds.
+    """
+    deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]] = {}
+    count: dict[str, int] = {}
+    for index, event in ends:
+        count[event.consumer] = count.get(event.consumer, 0) + 1
+        deaths[event.consumer, count[event.consumer]] = index, event
+    held: dict[tuple[str, int], list[float | None]] = {}
+    for record in records:
+        for copy in record.copies:
+            for owner, after in _handed_on(copy, deaths):
+                held.setdefault(owner, []).append(after)
+    rows = []
+    for owner, times in list(held.items())[:_MOST]:
+        _, event = deaths[owner]
+        known = [each for each in times if each is not None]
+        rows.append(
+            {
+                "consumer": event.consumer,
+                "at": round((event.at - start) / 1e9, 6),
+                "held": len(times),
+                **_times(known),
+            }
+        )
+    return rows
+
+
+def _attempts(record: Record) -> list[Delivery]:
+    """The deliveries that reached a consumer: what died on its way was no attempt."""
+    return [each for each in record.deliveries if each.passed]
+
+
+def _handed_on(
+    copy: Copy, deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]]
+) -> Iterator[tuple[tuple[str, int], float | None]]:
+    """Yield whose death left this copy to others, and how many seconds later one of them had it, if one did."""
+    for place, one in enumerate(copy.deliveries):
+        owner = (one.link, one.incarnation)
+        death = deaths.get(owner)
+        if death is None or one.auto_ack or one.settled_passed or not _in_hand(one, death[0]):
+            continue
+        later = next((d for d in copy.deliveries[place + 1 :] if (d.link, d.incarnation) != owner), None)
+        yield owner, None if later is None else max(later.at - death[1].at, 0) / 1e9
+
+
+def _in_hand(one: Delivery, death: int) -> bool:
+    """Whether a delivery was still in hand when the process ended: its end may be seen after that of its link."""
+    if one.index > death:
+        return False
+    return one.returned_index is None or one.returned_index > death or one.returned == "link_lost"
+
+
+def _over(one: Delivery) -> int:
+    """When an attempt was over."""
+    return one.settled_at or one.returned_at or one.at
+
+
+def _times(values: list[float]) -> dict[str, Any]:
+    ordered = sorted(values)
+    if not ordered:
+        return {"messages": 0, "shortest": None, "p50": None, "longest": None}
+    return {
+        "messages": len(ordered),
+        "shortest": round(ordered[0], 6),
+        "p50": round(percentile(ordered, 0.5), 6),
+        "longest": round(ordered[-1], 6),
+    }

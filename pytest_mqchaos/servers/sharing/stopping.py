@@ -1,0 +1,60 @@
+"""The end of shared servers: their holder is told, or where it is gone, what it left is removed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pytest_mqchaos.servers.guardian import Guardian
+from pytest_mqchaos.servers.sharing.place import Place
+from pytest_mqchaos.servers.sharing.talk import Address, Gone
+from pytest_mqchaos.servers.waiting import wait_for
+
+__all__ = ["end"]
+
+_ENDING = 60.0
+
+
+def end(place: Place, *, force: bool = False) -> str:
+    """End the servers of a place, and return what ran there in one line; nothing if there were none.
+
+    Args:
+        place: where they are.
+        force: end them though a session uses them just now.
+
+    Raises:
+        ChaosError: a session uses them, or they have not ended within a minute.
+    """
+    state = place.state()
+    if state is None:
+        return ""
+    said = str(state["description"])
+    try:
+        Address(state["port"], state["token"]).ask("stop", force=force)
+    except Gone:
+        _clean(place, state)
+    else:
+        wait_for(f"the end of {said}", lambda: _present(state["pid"]), timeout=_ENDING)
+    place.clear(state["run"])
+    return said
+
+
+def _present(pid: int) -> str | None:
+    """What is still there of a process; nothing, if it only waits for a parent that never asks for its end."""
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat")
+        ended = stat.exists() and stat.read_bytes().rpartition(b")")[2].split()[0] in b"ZX"
+    except OSError:
+        return None
+    return None if ended else f"its process {pid} runs"
+
+
+def _clean(place: Place, state: dict[str, Any]) -> None:
+    """Remove a holder that hangs, or what one left that was killed together with its guard."""
+    guardian = Guardian(state["run"], [])
+    guardian.folders.append(str(place.directory(state["run"])))
+    if state["engine"]:
+        guardian.engines.append(state["engine"])
+    guardian.clean(orderly=False)

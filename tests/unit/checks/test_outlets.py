@@ -1,0 +1,201 @@
+"""Several sources of effects: each is judged for itself, and the finding says which."""
+
+from __future__ import annotations
+
+import pytest
+from check_builders import Run, found, only, queue
+
+from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.faults import consumer_crash
+from pytest_mqchaos.model.ledger import Ledger
+from pytest_mqchaos.model.triggers import ack
+
+
+def sources(run: Run, *named: str, kind: str = "file", of: str | None = None) -> Run:
+    """Name sources of effects."""
+    for one in named:
+        run.add(e.SourceNamed, source=one, kind=kind, of=of)
+    return run
+
+
+def booked_and_mailed(*, booked: tuple[int, ...], mailed: tuple[int, ...], count: int = 3) -> Run:
+    """Every message is acknowledged; some are booked, some mailed."""
+    run = sources(Run(count), "booked", "mailed").start().subscribe().publish()
+    for number in range(1, count + 1):
+        hand = run.deliver(number)
+        run.effect(*[n for n in booked if n == number], source="booked")
+        run.effect(*[n for n in mailed if n == number], source="mailed")
+        run.ack(hand)
+    return run.settled()
+
+
+def test_an_effect_in_each_is_all_that_is_expected() -> None:
+    """One effect in each of two sources is not two effects of one message."""
+    assert found(booked_and_mailed(booked=(1, 2, 3), mailed=(1, 2, 3)), "exactly-once") == {}
+
+
+def test_what_lacks_in_one_is_lost_there() -> None:
+    """And the finding says where, and where it is."""
+    finding = only(booked_and_mailed(booked=(1, 2, 3), mailed=(1, 3)), "lost")
+    assert (finding.name, finding.source) == ("lost:by_consumer", "mailed")
+    assert finding.messages == ("orders-k3f9-000002",)
+    assert finding.claim == (
+        "lost by the consumer: its ack reached the broker, its work was never done: "
+        "it does not show in `mailed`, though it does in `booked`"
+    )
+
+
+def test_what_lacks_in_both_is_lost_in_both() -> None:
+    """Nobody has it."""
+    finding = only(booked_and_mailed(booked=(1, 3), mailed=(1, 3)), "lost")
+    assert finding.source == "booked, mailed"
+    assert finding.claim.endswith("it does not show in `booked`, `mailed`")
+
+
+def test_what_is_twice_in_one_is_doubled_there() -> None:
+    """Though the other has it once."""
+    finding = only(booked_and_mailed(booked=(1, 2, 2, 3), mailed=(1, 2, 3)), "duplicated", "exactly-once")
+    assert finding.source == "booked"
+    assert finding.messages == ("orders-k3f9-000002",)
+    assert finding.claim == "worked on 2 times, expected 1 (in `booked`), though delivered once"
+
+
+def test_twice_in_one_does_not_make_up_for_the_other() -> None:
+    """Both findings, of the same message."""
+    assert found(booked_and_mailed(booked=(1, 2, 2, 3), mailed=(1, 3)), "exactly-once") == {
+        "lost:by_consumer": [2],
+        "duplicated:by_consumer": [2],
+    }
+
+
+def test_two_workloads_with_a_log_each() -> None:
+    """A source that showed nothing of a workload does not concern it, once another one shows that."""
+    run = sources(Run(4), "orders.log", "refunds.log").start().subscribe()
+    for number in (3, 4):
+        name = f"orders-k3f9-{number:06d}"
+        run.messages[name] = type(run.messages[name])(
+            **{field: getattr(run.messages[name], field) for field in run.messages[name].__slots__}
+            | {"queue": "refunds", "routing_key": "refunds"}
+        )
+    run.subscribe("refunds").publish()
+    for number in (1, 2):
+        run.ack(run.effect(number, source="orders.log").deliver(number))
+    for number in (3, 4):
+        run.ack(run.effect(number, source="refunds.log").deliver(number, "refunds"))
+    run.settled(queue("orders"), queue("refunds"))
+    assert found(run, "exactly-once") == {}
+
+
+def test_a_source_of_one_consumer_concerns_what_that_one_reads() -> None:
+    """Of a fan-out to two queues each has its consumer and its source; a loss is that consumer's."""
+    run = Run(2)
+    sources(run, "billed", of="billing")
+    sources(run, "shipped", of="shipping")
+    run.start("billing").start("shipping")
+    run.subscribe("bills", link="billing").subscribe("parcels", link="shipping")
+    run.bind("orders", "fanout", ("bills", ""), ("parcels", "")).publish(exchange="orders", routing_key="")
+    for number in (1, 2):
+        run.ack(run.deliver(number, "bills", link="billing"))
+        run.effect(number, link="billing", source="billed")
+        run.ack(run.deliver(number, "parcels", link="shipping"))
+    run.effect(1, link="shipping", source="shipped")
+    run.settled(queue("bills"), queue("parcels"))
+    finding = only(run, "lost", "exactly-once")
+    assert (finding.source, finding.messages) == ("shipped", ("orders-k3f9-000002",))
+    assert "shipping" in finding.cause
+    assert set(found(run, "exactly-once")) == {"lost:by_consumer"}
+
+
+def test_who_has_no_source_cannot_be_judged() -> None:
+    """Where the only source is another consumer's, a loss is unknown, with what mends it."""
+    run = sources(Run(2), "billed", of="billing").start().subscribe().publish()
+    run.ack(run.deliver(1)).ack(run.deliver(2)).settled()
+    finding = only(run, "lost")
+    assert finding.unknown
+    assert "no source of effects is named for its consumer" in finding.claim
+
+
+@pytest.mark.parametrize("kind", ["file", "call", "queue", "exchange", "output"])
+def test_a_source_that_shows_nothing_at_all_says_what_to_check(kind: str) -> None:
+    """All was acknowledged: that says more than the number of all messages."""
+    run = sources(Run(3), "booked", kind=kind).start().subscribe().publish()
+    for number in (1, 2, 3):
+        run.ack(run.deliver(number))
+    finding = only(run.settled(), "lost")
+    assert finding.name == "lost:nothing_shows"
+    assert finding.violation
+    assert finding.claim == (
+        "has no effect: nothing at all shows in `booked`, though all 3 messages were acknowledged"
+    )
+    assert finding.mend.startswith("look whether")
+    if kind == "call":
+        assert "another database" in finding.mend
+        assert "transaction is still open" in finding.mend
+
+
+def test_a_silent_service_says_where_its_address_stands() -> None:
+    """In the variable of its own name: that without a name may be another service's."""
+    run = sources(Run(3), "pay.v2", kind="http").start().subscribe().publish()
+    for number in (1, 2, 3):
+        run.ack(run.deliver(number))
+    assert "$MQCHAOS_PAY_V2_URL" in only(run.settled(), "lost").mend
+
+
+def test_a_silent_source_beside_one_that_speaks() -> None:
+    """It alone is looked at."""
+    finding = only(booked_and_mailed(booked=(1, 2, 3), mailed=()), "lost")
+    assert (finding.name, finding.source) == ("lost:nothing_shows", "mailed")
+
+
+def test_two_sources_that_are_both_silent() -> None:
+    """Both are looked at; that the work was never done is not said of all messages one by one."""
+    finding = only(booked_and_mailed(booked=(), mailed=()), "lost")
+    assert (finding.name, finding.source) == ("lost:nothing_shows", "booked, mailed")
+    assert finding.claim == (
+        "has no effect: nothing at all shows in `booked`, `mailed`, though all 3 messages were acknowledged"
+    )
+
+
+def test_a_few_messages_that_a_crash_took_are_lost_as_ever() -> None:
+    """Two are too few to doubt the place."""
+    run = sources(Run(2), "booked").start().subscribe().publish().plan(consumer_crash(after=ack(2)))
+    run.ack(run.deliver(1), run.deliver(2)).barrier().crash(fault=0)
+    assert only(run.start().subscribe().settled(), "lost").name == "lost:by_consumer"
+
+
+def test_one_that_was_not_acknowledged_is_evidence_enough() -> None:
+    """Where not all was acknowledged, the messages are named as ever."""
+    run = sources(Run(4), "booked").start().subscribe().publish()
+    for number in (1, 2, 3):
+        run.ack(run.deliver(number))
+    run.nack(run.deliver(4), requeue=False)
+    assert "lost:nothing_shows" not in found(run.settled(queue("orders")))
+
+
+def test_missing_work_is_waited_for_in_each_source() -> None:
+    """What shows in one only may still come in the other."""
+    run = sources(Run(1), "booked", "mailed").start().subscribe().publish()
+    run.ack(run.deliver(1)).barrier().effect(1, source="booked")
+    assert Ledger.of(run.events, run.messages).missing_effects() == ["orders-k3f9-000001"]
+    run.effect(1, source="mailed")
+    assert Ledger.of(run.events, run.messages).missing_effects() == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "kinds"),
+    [
+        (((1, 1), (1, 1)), []),
+        (((2, 2), (2, 2)), []),
+        (((1, 0), (1, 1)), ["lost"]),
+        (((2, 0), (1, 1)), ["lost"]),
+        (((2, 1), (1, 1)), ["lost"]),
+        (((3, 2), (1, 1)), ["duplicated"]),
+    ],
+)
+def test_two_effects_of_a_fan_out_in_two_logs(shown: tuple[tuple[int, int], ...], kinds: list[str]) -> None:
+    """Where two are expected, one in each of two logs is all of them; two in one and none in the other is not."""
+    run = sources(Run(2, expect=2), "booked", "mailed").start().subscribe().publish()
+    for number, (booked, mailed) in enumerate(shown, 1):
+        hand = run.deliver(number)
+        run.effect(*[number] * booked, source="booked").effect(*[number] * mailed, source="mailed").ack(hand)
+    assert [kind.split(":")[0] for kind in found(run.settled(), "exactly-once")] == kinds

@@ -1,0 +1,95 @@
+"""The words of `try`: what is wrong with them is said before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pytest_mqchaos.cli import main, trying
+from pytest_mqchaos.cli.trial import repeated
+from pytest_mqchaos.options import OPTIONS
+
+COMMAND = ("cat worker.js", "--queue", "orders")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """A project's folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    Path("worker.js").write_text("")
+    Path("order.json").write_text(json.dumps({"id": 17, "total": 2.5}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["cat"], "try: --queue NAME: the queue that the consumer reads (or --exchange NAME)"),
+        (["cat", "--queue", "a", "--exchange", "b"], "try: --queue and --exchange: messages are published to one"),
+        (["cat", "--queue", "a", "--routing-key", "b"], "try: --routing-key is of an --exchange: "),
+        (["nod worker.js", "--queue", "a"], "try: the command 'nod' was not found on PATH"),
+        (["./worker.js", "--queue", "a"], "try: the command './worker.js' is not executable (in "),
+        (["", "--queue", "a"], "try: '' the command is empty"),
+        (["cat 'x", "--queue", "a"], "try: \"cat 'x\" No closing quotation"),
+        ([*COMMAND, "--body", "nothing.json"], "try: --body nothing.json: No such file or directory"),
+        ([*COMMAND, "--body", "worker.js", "--key", "id"], "try: --key id: worker.js is no JSON object"),
+        ([*COMMAND, "--key", "id"], "try: --key id: a message of which form? Give an example by --body FILE"),
+        ([*COMMAND, "--body", "order.json", "--key", "n"], "try: --key n: no such field in order.json: it has id"),
+        ([*COMMAND, "--definitions", "no.json"], "try: --definitions no.json: no such file"),
+        ([*COMMAND, "--cwd", "nowhere"], "try: --cwd nowhere: no such folder"),
+        ([*COMMAND, "--env", "A"], "try: --env 'A': NAME=VALUE"),
+        ([*COMMAND, "--effects-output", "("], "try: --effects-output '(': no regular expression: missing ), "),
+        ([*COMMAND, "--scenario", "crash"], "try: --scenario 'crash': no fault 'crash'; "),
+        ([*COMMAND, "--scenario", "lost_ack:allow=lots"], "try: allow='lots': no such finding or hazard; "),
+        ([*COMMAND, "--allow", "vacuous"], "try: allow='vacuous': nothing allows a run that proves nothing"),
+        ([*COMMAND, "--write", "test_it.txt"], "try: --write test_it.txt: a test is a file that ends in .py"),
+        ([*COMMAND, "--write", "no/test_it.py"], "try: --write no/test_it.py: No such file or directory"),
+        ([*COMMAND, "--count", "0"], "argument --count: '0' is not a whole number above 0"),
+        ([*COMMAND, "--rate", "fast"], "argument --rate: 'fast' is not a number above 0"),
+        ([*COMMAND, "--guarantee", "always"], "argument --guarantee: invalid choice: 'always'"),
+        ([*COMMAND, "--quick"], "unrecognized arguments: --quick"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)  # fmt: skip
+def test_bad_input(folder: Path, words: list[str], why: str, capsys) -> None:
+    """One line that names what is wrong, exit status 2, before anything is started or written."""
+    before = sorted(folder.iterdir())
+    try:
+        status = main(["try", *words])
+    except SystemExit as ended:  # argparse's own
+        status = ended.code
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert why in err.splitlines()[-1]
+    assert err.startswith("usage: ") or err.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+def test_every_option_of_the_plugin_is_there() -> None:
+    """Under its own name and without `mqchaos-`, with the same help."""
+    parser = argparse.ArgumentParser()
+    trying.add_arguments(parser)
+    words = {word: action for action in parser._actions for word in action.option_strings}
+    for option in OPTIONS:
+        assert words[option.flag] is words[option.flag.replace("--mqchaos-", "--")]
+        assert words[option.flag].help == option.help
+        assert words[option.flag].dest == option.key
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ("try cat --queue a", "try cat --queue a --scenario refuse --seed=4"),
+        ("try cat --write t.py --queue a --write=t.py --seed 3 --mqchaos-seed=5 --scenario x --scenario=y",
+         "try cat --queue a --scenario refuse --seed=4"),
+        ("try 'node a b' --url amqp://u:secret@host/ --queue a",
+         "try 'node a b' --url 'amqp://***@host/' --queue a --scenario refuse --seed=4"),
+    ],
+)  # fmt: skip
+def test_the_command_that_repeats_a_scenario(words: str, again: str) -> None:
+    """It names that scenario and the seed, writes nothing, and shows no password."""
+    assert repeated(shlex.split(words), "refuse", 4) == f"python -m pytest_mqchaos {again}"

@@ -1,0 +1,224 @@
+"""`effect_after=`: a function of the consumer's own, wrapped inside its process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mqchaos import probe
+from pytest_mqchaos.consumers.inside.hook import Hook
+from pytest_mqchaos.consumers.wrapping import Wrapping
+from pytest_mqchaos.errors import UsageError
+
+SHOP = """
+    import asyncio
+    def book(order_id, note=""):
+        if note == "fails":
+            raise ValueError(note)
+        return order_id
+    async def later(order):
+        await asyncio.sleep(0)
+    class Booker:
+        def book(self, order): return self
+        @classmethod
+        def all(cls, order): return cls
+        @staticmethod
+        def aside(order): return order
+        class Inner:
+            def book(self, order_id): return order_id
+    def stream(): yield 1
+    LIMIT = 5
+"""
+
+
+@pytest.fixture
+def effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The consumer's effects file."""
+    path = tmp_path / "effects"
+    path.touch()
+    monkeypatch.setenv("MQCHAOS_EFFECTS", str(path))
+    return path
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module of an application, not imported yet."""
+    name = f"shop_{uuid.uuid4().hex}"
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(SHOP))
+    monkeypatch.syspath_prepend(tmp_path)
+    finders = list(sys.meta_path)
+    yield name
+    sys.meta_path[:] = finders
+    sys.modules.pop(name, None)
+
+
+def wrapped(shop: str, path: str, key: str | None = None) -> Any:
+    """Import the shop with one of its functions wrapped."""
+    Hook(f"{shop}:{path}", key, probe).install()
+    return __import__(shop)
+
+
+def lines(effects: Path) -> list[str]:
+    """What was written."""
+    return effects.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "call"),
+    [
+        ("book", "order_id", lambda shop: shop.book(7)),
+        ("book", "order_id", lambda shop: shop.book(order_id="7")),
+        ("book", None, lambda shop: shop.book("7", note="x")),
+        ("book", "order_id", lambda shop: shop.book({"order_id": 7})),
+        ("later", "order_id", lambda shop: asyncio.run(shop.later({"order_id": 7}))),
+        ("Booker.book", "order_id", lambda shop: shop.Booker().book({"order_id": 7})),
+        ("Booker.book", None, lambda shop: shop.Booker().book(7)),
+        ("Booker.all", "order_id", lambda shop: shop.Booker.all(b'{"order_id": 7}')),
+        ("Booker.all", None, lambda shop: shop.Booker.all("7")),
+        ("Booker.aside", None, lambda shop: shop.Booker.aside(7)),
+        ("Booker.Inner.book", "order_id", lambda shop: shop.Booker.Inner().book(7)),
+    ],
+)
+def test_a_return_is_an_effect(
+    effects: Path, shop: str, path: str, key: str | None, call: Callable[[Any], Any]
+) -> None:
+    """Named by an argument, a field of one, or the first argument."""
+    call(wrapped(shop, path, key))
+    told = lines(effects)
+    assert told[0] == "#effect_after wrapped"
+    assert told[-1] == "7", told
+
+
+def test_what_it_returns_and_is_stays(effects: Path, shop: str) -> None:
+    """The application does not notice."""
+    module = wrapped(shop, "book", "order_id")
+    assert module.book(7) == 7
+    assert (module.book.__name__, module.book.__module__) == ("book", shop)
+    booker = wrapped(shop, "Booker.all")
+    assert booker.Booker.all(1) is booker.Booker
+    assert isinstance(booker.Booker.__dict__["all"], classmethod)
+
+
+def test_a_call_that_raises_is_none(effects: Path, shop: str) -> None:
+    """And raises what it raised."""
+    module = wrapped(shop, "book", "order_id")
+    with pytest.raises(ValueError, match="fails"):
+        module.book(7, note="fails")
+    assert "7" not in lines(effects)
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("boook", "there is no 'boook' in {shop}: boook cannot be wrapped"),
+        ("Booker.boook", "there is no 'boook' in {shop}: Booker.boook cannot be wrapped"),
+        ("Boker.book", "there is no 'Boker' in {shop}: Boker.book cannot be wrapped"),
+        ("Booker", "Booker is a class: name one of its methods, as in Booker.save"),
+        ("stream", "stream is a generator, which has no moment of return"),
+        ("LIMIT", "LIMIT is no function, but int"),
+    ],
+)
+def test_what_cannot_be_wrapped_is_told(effects: Path, shop: str, path: str, complaint: str) -> None:
+    """In one line, and the application runs on."""
+    wrapped(shop, path)
+    assert lines(effects) == [f"#effect_after {complaint.format(shop=shop)}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "argument", "complaint"),
+    [
+        (
+            "order",
+            7,
+            "book: effect_key='order' is no argument and no field of one; there are: order_id, note",
+        ),
+        ("note", None, "book: effect_key='note' is NoneType, not text or a number"),
+        ("order_id", [7], "book: effect_key='order_id' is list, not text or a number"),
+        (None, [7], "book: say by effect_key= what names the message: its arguments are order_id, note"),
+    ],
+)
+def test_a_key_that_is_none_is_told_once(
+    effects: Path, shop: str, key: str | None, argument: Any, complaint: str
+) -> None:
+    """At the first call, in one line; the application runs on."""
+    module = wrapped(shop, "book", key)
+    note = {"note": None} if key == "note" else {}
+    for _ in range(2):
+        module.book(argument, **note)
+    told = [line for line in lines(effects) if line.startswith("#effect_after") and "wrapped" not in line]
+    if key != "note":
+        assert told == [f"#effect_after {complaint}"]
+    else:
+        assert len(told) == 1
+
+
+def test_a_module_that_was_imported_before(effects: Path, shop: str) -> None:
+    """As in a process that was forked: also where others took the function by its name."""
+    module = __import__(shop)
+    other = type(sys)(f"{shop}_worker")
+    other.__dict__["book"] = module.book
+    sys.modules[other.__name__] = other
+    try:
+        Hook(f"{shop}:book", None, probe).install()
+        other.__dict__["book"](7)
+    finally:
+        del sys.modules[other.__name__]
+    assert lines(effects)[-1] == "7"
+
+
+def test_a_program_of_another_folder(effects: Path, shop: str, tmp_path: Path) -> None:
+    """The hook comes in by the environment, and the application's own `sitecustomize` runs as ever."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text("import os\nos.environ['OWN'] = 'here'\n")
+    env = Wrapping(f"{shop}:book", "order_id").environment(os.environ | {"PYTHONPATH": str(own)})
+    code = (
+        f"import os, sys\nfrom {shop} import book\nbook(7)\nprint(os.environ['OWN'], 'hook' in sys.modules)"
+    )
+    script = tmp_path / "program.py"
+    script.write_text(code)
+    said = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=True)
+    assert said.stdout == "here False\n"
+    assert lines(effects)[-1] == "7"
+
+
+def test_without_a_test_nothing_is_wrapped(shop: str, tmp_path: Path) -> None:
+    """The folder in PYTHONPATH alone does nothing."""
+    env = Wrapping(f"{shop}:book", None).environment(
+        {k: v for k, v in os.environ.items() if k != "MQCHAOS_EFFECTS"}
+    )
+    subprocess.run([sys.executable, "-c", f"import {shop}"], env=env, cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "key", "message"),
+    [
+        ("shop.handlers", None, r"effect_after='shop\.handlers': a function as module:name"),
+        ("shop.handlers:", None, "a function as module:name"),
+        (":book", None, "a function as module:name"),
+        ("shop handlers:book", None, "a function as module:name"),
+        (len, None, "a function as module:name"),
+        ("shop:book", "order id", "effect_key='order id': the name of an argument"),
+        ("shop:book", 3, "effect_key=3: the name of an argument"),
+        (None, "order_id", "effect_key='order_id' goes with effect_after="),
+    ],
+)
+def test_what_is_no_function_is_refused(target: Any, key: Any, message: str) -> None:
+    """Before anything starts, in one line."""
+    with pytest.raises(UsageError, match=message) as error:
+        Wrapping.of(target, key)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_nothing() -> None:
+    """Most consumers have no such function."""
+    assert Wrapping.of(None, None) is None

@@ -1,0 +1,95 @@
+"""The page in a real browser: what it makes of hostile text, and whether a phone has to scroll sideways."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile import INJECTIONS, document_full_of
+from report_builders import failing, passing, session
+from test_order import by_the_consumer, recorded
+from test_overheard import heard
+from test_promised import ALL, everything
+
+from pytest_mqchaos.report.html import page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
+LOOK = """
+const told = [...document.querySelectorAll('iframe')].map(frame => {
+  const page = frame.contentDocument, seen = [...page.querySelectorAll('*')];
+  page.querySelectorAll('details').forEach(each => { each.open = true; });
+  const root = page.documentElement, within = '.scroll, .output, nav, .skip, .hidden';
+  return {
+    elements: seen.length,
+    active: seen.filter(each => each.matches('script, iframe, img, object, embed, link, base, form, input, math'))
+      .map(each => each.outerHTML.slice(0, 200)),
+    handlers: seen.flatMap(each => each.getAttributeNames().filter(name => name.startsWith('on'))),
+    leaving: [...page.querySelectorAll('[href]')].filter(each => !each.getAttribute('href').startsWith('#')).length,
+    width: root.scrollWidth, room: root.clientWidth,
+    beyond: seen.filter(each => each.getBoundingClientRect().right > root.clientWidth + 1 && !each.closest(within))
+      .slice(0, 5).map(each => each.outerHTML.slice(0, 200)),
+    tables: [...page.querySelectorAll('thead')].filter(each => !each.closest('.matrix:not(.dense)')
+      && getComputedStyle(each).display === 'none').length,
+  };
+});
+const said = document.createElement('pre');
+said.id = 'told';
+said.textContent = JSON.stringify(told);
+document.body.append(said);
+"""
+
+
+def looked_at(folder: Path, pages: list[str], width: int) -> list[dict[str, Any]]:
+    """Return what a browser says of pages of a width: each stands in a frame, and has no script of its own."""
+    frames = "".join(
+        f'<iframe width="{width}" height="900" srcdoc="{html.escape(each)}"></iframe>' for each in pages
+    )
+    outer = folder / "frames.html"
+    outer.write_text(
+        f"<!doctype html><meta charset=utf-8>{frames}<script>onload = () => {{{LOOK}}};</script>",
+        encoding="utf-8",
+    )
+    assert CHROMIUM is not None
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={folder / 'profile'}",
+    ]
+    done = subprocess.run(
+        [*command, "--dump-dom", outer.as_uri()], capture_output=True, text=True, check=False, timeout=120
+    )
+    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None, done.stderr
+    told: list[dict[str, Any]] = json.loads(html.unescape(found[1]))
+    assert len(told) == len(pages)
+    return told
+
+
+def test_hostile_text_makes_no_element(tmp_path: Path) -> None:
+    """Of thirty texts a browser makes no element, no handler and no link that leaves the page."""
+    pages = [page(document_full_of(evil)) for evil in INJECTIONS]
+    for evil, told in zip(INJECTIONS, looked_at(tmp_path, pages, 1000), strict=True):
+        assert told["elements"] > 300, evil
+        assert (told["active"], told["handlers"], told["leaving"]) == ([], [], 0), evil
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_cut_off(tmp_path: Path, width: int) -> None:
+    """With all details open nothing lies beyond the edge but in a part that scrolls, and tables keep their heads."""
+    documents = [
+        session(failing(), recorded(by_the_consumer())),
+        session(heard(), recorded(everything("orders.of.a.very.long.name" * 3), ALL, order_keys={})),
+        session(passing()),
+        session(failing(), passing(), passing(scenario="refuse")),
+    ]
+    for told in looked_at(tmp_path, [page(each) for each in documents], width):
+        assert (told["width"] <= told["room"], told["beyond"], told["tables"]) == (True, [], 0)

@@ -1,0 +1,166 @@
+"""The life of a message as a chain, and what lasted: these events, exactly these steps and shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from account_builders import acked, case, confirmed, delivered, done, found, ms, name, published, workload
+
+from pytest_mqchaos.model.account import Account
+from pytest_mqchaos.model.events import (
+    BrokerStarted,
+    BrokerStopped,
+    Event,
+    LinkLost,
+    Nacked,
+    Rejected,
+    Rested,
+)
+from pytest_mqchaos.report.figures import figures
+
+
+def of(*events: Event, count: int = 10, findings: Any = ()) -> dict[str, Any]:
+    """Return the figures of a run of these events."""
+    return figures(Account(case(events, workload(count)), list(findings), []))
+
+
+def steps(made: dict[str, Any]) -> dict[str, int]:
+    """Return how often each step was taken."""
+    return {f"{each['from']} > {each['to']}": each["count"] for each in made["lifecycle"]["steps"]}
+
+
+def sent(*numbers: int) -> list[Event]:
+    """Return publishes with their confirms."""
+    return [event for n in numbers for event in (published(n, n), confirmed(n, n + 1))]
+
+
+def test_a_straight_life() -> None:
+    """Delivered once and acknowledged: two steps, one delivery, one end."""
+    made = of(*done(1), *done(2))
+
+    assert steps(made) == {"ready > in_flight": 2, "in_flight > acknowledged": 2}
+    assert made["lifecycle"]["deliveries"] == 1.0
+    assert made["lifecycle"]["ends"]["acknowledged"] == 1.0
+    first = made["lifecycle"]["steps"][0]
+    assert (first["of"], first["probability"], first["high"]) == (2, 1.0, 1.0)
+    assert first["low"] == pytest.approx(0.3424, abs=1e-4)
+
+
+def test_one_that_comes_back() -> None:
+    """A requeue, a lost link and then an ack: three deliveries of one message, one of the other."""
+    made = of(
+        *sent(1, 2),
+        delivered(1, 10, tag=1),
+        _nacked(1, 11, tag=1),
+        delivered(1, 12, tag=2, redelivered=True),
+        LinkLost(at=ms(13), link="worker", connection=2, by="client", clean=False, code=0, text=""),
+        delivered(1, 20, connection=3, redelivered=True),
+        acked(1, 21, connection=3),
+        delivered(2, 22, tag=2, connection=3),
+        acked(2, 23, tag=2, connection=3),
+    )
+
+    assert steps(made) == {
+        "ready > in_flight": 2,
+        "in_flight > requeued": 2,
+        "in_flight > acknowledged": 2,
+        "requeued > in_flight": 2,
+    }
+    assert made["lifecycle"]["deliveries"] == 2.0
+    assert made["endurance"]["redelivered"]["count"] == made["endurance"]["redelivered"]["of"] == 1
+    assert made["endurance"]["acked"]["share"] == 1.0
+
+
+def test_rejected() -> None:
+    """With a dead letter that rests it is dead-lettered and rests, without one it is dropped."""
+    made = of(
+        *sent(1, 2),
+        delivered(1, 10, tag=1),
+        _rejected(1, 11, tag=1),
+        delivered(2, 12, tag=2),
+        _rejected(2, 13, tag=2),
+        Rested(at=ms(50), message=name(1), queue="orders.dead", death_reason="rejected"),
+        count=2,
+    )
+
+    assert steps(made) == {
+        "ready > in_flight": 2,
+        "in_flight > dead_lettered": 1,
+        "in_flight > dropped": 1,
+        "dead_lettered > resting": 1,
+    }
+    assert made["lifecycle"]["ends"] == {
+        "acknowledged": 0.0,
+        "resting": 0.5,
+        "dropped": 0.5,
+        "unsettled": 0.0,
+    }
+
+
+def test_a_retry_through_a_waiting_room() -> None:
+    """What was dead-lettered and comes again goes on, and its deliveries add up."""
+    made = of(
+        *sent(1),
+        delivered(1, 10, tag=1),
+        _rejected(1, 11, tag=1),
+        delivered(1, 60, tag=2, deaths="orders:rejected:1"),
+        acked(1, 61, tag=2),
+    )
+
+    assert steps(made) == {
+        "ready > in_flight": 2,
+        "in_flight > acknowledged": 1,
+        "in_flight > dead_lettered": 1,
+        "dead_lettered > ready": 1,
+    }
+    assert made["lifecycle"]["deliveries"] == 2.0
+
+
+def test_where_the_run_left_it() -> None:
+    """Never delivered, or in hand at the end: unsettled."""
+    made = of(*sent(1, 2), delivered(1, 10))
+
+    assert steps(made) == {
+        "ready > in_flight": 1,
+        "ready > unsettled": 1,
+        "in_flight > unsettled": 1,
+    }
+
+
+def test_nothing_published() -> None:
+    """A run that sent nothing has no chain."""
+    made = of()
+    assert made["lifecycle"] is None
+    assert made["endurance"] == {"stored": None, "retrieved": None, "acked": None, "redelivered": None}
+
+
+def test_persistence() -> None:
+    """Of three that were held when the broker stopped one was lost: two of three were retrieved."""
+    made = of(
+        *sent(1, 2, 3, 4),
+        delivered(4, 10),
+        acked(4, 11),
+        BrokerStopped(at=ms(20), how="restart"),
+        BrokerStarted(at=ms(30), how="restart"),
+        published(5, 40),
+        findings=[found("persistence_loss", 2)],
+    )
+
+    assert (made["endurance"]["stored"]["count"], made["endurance"]["stored"]["of"]) == (4, 5)
+    assert (made["endurance"]["retrieved"]["count"], made["endurance"]["retrieved"]["of"]) == (2, 3)
+
+
+def _nacked(number: int, at: float, **fields: Any) -> Nacked:
+    return Nacked(**_settlement(number, at, requeue=True, multiple=False, **fields))
+
+
+def _rejected(number: int, at: float, **fields: Any) -> Rejected:
+    return Rejected(**_settlement(number, at, requeue=False, **fields))
+
+
+def _settlement(number: int, at: float, **fields: Any) -> dict[str, Any]:
+    return {
+        "at": ms(at), "link": "worker", "connection": 2, "channel": 1, "message": name(number),
+        "tag": number, "effect_seen": None, **fields,
+    }  # fmt: skip

@@ -1,0 +1,132 @@
+"""The run as a queue: hand-computed cases, and a simulation of a queue whose rates are known."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from account_builders import delivered, effected, ms, name, published
+
+from pytest_mqchaos.model.events import Event
+from pytest_mqchaos.report.figures.queueing import Queueing, erlang_c, wait_in_queue
+
+
+def of(events: list[Event], windows: Any = (), *, by_effect: bool = True) -> dict[str, Any] | None:
+    """Return the figures of some events."""
+    queueing = Queueing(ms(0), by_effect=by_effect)
+    takers = queueing.handlers()
+    for event in events:
+        if type(event) in takers:
+            takers[type(event)](event)
+    return queueing.figure(windows)
+
+
+def test_by_hand() -> None:
+    """Three messages, 10 ms apart, each 20 ms of work: they wait 0, 10 and 20 ms."""
+    made = of(
+        [
+            published(1, 0), delivered(1, 0), published(2, 10), delivered(2, 10), published(3, 20),
+            effected(1, 20), delivered(3, 25), effected(2, 40), effected(3, 60),
+        ]
+    )  # fmt: skip
+
+    assert made is not None
+    assert (made["arrival_rate"], made["service_rate"], made["servers"]) == (100.0, 50.0, 1)
+    assert made["utilisation"] == 2.0
+    assert made["wait_measured"] == pytest.approx(0.010)
+    assert made["wait_little"] == pytest.approx(0.010)
+    assert made["wait_model"] is None
+    assert made["model"] == "M/M/1"
+    assert "more came than could be worked on: there is no steady state" in made["words"]
+    assert "3 messages are few for a rate" in made["words"]
+
+
+def test_nothing_to_speak_of() -> None:
+    """A run without work, or with one message, has no rates."""
+    assert of([]) is None
+    assert of([published(1, 0), delivered(1, 1), effected(1, 2)]) is None
+    assert of([published(1, 0), published(2, 1), delivered(1, 1)]) is None
+
+
+@pytest.mark.parametrize(
+    ("servers", "load", "probability"), [(1, 0.5, 0.5), (2, 1.0, 1 / 3), (3, 2.0, 4 / 9), (10, 8.0, 0.409180)]
+)
+def test_erlang_c(servers: int, load: float, probability: float) -> None:
+    """The values of textbooks and tables."""
+    assert erlang_c(servers, load) == pytest.approx(probability, abs=1e-6)
+
+
+def test_the_model() -> None:
+    """For one server it is ρ / (μ - λ), and without a steady state there is none."""
+    assert wait_in_queue(8.0, 10.0) == pytest.approx(0.8 / 2.0)
+    assert wait_in_queue(10.0, 10.0) is None
+    assert wait_in_queue(30.0, 10.0, 3) is None
+    assert wait_in_queue(10.0, 10.0, 2) == pytest.approx(1 / 30)
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_simulation(servers: int) -> None:
+    """Of a simulated queue the rates are found, and the three waits agree."""
+    rng, arrivals, service = random.Random(17), 8.0 * servers, 10.0
+    free, at, events = [0.0] * servers, 0.0, []
+    for n in range(1, 20_001):
+        at += rng.expovariate(arrivals)
+        server = min(range(servers), key=free.__getitem__)
+        begun = max(at, free[server])
+        free[server] = begun + rng.expovariate(service)
+        link = f"worker#{server + 1}"
+        events += [
+            published(n, at * 1e3),
+            delivered(n, begun * 1e3, link=link),
+            effected(n, free[server] * 1e3, consumer=link),
+        ]
+    made = of(sorted(events, key=lambda event: event.at))
+
+    assert made is not None
+    assert made["servers"] == servers
+    assert made["arrival_rate"] == pytest.approx(arrivals, rel=0.03)
+    assert made["service_rate"] == pytest.approx(service, rel=0.03)
+    assert made["wait_measured"] == pytest.approx(made["wait_little"], rel=1e-3)
+    assert made["wait_measured"] == pytest.approx(made["wait_model"], rel=0.15)
+    assert made["words"] == []
+
+
+def test_words_on_bursts_and_faults() -> None:
+    """A burst is no Poisson process, even work is not exponential, and a fault's window is named."""
+    events: list[Event] = [published(n, n / 100) for n in range(1, 41)]
+    for n in range(1, 41):
+        events += [delivered(n, 10 * n), effected(n, 10 * n + 10)]
+    made = of(events, [(0.1, 0.2)])
+
+    assert made is not None
+    assert [each.partition(" (")[0] for each in made["words"]] == [
+        "more came than could be worked on: there is no steady state",
+        "arrivals were no Poisson process",
+        "service was not exponential",
+        "31 of 40 messages waited while a fault struck or was in force",
+    ]
+
+
+def test_poison_is_no_customer() -> None:
+    """What nobody is to work on waits for nobody."""
+    queueing = Queueing(ms(0), by_effect=True, poison={name(2)})
+    takers = queueing.handlers()
+    for event in [
+        published(1, 0),
+        published(2, 1),
+        published(3, 10),
+        delivered(2, 2),
+        *_worked(1, 5),
+        *_worked(3, 12),
+    ]:
+        takers[type(event)](event)
+    made = queueing.figure(())
+
+    assert made is not None
+    assert made["messages"] == 2
+    assert made["wait_little"] == made["wait_measured"] == pytest.approx(0.0035)
+
+
+def _worked(number: int, at: float) -> list[Event]:
+    return [delivered(number, at), effected(number, at + 1)]
