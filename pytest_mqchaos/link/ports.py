@@ -1,10 +1,16 @@
-"""Ports of the loopback interface that wires listen at: shared among themselves (`SO_REUSEPORT`), and nobody else."""
+"""Ports of the loopback interface that wires listen at: shared among themselves (`SO_REUSEPORT`), and nobody else.
+
+A port is *reserved* by a socket that never listens, and keeps it while the wire refuses. Two sockets of `SO_REUSEADDR`
+share a port as long as neither listens, so a reservation must not have it: an engine that publishes a container's
+port, or a server of Go's or Erlang's, would take the port of a wire that refuses, and the wire could not listen again.
+The socket that *listens* must have it: connections of the last one may still be ending.
+"""
 
 from __future__ import annotations
 
 import socket
 
-__all__ = ["bound", "try_port"]
+__all__ = ["listening", "reserved", "try_port"]
 
 
 def try_port(port: int) -> None:
@@ -20,16 +26,29 @@ def try_port(port: int) -> None:
         own.bind(("127.0.0.1", port))
 
 
-def bound(port: int) -> socket.socket:
-    """Return a socket at a port, 0 for any, which does not listen yet.
+def reserved(port: int) -> socket.socket:
+    """Return a socket that keeps a port, 0 for any, and never listens.
 
     Raises:
         OSError: naming the port.
     """
+    return _bound(port, socket.SO_REUSEPORT)
+
+
+def listening(port: int) -> socket.socket:
+    """Return a socket at a reserved port, to listen with.
+
+    Raises:
+        OSError: naming the port.
+    """
+    return _bound(port, socket.SO_REUSEPORT, socket.SO_REUSEADDR)
+
+
+def _bound(port: int, *options: int) -> socket.socket:
     own = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for option in options:
+            own.setsockopt(socket.SOL_SOCKET, option, 1)
         own.bind(("127.0.0.1", port))
     except OSError as error:
         own.close()

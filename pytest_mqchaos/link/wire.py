@@ -19,7 +19,7 @@ from pytest_mqchaos.link.greeting import accepts, greeted
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
-from pytest_mqchaos.link.ports import bound
+from pytest_mqchaos.link.ports import listening, reserved
 from pytest_mqchaos.link.publishing import Adopt
 from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.link.sides import BrokerSide, ClientSide
@@ -110,7 +110,7 @@ class Wire:
         self.trouble: Exception | None = None
         """What went wrong in the wire itself: then nothing that was seen on it is to be trusted."""
         # The port is ours from now on: this socket is bound and never listens.
-        self._reserve = bound(port)
+        self._reserve = reserved(port)
         self.port: int = self._reserve.getsockname()[1]
 
     async def listen(self) -> None:
@@ -120,7 +120,7 @@ class Wire:
         self._listening = True
         try:
             server = await self._thread.loop.create_server(
-                lambda: ClientSide(self.accept), sock=bound(self.port), backlog=128
+                lambda: ClientSide(self.accept), sock=listening(self.port), backlog=128
             )
         finally:
             self._listening = False

@@ -214,6 +214,23 @@ def test_refused_then_welcome_at_the_same_port(stage: Stage) -> None:
     stage.consuming()
 
 
+def test_nobody_takes_the_port_of_a_link_that_refuses(stage: Stage) -> None:
+    """Engines, Go's and Erlang's servers bind ports with SO_REUSEADDR: a reservation that has it as well is none."""
+
+    async def refuse() -> None:
+        stage.wire.refuse()
+
+    client, _ = stage.consuming()  # connections that were open are no obstacle, to anybody
+    stage.thread.call(refuse(), timeout=TIMEOUT, what="refusing")
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            thief.bind((stage.wire.host, stage.wire.port))
+    client.close()
+    stage.thread.call(stage.wire.welcome(), timeout=TIMEOUT, what="the welcome")
+    stage.consuming()
+
+
 def test_two_refusals_want_two_welcomes(stage: Stage) -> None:
     """Overlapping faults do not heal each other."""
 
