@@ -71,7 +71,7 @@ class Account:
     redelivered = _Found("Messages of which one copy was delivered more often than once, explained or not.")
     unacknowledged = _Found("Messages still open at a consumer when the run was judged.")
     stalled = _Found("Messages that stayed ready in a queue that a consumer was expected to read.")
-    acked_before_effect = _Found("Messages that were lost because their ack preceded their effect.")
+    acked_before_effect = _Found("Messages whose ack preceded their effect, lost by it or not yet.")
     requeue_storm = _Found("Messages that went round between a queue and a consumer.")
     poison_stuck = _Found("Poison messages that were neither settled nor dead-lettered.")
     poison_effected = _Found("Poison messages that had an effect.")
@@ -204,7 +204,7 @@ class Account:
         return self._messages("dead_lettered", self._tally.dead_lettered)
 
     def of_kind(self, kind: str) -> Messages:
-        """Return the messages of the findings of one kind; what cannot be judged is not among them."""
+        """Return the messages of the findings and hazards of one kind; what cannot be judged is not among them."""
         ids: dict[str, None] = {}
         unnamed = 0
         for finding in self.findings:
@@ -212,6 +212,9 @@ class Account:
                 ids.update(dict.fromkeys(finding.messages))
                 unnamed += max((finding.count or 0) - len(finding.messages), 0)
                 unnamed += not finding.messages and not finding.count
+        for hazard in self.hazards:
+            if hazard.kind == kind:
+                ids.update(dict.fromkeys(hazard.messages))
         return self._messages(kind, list(ids), unnamed=unnamed)
 
     @cached_property

@@ -23,7 +23,7 @@ from pytest_mqchaos.model.events import (
     Returned,
 )
 from pytest_mqchaos.model.faults import connection_drop, consumer_crash
-from pytest_mqchaos.model.findings import FINDING_KINDS, Finding
+from pytest_mqchaos.model.findings import FINDING_KINDS, Finding, Hazard
 from pytest_mqchaos.model.sequences import FaultRecord, Messages
 from pytest_mqchaos.model.triggers import ack, delivery
 
@@ -79,6 +79,16 @@ def test_the_findings_of_one_kind_are_one_sequence() -> None:
     judged = account(found("lost", 9, 3, detail="by_policy"), found("lost", 3, 4, detail="by_consumer"))
 
     assert judged.lost.numbers == (9, 3, 4)
+
+
+def test_the_messages_of_a_hazard_are_in_the_sequence_of_its_kind() -> None:
+    """`assert not account.acked_before_effect` makes a test of what a clean run only warns of; a message is there once."""
+    early = Hazard(kind="acked_before_effect", claim="acks came first", messages=(name(3), name(4)))
+    assert account(found("acked_before_effect", 3), hazards=[early]).acked_before_effect.ids == (
+        name(3),
+        name(4),
+    )
+    assert account(hazards=[early]).counts["lost"] == 0
 
 
 def test_what_cannot_be_judged_is_not_in_the_sequence() -> None:
