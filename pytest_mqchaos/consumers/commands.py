@@ -44,7 +44,9 @@ def words(target: object, args: Sequence[object]) -> list[str]:
         found = more(target)
         a_path = bool(found) and isinstance(target[0], os.PathLike)
     else:
-        raise UsageError(f"consumer({target!r}): a command (a list or a string), a callable, or docker_image(...)")
+        raise UsageError(
+            f"consumer({target!r}): a command (a list or a string), a callable, or docker_image(...)"
+        )
     if not found or not found[0]:
         raise UsageError(f"consumer({target!r}): the command is empty")
     if a_path:

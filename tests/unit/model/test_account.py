@@ -82,7 +82,7 @@ def test_the_findings_of_one_kind_are_one_sequence() -> None:
 
 
 def test_the_messages_of_a_hazard_are_in_the_sequence_of_its_kind() -> None:
-    """`assert not account.acked_before_effect` makes a test of what a clean run only warns of; a message is there once."""
+    """`assert not account.acked_before_effect` asserts what a clean run only warns of; each message is there once."""
     early = Hazard(kind="acked_before_effect", claim="acks came first", messages=(name(3), name(4)))
     assert account(found("acked_before_effect", 3), hazards=[early]).acked_before_effect.ids == (
         name(3),
