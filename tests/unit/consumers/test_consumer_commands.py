@@ -67,8 +67,8 @@ def test_words_may_be_paths_and_numbers() -> None:
         ([], "consumer([]): the command is empty"),
         ([""], "consumer(['']): the command is empty"),
         ("a 'b", 'consumer("a \'b"): No closing quotation'),
-        (7, "consumer(7): a command (a list or a string), or a callable"),
-        (b"x", "consumer(b'x'): a command (a list or a string), or a callable"),
+        (7, "consumer(7): a command (a list or a string), a callable, or docker_image(...)"),
+        (b"x", "consumer(b'x'): a command (a list or a string), a callable, or docker_image(...)"),
         (["x", None], "consumer(): None in ['x', None]: a command's words are text, paths or numbers"),
         (
             ["x", "a\0"],
