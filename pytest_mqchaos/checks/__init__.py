@@ -147,7 +147,9 @@ def _unsettled(case: Case, findings: list[Finding]) -> list[Finding]:
     if case.cut_short:  # it was cut short by its own end, and nothing else fails it
         return [Finding(kind="stalled", detail="unsettled", claim=_CUT_SHORT, mend=_AWAIT, unknown=True,
                         violation=True)]  # fmt: skip
-    if case.settled or case.interrupted or any(one.kind in _EXPLAINS_UNSETTLED for one in findings):
+    if case.settled or case.interrupted:
+        return []
+    if any(one.kind in _EXPLAINS_UNSETTLED and not one.information for one in findings):
         return []
     reason = case.ledger.end.reason or "it never became still"
     claim = f"the run did not settle: {reason}"

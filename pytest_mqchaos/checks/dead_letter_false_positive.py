@@ -28,7 +28,8 @@ def check(case: Case) -> list[Finding]:
         for copy in record.copies:
             if copy.state == "resting":
                 where = where or Whereabouts(case)
-                if copy.queue in where.roles.dead_letter_queues or copy.death_reason is not None:
+                died = copy.death_reason is not None and not _published(record, copy)
+                if died or copy.queue in where.roles.dead_letter_queues:
                     groups.add(_reason(case, answers, record, copy), record.id)
     return groups.findings()
 

@@ -51,16 +51,14 @@ def poison(case: Case) -> Iterator[Expected]:
 
     Under `auto` it belongs into the dead-letter queue where one is named, or where the dead-letter exchange of
     its queue leads to a terminal one; else it is to be settled. A named queue that leads back is a waiting room:
-    messages come through it, none belongs there.
+    messages come through it, none belongs there. One that only dead letters of other queues come to is theirs.
     """
     records = [one for one in case.ledger.records.values() if not one.good and (one.ok or one.copies)]
     if not records:
         return
     where = Whereabouts(case)
     for record in records:
-        targets = (case.dead_letters - where.roles.waiting_rooms) or frozenset(
-            target for queue in _origins(where, record) for target in where.roles.dead_letter_targets(queue)
-        )
+        targets = _targets(case, where, record)
         yield Expected(
             record=record,
             required=case.poison == "dead-letter" or (case.poison == "auto" and bool(targets)),
@@ -68,6 +66,17 @@ def poison(case: Case) -> Iterator[Expected]:
             arrived=tuple(copy for copy in record.copies if copy.queue in targets),
             where=where,
         )
+
+
+def _targets(case: Case, where: Whereabouts, record: Record) -> frozenset[str]:
+    """Queues that a message may be dead-lettered into."""
+    roles, origins = where.roles, _origins(where, record)
+    named = case.dead_letters - roles.waiting_rooms
+    own = frozenset(target for queue in origins for target in roles.dead_letter_targets(queue))
+    others = frozenset(
+        target for queue in roles.work - origins for target in roles.dead_letter_targets(queue)
+    )
+    return (named - (others - own)) or own or named
 
 
 def _origins(where: Whereabouts, record: Record) -> set[str]:

@@ -8,7 +8,7 @@ from statistics import median
 from pytest_mqchaos.checks.causes import end_of_holder
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Delivery
+from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check"]
@@ -16,32 +16,34 @@ __all__ = ["check"]
 _MANY = 10
 _FAST = 1_000_000_000
 """Nanoseconds: a median gap below it is a storm."""
-_OWN = frozenset({"requeued", "recovered", "channel_closed"})
-"""How a consumer gives a message back by its own doing."""
 
 
 def check(case: Case) -> list[Finding]:
     """Find ten deliveries of one copy in quick succession, or redeliveries that go on while nothing progresses.
 
     Three immediate tries and then the dead-letter queue is a sound design; a process that dies each time is
-    `poison_stuck`.
+    `poison_stuck`; what faults and the broker give back is nobody's storm.
     """
     groups = Groups(case, "requeue_storm")
     idle = _since_progress(case) if not case.settled else {}
     for record in case.ledger.records.values():
         for copy in record.copies:
             if _fast(case, copy) or copy in idle:
-                groups.add(_reason(copy), record.id)
+                groups.add(_reason(copy, idle.get(copy, "gives it back")), record.id)
     return groups.findings()
 
 
+def _own(one: Delivery) -> bool:
+    """Whether its consumer gave it back by its own doing."""
+    return one.returned in ("requeued", "recovered", "channel_closed") or (
+        one.returned == "link_lost" and one.returned_by == "client"
+    )
+
+
 def _fast(case: Case, copy: Copy) -> bool:
-    """Whether it came ten times or more, mostly within a second of the time before."""
-    return len(copy.deliveries) >= _MANY and _gap(copy.deliveries) < _FAST and not _dies(case, copy)
-
-
-def _gap(deliveries: list[Delivery]) -> float:
-    return median(b.at - a.at for a, b in pairwise(deliveries))
+    """Whether its consumer gave it back so often that it came ten times, mostly within a second of the time before."""
+    gaps = [after.at - before.at for before, after in pairwise(copy.deliveries) if _own(before)]
+    return len(gaps) >= _MANY - 1 and median(gaps) < _FAST and not _dies(case, copy)
 
 
 def _dies(case: Case, copy: Copy) -> bool:
@@ -52,28 +54,51 @@ def _dies(case: Case, copy: Copy) -> bool:
     return 2 * len(ends) > len(copy.deliveries)
 
 
-def _since_progress(case: Case) -> dict[Copy, None]:
-    """Copies that were given back and delivered again since the last progress, if that happened often."""
+def _since_progress(case: Case) -> dict[Copy, str]:
+    """Copies that went round since the last progress, if that happened often, and how their consumer does it."""
     end = case.ledger.end
-    found: dict[Copy, None] = {}
+    found: dict[Copy, str] = {}
     count = 0
     for record in case.ledger.records.values():
         for copy in record.copies:
             own = sum(
-                one.returned in _OWN and end.progress_index < one.index <= end.index
-                for one in copy.deliveries[:-1]
+                _own(one) and end.progress_index < one.index <= end.index for one in copy.deliveries[:-1]
             )
             if own:
-                found[copy] = None
+                found[copy] = "gives it back"
                 count += own
+        rounds = [one for one in _published_again(record) if one.index > end.progress_index]
+        if rounds and (last := rounds[-1].copy) is not None:
+            found[last] = "publishes it again"
+            count += len(rounds)
     return found if count >= _MANY else {}
 
 
-def _reason(copy: Copy) -> Reason:
+def _published_again(record: Record) -> list[Delivery]:
+    """Deliveries that a consumer acked after it had published the message to the same queue again."""
+    if not record.republications:
+        return []
+    return [
+        one
+        for one in record.deliveries
+        if one.settlement == "acked"
+        and any(
+            (each.link, each.exchange, each.routing_key) == (one.link, "", one.queue)
+            and one.index < each.index < (one.settled_index or 0)
+            for each in record.republications
+        )
+    ]
+
+
+def _reason(copy: Copy, does: str) -> Reason:
     last = copy.deliveries[-1]
-    gap = _gap(copy.deliveries) / 1e9
+    came = [one.at for one in copy.record.deliveries if one.queue == copy.queue]
+    gap = median(after - before for before, after in pairwise(came)) / 1e9
     pace = "10 ms" if gap < 0.05 else "100 ms" if gap < 0.5 else "second" if gap < 2 else "few seconds"
+    goes = (
+        f"gives it back to `{copy.queue}`" if does == "gives it back" else f"publishes it to `{copy.queue}`"
+    )
     return Reason(
-        claim=f"requeue storm: {last.link} gives it back to `{copy.queue}` again and again, about every {pace}",
+        claim=f"requeue storm: {last.link} {goes} again and again, about every {pace}",
         mend="reject it without requeue after a few tries, or try again with a delay",
     )

@@ -49,13 +49,14 @@ def _is_ours(identity: Identity, resting: RestingMessage) -> bool:
 def _rested(queue: str, resting: RestingMessage, identity: Identity, names: Names) -> facts.Rested:
     body_digest = digest(resting.body)
     message, how = identity.of(resting, resting.body, body_digest)
-    raw = resting.properties
-    altered = () if raw is None else identity.contracts.altered(message, Properties(raw))
+    told = None if resting.properties is None else Properties(resting.properties)
+    altered = () if told is None else identity.contracts.altered(message, told)
     return facts.Rested(
         at=now(),
         message=message,
         queue=queue,
         digest=body_digest,
+        deaths=None if told is None else told.deaths,
         death_reason=resting.death_reason,
         death_queue=None if resting.death_queue is None else names.plain(resting.death_queue),
         identified_by=how,

@@ -235,7 +235,7 @@ class Connections:
         self._return_open(self._channel(event), "recovered", index, event.at)
 
     def _return_open(
-        self, channel: Channel, why: str, index: int, at: int, consumer_tag: str | None = None
+        self, channel: Channel, why: str, index: int, at: int, consumer_tag: str | None = None, by: str = ""
     ) -> list[Delivery]:
         """Give back what is open, or passed on and not known to be processed (not for `recovered`)."""
         back = list(channel.open.values())
@@ -247,6 +247,7 @@ class Connections:
                 self.settling -= one.copy is not None
             self._close(channel, one, at)
             channel.void[one.tag] = one
+            one.returned_by = one.returned_by or by
             self._give_back(one, why, index, at)
         return back
 
@@ -290,7 +291,7 @@ class Connections:
         channel = self._channel(event)
         channel.closed = True
         channel.subscriptions.clear()
-        back = self._return_open(channel, "channel_closed", index, event.at)
+        back = self._return_open(channel, "channel_closed", index, event.at, by=event.by)
         self.absence.lost(event, back, self._reads(event.link))
 
     def on_channel_opened(self, event: e.ChannelOpened, index: int) -> None:
@@ -306,7 +307,7 @@ class Connections:
         self.links.pop(event.connection, None)
         back: list[Delivery] = []
         for channel in self._channels.pop(event.connection, {}).values():
-            back += self._return_open(channel, "link_lost", index, event.at)
+            back += self._return_open(channel, "link_lost", index, event.at, by=event.by)
         self.absence.lost(event, back, self._reads(event.link))
 
     def on_started(self, event: e.ConsumerStarted, index: int) -> None:

@@ -75,6 +75,8 @@ class Delivery:
     processed: bool = False
     returned: str = ""
     """Why it is the broker's again: `requeued`, `link_lost`, `channel_closed`, `cancelled`, `recovered`."""
+    returned_by: str = ""
+    """Who ended what it was open on: `client`, `broker` or `fault`; empty where nothing ended."""
     returned_index: int | None = None
     returned_at: int | None = None
     unsubscribed: bool = False

@@ -116,9 +116,15 @@ class Properties:
 
     @property
     def deaths(self) -> str | None:
-        """A digest of the header `x-death` as it is encoded: equal for equal histories of dead-lettering."""
+        """A digest of the header `x-death`: equal for equal histories of dead-lettering, however they are encoded.
+
+        A client that hands headers on encodes them anew, perhaps with other widths of numbers.
+        """
         place = self._find(b"x-death")
-        return None if place is None else digest(self.raw[place[0] : place[1]])
+        if place is None:
+            return None
+        told = self._header(b"x-death")
+        return digest(self.raw[place[0] : place[1]] if told is None else repr(_sorted(told)).encode())
 
     @property
     def death_count(self) -> int | None:
@@ -262,3 +268,10 @@ def _read(raw: bytes, known: dict[str, object]) -> None:
             raise MalformedError("a property ends behind its frame")
         known[name] = value
         pos = end
+
+
+def _sorted(value: object) -> object:
+    """Return a decoded value with the entries of its tables in the order of their names."""
+    if isinstance(value, dict):
+        return [(name, _sorted(value[name])) for name in sorted(value)]
+    return [_sorted(each) for each in value] if isinstance(value, list) else value

@@ -181,6 +181,52 @@ def test_published_there_with_the_headers_of_an_older_death() -> None:
     assert finding.claim.endswith("published there by the application")
 
 
+def test_handed_on_with_the_headers_of_a_delayed_retry() -> None:
+    """What was worked on after a wait, and handed on with all its headers, is a result and no dead letter."""
+    run = Run(1).subscribe().publish()
+    run.nack(run.deliver(1), requeue=False).wait(100)
+    hand = run.deliver(1, deaths="1")
+    run.effect(1).republish(1, "results", deaths="1").ack(hand, effect_seen=True)
+    orders = queue("orders", dead_letter_exchange="", dead_letter_routing_key="wait")
+    wait = queue("wait", message_ttl=0.1, dead_letter_exchange="", dead_letter_routing_key="orders")
+    run.settled(orders, wait, queue("results", ready=1))
+    run.rest(1, "results", deaths="1", death_reason="expired", death_queue="wait")
+    assert found(run) == {}
+
+
+@pytest.mark.parametrize(
+    ("rests", "said"), [("mails.dead", {}), ("orders.dead", {"dead_letter_miss:wrong_queue": [3]})]
+)
+@pytest.mark.parametrize("both", [False, True])
+def test_each_work_queue_has_a_dead_letter_queue_of_its_own(
+    rests: str, said: dict[str, list[int]], both: bool
+) -> None:
+    """Poison belongs into the queue that its own dead letters come to, though the test names another one's."""
+    run = (
+        Run(1, poison=2).subscribe().subscribe("mails").publish(1, 2).publish(3, routing_key="mails").work(1)
+    )
+    run.nack(run.deliver(2), requeue=False)
+    hand = run.deliver(3, "mails")
+    if rests == "mails.dead":
+        run.nack(hand, requeue=False)
+    else:
+        run.republish(3, rests).ack(hand)
+    dead = {"orders": 0, "mails": 0, "orders.dead": 1, "mails.dead": 0}
+    dead[rests] += 1
+    run.settled(
+        *(
+            queue(name, dead[name], dead_letter_exchange="", dead_letter_routing_key=f"{name}.dead")
+            for name in ("orders", "mails")
+        ),
+        *(queue(name, dead[name]) for name in ("orders.dead", "mails.dead")),
+    )
+    run.rest(2, "orders.dead", death_reason="rejected", death_queue="orders")
+    reason = {"death_reason": "rejected", "death_queue": "mails"} if rests == "mails.dead" else {}
+    run.rest(3, rests, **reason)
+    named = frozenset({"orders.dead", "mails.dead"}) if both else frozenset({"orders.dead"})
+    assert found(run, dead_letters=named) == said
+
+
 def test_stranded() -> None:
     """A good message in a queue that nobody reads is stranded; once named, that is a dead-letter queue."""
     run = Run(1).subscribe().publish()

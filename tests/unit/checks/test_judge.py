@@ -43,6 +43,13 @@ def test_a_hazard_that_raises_is_reported(monkeypatch: pytest.MonkeyPatch) -> No
     assert found(run) == {"(auto_ack?)": []}
 
 
+def test_what_is_only_told_explains_no_end_without_rest() -> None:
+    """A run that did not settle is unknown, though a stream is told of under a name that would explain it."""
+    run = Run(1).subscribe().publish().work(1).subscribe("log")
+    run.unsettled(queue("orders", unacknowledged=1), queue("log", type="stream", ready=3))
+    assert found(run) == {"(stalled:stream?)": [], "stalled:unsettled?": []}
+
+
 def test_a_test_that_failed_by_itself() -> None:
     """What rests on the end of a run that was cut short is unknown; what happened has happened."""
     run = Run(3).subscribe().publish().plan(connection_drop(after=delivery(9))).work(1)

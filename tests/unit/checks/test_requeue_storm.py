@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from check_builders import SECOND, Run, found, queue
 
+from pytest_mqchaos.model.faults import connection_drop
+from pytest_mqchaos.model.triggers import delivery
+
 
 def requeued(times: int, *, pause: float = 0.0, poison: int = 1) -> Run:
     """A poison message is given back so many times."""
@@ -65,3 +68,44 @@ def test_a_process_that_dies_each_time_is_no_storm() -> None:
     said = found(run.work(1).unsettled(queue("orders", ready=1)))
     assert "requeue_storm" not in said
     assert said["poison_stuck:crash_loop"] == [2]
+
+
+def test_a_fault_that_strikes_many_times_is_no_storm_of_the_consumers() -> None:
+    """What faults gave back twelve times in quick succession, and was worked on then, is nobody's storm."""
+    run = Run(6).start().subscribe(prefetch=5).publish()
+    run.plan(connection_drop(after=delivery(5), every=5, times=12))
+    for turn in range(12):
+        for number in range(1, 6):
+            run.deliver(number, redelivered=turn > 0)
+        run.fire(0, at=5).lose().wait(50).subscribe(prefetch=5)
+    said = found(run.work(1, 2, 3, 4, 5, redelivered=True).work(6).settled())
+    assert said == {"(redelivered:explained)": [1, 2, 3, 4, 5]}
+
+
+def test_restarts_of_the_broker_are_no_storm_of_the_consumers() -> None:
+    """A broker that stops ten times hands everything out again ten times."""
+    run = Run(1).start().subscribe().publish()
+    for turn in range(10):
+        run.deliver(1, redelivered=turn > 0)
+        run.restart_broker().subscribe()
+    assert "requeue_storm" not in found(run.work(1, redelivered=True).settled())
+
+
+def test_a_consumer_that_closes_its_connection_each_time_makes_a_storm() -> None:
+    """To close and connect again is to give back, by another way."""
+    run = Run(1, poison=1).start().subscribe().publish().work(1)
+    for turn in range(12):
+        run.deliver(2, redelivered=turn > 0)
+        run.lose(by="client").subscribe()
+    assert "requeue_storm" in found(run.unsettled(queue("orders", ready=1)))
+
+
+def test_an_endless_retry_by_publishing_again() -> None:
+    """A message that its consumer publishes again and acks, without end, goes round as well, and is named."""
+    run = Run(2).subscribe().publish().work(1)
+    hand = run.deliver(2)
+    for _ in range(60):
+        run.republish(2, "orders").ack(hand, effect_seen=False)
+        hand = run.deliver(2)
+    run.republish(2, "orders").ack(hand, effect_seen=False)
+    assert found(run.unsettled(queue("orders", ready=1)))["requeue_storm"] == [2]
