@@ -58,8 +58,7 @@ def _may_be_lost(case: Case) -> bool:
 
 
 def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
-    where = overfull(case, record)
-    times = f"worked on {record.most} times, expected {record.message.expect}{where and f' (in `{where}`)'}"
+    times = _times(case, record)
     again = _again(record)
     if record.passed > 1 and record.most <= record.message.expect * record.passed:
         cause, fault = _repeats(case)
@@ -83,6 +82,15 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     if record.republications:
         return Reason(detail="by_copies", claim=f"{times}: the application published it again", mend=_MEND)
     return Reason(detail="by_consumer", claim=f"{times}, though delivered once", mend=_MEND)
+
+
+def _times(case: Case, record: Record) -> str:
+    """How often it was worked on, in words; of a fan-out by whom."""
+    if record.shares:
+        each = [f"{count} times by {name}" for name, count in record.shares.items() if count > 1]
+        return f"worked on {' and '.join(each)}, expected once by each of {listed(set(record.shares))}"
+    where = overfull(case, record)
+    return f"worked on {record.most} times, expected {record.message.expect}{where and f' (in `{where}`)'}"
 
 
 def _repeats(case: Case) -> tuple[str, int | None]:

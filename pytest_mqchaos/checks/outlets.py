@@ -92,7 +92,7 @@ def silent_for(record: Record, silent: dict[str, Reason]) -> Reason | None:
 
 def overfull(case: Case, record: Record) -> str:
     """Return which source shows a message too often, where there are several; else nothing."""
-    if not case.ledger.sourcing.several:
+    if record.shares or not case.ledger.sourcing.several:
         return ""
     return next(name for name, count in record.effects_from.items() if count == record.most)
 

@@ -182,6 +182,8 @@ class Record:
     """Of the source that shows the fewest, of those that it concerns."""
     most: int = 0
     """Of the source that shows the most."""
+    shares: dict[str, int] = field(default_factory=dict)
+    """Effects by reader, where each reader of a fan-out has one piece of the work to do."""
     concern: tuple[str, ...] = ()
     """The sources that its work has to show in, where there are several."""
     sourced: bool = True

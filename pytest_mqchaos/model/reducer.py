@@ -138,7 +138,7 @@ class Reducer:
         record.effects_from[event.source] = had + event.count
         if self.sourcing.showed(event, record):
             self._judge_anew()
-        elif not self.sourcing.several:
+        elif not self.sourcing.weighs(record):
             record.effects = record.most = had + event.count
         self.table.touch(record)
 

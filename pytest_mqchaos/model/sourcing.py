@@ -32,6 +32,8 @@ class Sourcing:
         """The sources that the test named, in order."""
         self._shown: dict[str, set[str]] = {}
         """Of which workloads each source has shown work."""
+        self._workers: set[str] = set()
+        """Consumers that have shown work, as far as sources tell whose it is."""
         self.several = False
         """Whether it matters which source shows what: there are several, or one of them is a consumer's."""
 
@@ -46,14 +48,21 @@ class Sourcing:
         self.several = self.several or event.of is not None or len(self.names) > 1
 
     def showed(self, event: Effected, record: Record) -> bool:
-        """Take in an effect; return whether its source now concerns other messages than before."""
+        """Take in an effect; return whether other messages are now to be judged anew."""
+        worker = _base(event.consumer or "")
+        first = record.message.expect > 1 and worker not in self._workers
+        self._workers.add(worker)
         shown = self._shown.setdefault(event.source, set())
         stem = _stem(record)
         if stem in shown:
-            return False
+            return first
         shown.add(stem)
         self.several = self.several or len(self.names) > 1
-        return self.several
+        return self.several or first
+
+    def weighs(self, record: Record) -> bool:
+        """Whether a message's work is more than a number: it matters where it shows, or who did it."""
+        return self.several or record.message.expect > 1
 
     def silent(self, source: str) -> bool:
         """Whether a source has shown nothing at all."""
@@ -88,6 +97,31 @@ class Sourcing:
                 expected  # of a fan-out to two queues each has a log of its own: together they have all
             )
         record.sourced = bool(concern) or not self.named
+        record.shares = self._shares(record)
+        if record.shares:
+            record.effects = sum(count > 0 for count in record.shares.values())
+            record.most = expected + sum(max(0, count - 1) for count in record.shares.values())
+
+    def _shares(self, record: Record) -> dict[str, int]:
+        """How much of a fan-out's work each reader did; empty unless each is to do one piece, and all of it has a name.
+
+        It came from as many queues as effects are expected, each with a reader of its own, and all of these are
+        known to show work: then one that works twice does not do another one's part.
+        """
+        if record.message.expect < 2 or record.republications or "" in record.effects_by:
+            return {}
+        readers: dict[str, set[str]] = {}
+        for one in record.deliveries:
+            readers.setdefault(one.queue, set()).add(_base(one.link))
+        names = {name for each in readers.values() for name in each}
+        done: dict[str, int] = {}
+        for link, count in record.effects_by.items():
+            done[_base(link)] = done.get(_base(link), 0) + count
+        if not len(readers) == len(names) == sum(map(len, readers.values())) == record.message.expect:
+            return {}
+        if not (names <= self._workers and done.keys() <= names):
+            return {}
+        return {name: done.get(name, 0) for name in sorted(names)}
 
     def _nobodys(self, sources: tuple[str, ...]) -> bool:
         """Whether none of some sources is tied to a consumer."""
@@ -97,10 +131,15 @@ class Sourcing:
         """Whether a message stood in a queue that a consumer reads, or was sent to one."""
         queues = {copy.queue for copy in record.copies}
         queues.update(one.routing_key for one in record.publications if not one.exchange)
-        return any(link.split("#")[0] == consumer for queue in queues for link in self._read.get(queue, ()))
+        return any(_base(link) == consumer for queue in queues for link in self._read.get(queue, ()))
 
 
 def _stem(record: Record) -> str:
     """The workload that a message is of: where it was published to."""
     message = record.message
     return message.queue or f"{message.exchange} {message.routing_key}"
+
+
+def _base(link: str) -> str:
+    """The consumer's name of a replica's link."""
+    return link.split("#")[0]

@@ -145,7 +145,7 @@ class Table:
 
     def touch(self, record: Record) -> None:
         """Bring what is counted over records up to date with one of them."""
-        if self.sourcing.several:
+        if self.sourcing.weighs(record):
             self.sourcing.judge(record)
         name = record.id
         ok, terminal = record.owed, record.terminal

@@ -199,3 +199,45 @@ def test_two_effects_of_a_fan_out_in_two_logs(shown: tuple[tuple[int, int], ...]
         hand = run.deliver(number)
         run.effect(*[number] * booked, source="booked").effect(*[number] * mailed, source="mailed").ack(hand)
     assert [kind.split(":")[0] for kind in found(run.settled(), "exactly-once")] == kinds
+
+
+@pytest.mark.parametrize("logs", [("mail.log", "bill.log"), ("all.log", "all.log")])
+@pytest.mark.parametrize(
+    ("billed", "least", "exactly"),
+    [
+        (1, {}, {"duplicated:by_redelivery": [1]}),
+        (0, {"lost:by_consumer": [1]}, {"lost:by_consumer": [1], "duplicated:by_redelivery": [1]}),
+    ],
+)
+def test_one_reader_of_a_fan_out_that_works_twice_does_no_part_of_anothers(
+    logs: tuple[str, str], billed: int, least: dict[str, list[int]], exactly: dict[str, list[int]]
+) -> None:
+    """Each of two readers has one piece to do: two of the one are doubled, and none of the other is a loss."""
+    run = Run(2, to="", expect=2).bind("events", "fanout", ("", "mail"), ("", "bill"))
+    sources(run, *dict.fromkeys(logs))
+    run.subscribe("mail", link="mailer").subscribe("bill", link="biller#2")
+    run.publish(exchange="events", routing_key="")
+    for number in (1, 2):
+        hand = run.deliver(number, "bill", link="biller#2")
+        run.effect(*[number] * (billed if number == 1 else 1), link="biller#2", source=logs[1])
+        run.ack(hand, effect_seen=bool(billed) or number == 2)
+        hand = run.deliver(number, "mail", link="mailer")
+        run.effect(number, link="mailer", source=logs[0]).ack(hand, effect_seen=True, passed=number == 2)
+        if number == 1:
+            run.lose("mailer").subscribe("mail", link="mailer")
+            hand = run.deliver(1, "mail", link="mailer", redelivered=True)
+            run.effect(1, link="mailer", source=logs[0]).ack(hand, effect_seen=True)
+    run.settled(queue("mail"), queue("bill"))
+    assert {name: got for name, got in found(run).items() if name[0] != "("} == least
+    assert {name: got for name, got in found(run, "exactly-once").items() if name[0] != "("} == exactly
+
+
+def test_a_reader_that_never_shows_work_has_none_to_show() -> None:
+    """Where two effects are the work of one of two readers, the other one is only listening."""
+    run = Run(2, to="", expect=2).bind("events", "fanout", ("", "orders"), ("", "audit"))
+    run.subscribe("orders").subscribe("audit", link="auditor").publish(exchange="events", routing_key="")
+    for number in (1, 2):
+        run.ack(run.deliver(number, "audit", link="auditor"), effect_seen=False)
+        hand = run.deliver(number)
+        run.effect(number, number).ack(hand, effect_seen=True)
+    assert found(run.settled(queue("orders"), queue("audit")), "exactly-once") == {}
