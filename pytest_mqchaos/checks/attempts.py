@@ -11,7 +11,7 @@ Delivered ── link lost, channel closed ─── disturbed: no attempt that 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_mqchaos.model.copies import Delivery, Publication, Record
@@ -49,14 +49,30 @@ def chains(record: Record, others: Collection[str]) -> Iterator[list[Attempt]]:
         found = [one for one in found if one.index < record.effect_index]
     by_queue = bool(record.publications) and bool(record.publications[0].exchange)
     for queue in dict.fromkeys(one.queue for one in found) if by_queue else ("",):
-        chain: list[Attempt] = []
-        for one in found:
-            if not queue or one.queue == queue:
+        stages = list(_stages([one for one in found if not queue or one.queue == queue]))
+        for stage in stages:
+            chain: list[Attempt] = []
+            for one in stage:
                 chain.append(_attempt(record, one))
                 if chain[-1].end == "done":
                     break
-        if chain:
+            if stage is not stages[-1]:
+                chain[-1] = replace(chain[-1], end="done")
             yield chain
+
+
+def _stages(found: list[Delivery]) -> Iterator[list[Delivery]]:
+    """Part deliveries where one consumer handed the message on to another one for good: that is no attempt."""
+    begin = 0
+    for index in range(1, len(found)):
+        one, after = found[index - 1], found[index]
+        others = one.link.split("#")[0] != after.link.split("#")[0]
+        earlier, later = {each.queue for each in found[:index]}, {each.queue for each in found[index:]}
+        if others and one.settlement == "acked" and not earlier & later:
+            yield found[begin:index]
+            begin = index
+    if found:
+        yield found[begin:]
 
 
 def _attempt(record: Record, one: Delivery) -> Attempt:

@@ -6,13 +6,17 @@ order; of two sources (a file for each replica) the order is known where these t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
 
 __all__ = ["Later", "Work", "done_for", "together", "went_back", "works_by_key"]
+
+
+_Route = tuple[str, str, str]
+"""The consumer that published a message again, the exchange, the routing key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Work:
     """It happened after this moment, and not after `effect.at`."""
     connection: int
     """Of the publisher: publications that run at the same time have one each, and no order among themselves."""
+    handed_on: frozenset[_Route] = frozenset()
+    """Ways by which each message of its key was published again before its work: from stage to stage."""
 
     @property
     def source(self) -> tuple[str, str | None] | None:
@@ -80,12 +86,29 @@ def works_by_key(case: Case) -> dict[tuple[str, str], list[Work]]:
         work = Work(record, effect, record.effect_index, since, connection)
         queue = min(one.queue for one in deliveries)  # of a fan-out always the same
         found.setdefault((case.order_keys[record.id], queue), []).append(work)
-    return found
+    return {key: _staged(works) for key, works in found.items()}
+
+
+def _staged(works: list[Work]) -> list[Work]:
+    """Note which ways all messages of a key took: what every one goes through is no way back."""
+    common = frozenset.intersection(*map(_routes, works))
+    return [replace(one, handed_on=common) for one in works] if common else works
+
+
+def _routes(work: Work) -> frozenset[_Route]:
+    return frozenset(
+        (one.link.split("#")[0], one.exchange, one.routing_key)
+        for one in work.record.republications
+        if one.index < work.index
+    )
 
 
 def went_back(work: Work) -> bool:
-    """Whether a message went back to a queue by any means before its first effect."""
-    if any(one.index < work.index for one in work.record.republications):
+    """Whether a message went back to a queue by any means before its first effect.
+
+    To be handed on to the next stage, as all messages of its key are, is no way back.
+    """
+    if _routes(work) - work.handed_on:
         return True
     before = [one for one in work.record.deliveries if one.index < work.index]
     return len(before) > len({one.queue for one in before}) or any(

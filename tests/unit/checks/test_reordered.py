@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from check_builders import Run, findings, found, name, numbers
+from check_builders import Run, findings, found, name, numbers, queue
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -244,3 +244,22 @@ def test_every_overtaken_message_is_found(data: st.DataObject) -> None:
     }
     named = {n for one in reordered(run, order_keys=keys(8, *kinds)) for n in numbers(one.messages)}
     assert named == overtaken
+
+
+def handed_on(*, back: bool) -> Run:
+    """Two messages that a first stage hands on, and the second stage works on the second before the first."""
+    run = Run(2).subscribe().subscribe("invoices", link="billing").publish()
+    for number in (1, 2):
+        hand = run.deliver(number)
+        if back and number == 1:
+            run.republish(1, "orders.wait")
+        run.republish(number, "invoices").ack(hand, effect_seen=False)
+    one, two = (run.deliver(number, "invoices", link="billing") for number in (1, 2))
+    return run.effect(2, 1, link="billing").ack(one, two).settled(queue("orders"), queue("invoices"))
+
+
+def test_to_be_handed_on_as_all_are_excuses_nothing() -> None:
+    """The way from stage to stage that each message of a key takes is no way back to a queue."""
+    (finding,) = reordered(handed_on(back=False))
+    assert (finding.name, numbers(finding.messages)) == ("reordered:by_consumer", [1])
+    assert reordered(handed_on(back=True)) == []

@@ -239,3 +239,23 @@ def test_the_policy_and_the_delay_of_the_run_are_never_a_violation(
         low, high = policy.delay(failures)
         delays.append(low + share * (high - low) + share * delay)
     assert names(tries(run, *delays, how=how).settled(), policy, len(delays) + 1) == {}
+
+
+def test_to_hand_on_is_no_failed_attempt() -> None:
+    """Each stage of a pipeline has attempts of its own; what a stage hands on to the next one is done there."""
+    run = Run(1).subscribe().subscribe("invoices", link="billing").publish()
+    hand = run.deliver(1)
+    run.republish(1, "invoices").ack(hand, effect_seen=False)
+    run.work(1, link="billing", queue_name="invoices").settled(queue("orders"), queue("invoices"))
+    assert names(run, fixed(1.0), attempts=3) == {}
+
+
+def test_attempts_of_each_stage_are_judged() -> None:
+    """The second stage that tries again too soon is named, though the first one handed on at once."""
+    run = Run(1).subscribe().subscribe("invoices", link="billing").publish()
+    hand = run.deliver(1)
+    run.republish(1, "invoices").ack(hand, effect_seen=False)
+    run.nack(run.deliver(1, "invoices", link="billing"))
+    run.work(1, link="billing", queue_name="invoices", redelivered=True)
+    run.settled(queue("orders"), queue("invoices"))
+    assert names(run, fixed(5.0), attempts=3) == {"retry_schedule:early": [1]}
