@@ -36,7 +36,8 @@ def check(case: Case) -> list[Finding]:
         if not record.good or done is None:
             continue
         after, at = done
-        sent = next(one.at for one in record.publications if one.passed)
+        assert record.sent is not None, "what was worked on was sent"
+        sent = record.sent.at
         if at - sent > bound and not any(one.meets(sent, at) for one in windows):
             sure = after - sent > bound
             groups.add(_late(record, sent, at, terms.seconds) if sure else _perhaps(terms.seconds), record.id)

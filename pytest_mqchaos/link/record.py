@@ -32,11 +32,11 @@ class Record:
         """Write down what died on its way; facts that are true whether they were passed on or not are left out."""
         self.take([fact for fact in found if hasattr(fact, "passed")], passed=False)
 
-    def processed(self, channel: int) -> None:
-        """Write down that the broker has processed what was passed on on a channel."""
+    def processed(self, channel: int, *, asked: int) -> None:
+        """Write down that the broker has processed what was passed on on a channel until it was asked."""
         own = self._observer
         self._history.append(
-            facts.Processed(at=now(), link=own.link, connection=own.connection, channel=channel)
+            facts.Processed(at=now(), link=own.link, connection=own.connection, channel=channel, asked=asked)
         )
 
     def ended(self, by: End) -> None:

@@ -34,7 +34,7 @@ from pytest_mqchaos.link.tripwire import Halted, Tripwire
 from pytest_mqchaos.link.ways import Ways
 from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.model.events import Acked, Delivered, LinkEvent
-from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.wire.amqp import ConnectionScanner, Scaler, Segment
 from pytest_mqchaos.wire.amqp.events import NotAmqp, Settled, WireEvent
 
@@ -208,13 +208,14 @@ class Relay:
         if frame is None:
             return False
         waiter = self._barriers.placed(channel)
+        asked = now()
         self.from_client.write(frame)
         try:
             if not await asyncio.wait_for(waiter, timeout):
                 return False
         except TimeoutError:
             return False
-        self._record.processed(channel)
+        self._record.processed(channel, asked=asked)
         return True
 
     def settle_for(self, delivery: Delivered, found: Sequence[LinkEvent]) -> str:

@@ -196,7 +196,8 @@ class Connections:
         channel = self._channel(event)
         burst = len(channel.settling) >= _EXACT_BARRIER
         for one in list(channel.settling.values()):
-            if not burst or self.queue_types.get(one.queue) == "classic":
+            exact = not burst or self.queue_types.get(one.queue) == "classic"
+            if exact and _before(one, event.asked):
                 self._process(channel, one, index, event.at)
 
     def _process(self, channel: Channel, one: Delivery, index: int, at: int) -> None:
@@ -217,11 +218,12 @@ class Connections:
     def on_committed(self, event: e.Committed, index: int) -> None:
         """What the transaction settled counts, and the answer to the commit says that it is processed."""
         channel = self._channel(event)
-        for one in channel.uncommitted:
+        done = [one for one in channel.uncommitted if _before(one, event.asked)]
+        for one in done:
             if not one.returned:
                 self._pass(channel, one, index, event.at)
                 self._process(channel, one, index, event.at)
-        channel.uncommitted.clear()
+        channel.uncommitted = channel.uncommitted[len(done) :]
 
     def on_rolled_back(self, event: e.RolledBack, index: int) -> None:
         """What the transaction settled is open again."""
@@ -307,6 +309,8 @@ class Connections:
         self.links.pop(event.connection, None)
         back: list[Delivery] = []
         for channel in self._channels.pop(event.connection, {}).values():
+            for one in channel.uncommitted:  # its commit may have been carried out, and the answer eaten
+                one.settled_passed = True
             back += self._return_open(channel, "link_lost", index, event.at, by=event.by)
         self.absence.lost(event, back, self._reads(event.link))
 
@@ -318,3 +322,8 @@ class Connections:
     def on_ended(self, event: e.ConsumerEnded, index: int) -> None:
         """A consumer's process ended: it works on nothing any more."""
         self.absence.ended(event.consumer)
+
+
+def _before(one: Delivery, asked: int | None) -> bool:
+    """Whether a delivery was settled before the broker was asked."""
+    return asked is None or (one.settled_at or 0) <= asked

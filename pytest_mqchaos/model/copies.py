@@ -121,9 +121,16 @@ class Copy:
 
     @property
     def settlement(self) -> Settlement:
-        """How it was settled, if a settlement was passed on; empty while it is not."""
+        """How it was settled, if a settlement was passed on; empty while it is not.
+
+        Two links may be read in another order than the broker wrote to them: then the end of the one that we saw
+        last gave it back to the broker, which had handed it to the other.
+        """
         last = self.last
-        return last.settlement if last is not None and last.settled_passed else ""
+        if last is None or last.settled_passed or not last.returned:
+            return last.settlement if last is not None and last.settled_passed else ""
+        kept = (one for one in reversed(self.deliveries) if one.settled_passed and not one.returned)
+        return next((one.settlement for one in kept), "")
 
     @property
     def doubtful(self) -> bool:
@@ -261,6 +268,15 @@ class Record:
         return not only.exchange and self.copies[0].queue == only.routing_key
 
     @property
+    def sent(self) -> Publication | None:
+        """The publication that its place in an order and its age are of; None while nothing reached the broker.
+
+        It is the first one, and the last one of a message that the broker had refused.
+        """
+        passed = [one for one in self.publications if one.passed]
+        return (passed[-1] if self.nacked or self.returned else passed[0]) if passed else None
+
+    @property
     def terminal(self) -> bool:
         """Whether nothing more is to come of it: every copy is settled, at rest or gone."""
         return self.pending == 0 and (bool(self.copies) or self.gone)
@@ -281,10 +297,10 @@ class Record:
     def explained(self, queue: str, deaths: str | None) -> int:
         """How many copies of it can stand in a queue: one for each publication that may lead there.
 
-        The default exchange leads to one queue only. After a dead-letter passage a copy may come from anywhere.
-        A first copy is always explained (`CC`, alternate exchanges, bindings that came later).
+        The default exchange leads to one queue only, and by `CC` to others. After a dead-letter passage a copy may
+        come from anywhere. A first copy is always explained (alternate exchanges, bindings that came later).
         """
-        if deaths is not None:
-            return max(1, sum(self.leading.values()))
         count = self.leading.get("", 0)
+        if deaths is not None or (not count and queue not in self.leading):
+            return max(1, sum(self.leading.values()))
         return max(1, count + self.leading.get(queue, 0) if queue else count)

@@ -47,7 +47,7 @@ class Counting:
         if since >= 0:
             for name, standing in self._table.standing.items():
                 changed = standing.changed
-                self._resolve(standing, states.get(name), since, index, event.at)
+                self._resolve(name, standing, states.get(name), since, index, event.at)
                 standing.changed = changed  # nothing moved: it is only known better
             self._resolve_undelivered(event, states, since, index)
         total = sum(state.messages for state in event.queues)
@@ -61,7 +61,9 @@ class Counting:
         """Count a message that was read from a terminal queue."""
         self.rested[event.queue] = self.rested.get(event.queue, 0) + 1
 
-    def _resolve(self, standing: Standing, state: QueueState | None, since: int, index: int, at: int) -> None:
+    def _resolve(
+        self, name: str, standing: Standing, state: QueueState | None, since: int, index: int, at: int
+    ) -> None:
         """Settle or strike off what an exact census of a queue does not hold."""
         if state is not None and state.stream:  # there is nothing that an ack takes away
             self._settle(standing, since, index, at)
@@ -73,6 +75,8 @@ class Counting:
         still = standing.changed <= since
         if unacknowledged and not (still and unacknowledged <= known):
             return
+        if ready > len(standing.ready) + self._undelivered_in(name):
+            return  # one of them may be what was settled: its settlement was eaten, and we see the cut later
         self._settle(standing, since, index, at)
         if ready:
             return

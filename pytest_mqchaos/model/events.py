@@ -237,9 +237,11 @@ class UnknownSettlement(LinkEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processed(LinkEvent):
-    """A causal answer came back on this channel: every settlement passed on before it was processed."""
+    """A causal answer came back on this channel: every settlement passed on before its question was processed."""
 
     by: Literal["barrier"] = "barrier"
+    asked: int | None = None
+    """When the question was sent: a client that works on may have settled more since. None if nothing was sent since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +252,9 @@ class Recovered(LinkEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed(LinkEvent):
     """`tx.commit-ok`: the settlements since the last commit were processed."""
+
+    asked: int | None = None
+    """When the commit was sent: what was settled since is in the next transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

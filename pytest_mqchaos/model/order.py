@@ -63,8 +63,7 @@ class Later:
         return [
             one
             for one in self.first.values()
-            if one.connection == work.connection
-            or (confirmed is not None and confirmed < one.record.publications[0].index)
+            if one.connection == work.connection or (confirmed is not None and confirmed < _place(one.record))
         ]
 
 
@@ -74,19 +73,24 @@ def works_by_key(case: Case) -> dict[tuple[str, str], list[Work]]:
     published = [
         one for one in case.ledger.records.values() if one.publications and one.id in case.order_keys
     ]
-    for record in sorted(published, key=lambda one: one.publications[0].index):
+    for record in sorted(published, key=_place):
         deliveries = record.deliveries
         if record.effect_index is None or not deliveries:
             continue
         effect = case.events[record.effect_index]
         assert isinstance(effect, e.Effected)
         since = max(deliveries[0].at, effect.since or 0)
-        sent = case.events[record.publications[0].index]
+        sent = case.events[_place(record)]
         connection = sent.connection if isinstance(sent, e.Published) else 0
         work = Work(record, effect, record.effect_index, since, connection)
         queue = min(one.queue for one in deliveries)  # of a fan-out always the same
         found.setdefault((case.order_keys[record.id], queue), []).append(work)
     return {key: _staged(works) for key, works in found.items()}
+
+
+def _place(record: Record) -> int:
+    """The number of the event by which a message has its place in the order of publishing."""
+    return (record.sent or record.publications[0]).index
 
 
 def _staged(works: list[Work]) -> list[Work]:

@@ -48,6 +48,7 @@ __all__ = [
     "Settled",
     "Subscribed",
     "Tuned",
+    "TxCommitRequested",
     "TxCommitted",
     "TxRolledBack",
     "TxSelected",
@@ -349,6 +350,13 @@ class TxSelected:
 
 
 @dataclass(frozen=True, slots=True)
+class TxCommitRequested:
+    """The client asks that what the transaction holds be carried out; what it settles from now on is in the next."""
+
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
 class TxCommitted:
     """The broker carried out what the transaction held."""
 
@@ -456,6 +464,7 @@ WireEvent: TypeAlias = (
     | Settled
     | RecoverRequested
     | TxSelected
+    | TxCommitRequested
     | TxCommitted
     | TxRolledBack
     | PublishSent

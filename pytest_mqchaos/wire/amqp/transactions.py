@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pytest_mqchaos.wire.amqp.calls import Call
 from pytest_mqchaos.wire.amqp.channels import Connection
-from pytest_mqchaos.wire.amqp.events import ConfirmSelected, TxCommitted, TxRolledBack, TxSelected, WireEvent
+from pytest_mqchaos.wire.amqp.events import (
+    ConfirmSelected,
+    TxCommitRequested,
+    TxCommitted,
+    TxRolledBack,
+    TxSelected,
+    WireEvent,
+)
 from pytest_mqchaos.wire.amqp.protocol import Method
 
 __all__ = ["confirm_select", "tx_commit", "tx_rollback", "tx_select"]
@@ -29,7 +36,8 @@ def tx_commit(connection: Connection, call: Call) -> WireEvent | None:
     """Make what the transaction held count."""
     channel = connection.channel(call.channel)
     channel.settled_in_transaction.clear()
-    return channel.ask(Method.TX_COMMIT_OK, call, lambda _: TxCommitted(call.channel))
+    channel.ask(Method.TX_COMMIT_OK, call, lambda _: TxCommitted(call.channel))
+    return TxCommitRequested(call.channel)
 
 
 def tx_rollback(connection: Connection, call: Call) -> WireEvent | None:

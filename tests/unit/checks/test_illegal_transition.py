@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from check_builders import Run, found
+from check_builders import Run, found, queue
 
 from pytest_mqchaos.model import events as e
 
@@ -34,6 +34,45 @@ def test_a_burst_of_acks_that_the_barrier_outran() -> None:
     for number in range(30, 41):
         run.ack(run.deliver(number, redelivered=True), effect_seen=True)
     assert "illegal_transition:settled" not in found(run.settled())
+
+
+def test_an_ack_that_was_sent_behind_the_question() -> None:
+    """A client that works on while the broker is asked may settle more before the answer is here."""
+    run = Run(2).subscribe().publish().work(1)
+    asked = run.events[-1].at
+    run.work(2).on_channel(e.Processed, asked=asked).lose().subscribe()
+    run.ack(run.deliver(2, redelivered=True), effect_seen=True).settled()
+    assert found(run) == {"(redelivered:explained)": [2]}
+
+
+def test_an_ack_that_was_sent_behind_the_commit() -> None:
+    """What was settled between a commit and its answer is in the next transaction."""
+    run = Run(2).subscribe().publish()
+    one, two = run.deliver(1), run.deliver(2)
+    run.effect(1, 2).ack(one, transactional=True, effect_seen=True)
+    asked = run.events[-1].at
+    run.ack(two, transactional=True, effect_seen=True).on_channel(e.Committed, asked=asked).lose().subscribe()
+    run.ack(run.deliver(2, redelivered=True), effect_seen=True).settled()
+    assert found(run) == {"(redelivered:explained)": [2]}
+
+
+def test_an_ack_that_was_eaten_before_we_saw_the_cut() -> None:
+    """While a queue holds more than is known to be there, nothing that was settled there is taken as processed."""
+    run = Run(1).subscribe(link="a").subscribe(link="b").publish()
+    hand = run.deliver(1, link="a")
+    run.effect(1, link="a").ack(hand, effect_seen=True).census(queue("orders", ready=1), times=2)
+    run.lose("a", by="broker").ack(run.deliver(1, link="b", redelivered=True), effect_seen=True).settled()
+    assert found(run) == {"(redelivered:explained)": [1]}
+
+
+def test_copies_by_carbon_copy() -> None:
+    """Each publication of a message with a `CC` makes a copy there as well."""
+    run = Run(1).subscribe().subscribe("audit", link="audit").publish()
+    hand = run.deliver(1)
+    run.ack(run.deliver(1, "audit", link="audit"), effect_seen=False).barrier("audit")
+    run.republish(1, "orders").ack(hand, effect_seen=False).barrier()
+    run.ack(run.deliver(1, "audit", link="audit"), effect_seen=False)
+    assert found(run.work(1).settled(queue("orders"), queue("audit"))) == {}
 
 
 def test_delivered_though_returned() -> None:

@@ -363,3 +363,31 @@ def test_a_queue_that_is_gone_is_known_by_its_declaration() -> None:
     run.on_channel(e.QueueDeclared, queue="orders", auto_delete=True).census(queue("other"), times=2)
     run.add(e.SettleEnded, settled=True)
     assert only(run, "lost").claim == "lost by policy: `orders` is auto-delete and went with its consumer"
+
+
+def test_a_commit_whose_answer_was_eaten() -> None:
+    """What was acked in a transaction may be carried out, though the answer to its commit died with the link."""
+    run = Run(1).subscribe().publish()
+    run.ack(run.deliver(1), transactional=True).lose().subscribe().settled()
+    assert found(run, evidence="broker") == {}
+
+
+def test_two_links_that_were_read_in_another_order() -> None:
+    """A message that one consumer acked is not lost with the link of the one that had it before."""
+    run = Run(1).subscribe(link="a").subscribe(link="b").publish()
+    hand = run.deliver(1, link="b", redelivered=True)
+    run.deliver(1, link="a")
+    run.lose("a", by="broker").ack(hand).barrier("b").settled()
+    assert "lost:in_transit" not in found(run, evidence="broker")
+
+
+def test_a_copy_for_later_that_never_arrived() -> None:
+    """By the broker's view, too, a message is lost whose consumer acked it behind a copy that is nowhere."""
+    run = Run(1).subscribe().publish()
+    hand = run.deliver(1)
+    run.republish(1, "orders", passed=False).ack(hand).barrier().lose().subscribe().settled()
+    assert found(run, evidence="broker") == {"lost:by_consumer": [1]}
+    again = Run(1).subscribe().publish()
+    hand = again.deliver(1)
+    again.republish(1, "orders").ack(hand).ack(again.deliver(1)).barrier().settled()
+    assert found(again, evidence="broker") == {}

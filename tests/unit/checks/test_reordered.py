@@ -263,3 +263,12 @@ def test_to_be_handed_on_as_all_are_excuses_nothing() -> None:
     (finding,) = reordered(handed_on(back=False))
     assert (finding.name, numbers(finding.messages)) == ("reordered:by_consumer", [1])
     assert reordered(handed_on(back=True)) == []
+
+
+def test_a_message_that_was_refused_has_the_place_of_its_last_publication() -> None:
+    """What the broker nacked and the producer published again was published later."""
+    run = Run(2, producer="shop").subscribe().publish(1, confirm=False).answer(1, e.PublishNacked)
+    run.publish(2).publish(1).work(2).work(1)
+    assert reordered(run.settled()) == []
+    other = Run(2, producer="shop").subscribe().publish(1).publish(2).publish(1).work(2).work(1).work(1)
+    assert [numbers(one.messages) for one in reordered(other.settled())] == [[1]]

@@ -150,7 +150,7 @@ CLOSING: list[tuple[Step, list[WireEvent]]] = [
     (("server", method(c.Channel.OpenOk(), 3)), [e.ChannelOpened(3)]),
     (("client", method(c.Tx.Select(), 3)), []),
     (("server", method(c.Tx.SelectOk(), 3)), [e.TxSelected(3)]),
-    (("client", method(c.Tx.Commit(), 3)), []),
+    (("client", method(c.Tx.Commit(), 3)), [e.TxCommitRequested(3)]),
     (("server", method(c.Tx.CommitOk(), 3)), [e.TxCommitted(3)]),
     (("client", method(c.Tx.Rollback(), 3)), []),
     (("server", method(c.Tx.RollbackOk(), 3)), [e.TxRolledBack(3)]),
