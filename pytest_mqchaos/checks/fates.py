@@ -129,12 +129,18 @@ class Whereabouts:
                 continue
             if copy.settlement != "dropped" and copy.state != "gone":
                 found |= {copy.queue} | self.roles.reach(copy.queue)
-        if _passages(record) > 0:
+        if _passages(record) > 0 or self._fanned_out(record):
             for copy in record.copies:
                 found |= self.roles.reach(copy.queue)
         for queue in self.unseen(record):
             found |= {queue} | self.roles.reach(queue)
         return found
+
+    def _fanned_out(self, record: Record) -> bool:
+        """Whether more copies may have come of its dead letters than were given up: passages tell nothing then."""
+        return any(
+            copy.settlement == "dropped" and len(self.roles.targets(copy.queue)) > 1 for copy in record.copies
+        )
 
     def _forgotten(self, copy: Copy) -> bool:
         """Whether a broker that was killed may have forgotten that it was settled."""

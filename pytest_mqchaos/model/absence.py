@@ -56,9 +56,12 @@ class Absence:
         hands = [one for one in returned if one.copy is not None and _at_work(one)]
         if by_itself or not hands or event.link in self._ended:
             return
-        queues = frozenset(one.queue for one in hands)
+        queues = frozenset(_known_again(one.queue) for one in hands)
         last = max(one.index for one in hands)
-        if any(number > event.connection and queue in queues and at > last for number, queue, at in reads):
+        if any(
+            number > event.connection and _known_again(queue) in queues and at > last
+            for number, queue, at in reads
+        ):
             return  # it came back before we saw it go
         before = self._away.get(event.link)
         if before is not None:
@@ -68,7 +71,7 @@ class Absence:
     def reads(self, event: e.Subscribed | e.Polled) -> None:
         """A consumer asks a queue for messages: it has come back if it is one that it had deliveries of."""
         away = self._away.get(event.link)
-        if away is None or event.queue not in away.queues:
+        if away is None or _known_again(event.queue) not in away.queues:
             return
         if event.connection > away.connection or (event.connection == away.connection and not away.whole):
             del self._away[event.link]
@@ -82,6 +85,11 @@ class Absence:
         """A process works on nothing any more."""
         self._away.pop(link, None)
         self._ended.add(link)
+
+
+def _known_again(queue: str) -> str:
+    """What a queue is known by on the next connection: one that the broker or a client library names has a new name."""
+    return next((prefix for prefix in ("amq.gen-", "amq_") if queue.startswith(prefix)), queue)
 
 
 def _at_work(delivery: Delivery) -> bool:

@@ -241,7 +241,7 @@ class Processed(LinkEvent):
 
     by: Literal["barrier"] = "barrier"
     asked: int | None = None
-    """When the question was sent: a client that works on may have settled more since. None if nothing was sent since."""
+    """When the question was sent: a client that works on may have settled more since. None: none was sent since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

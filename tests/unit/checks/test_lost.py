@@ -391,3 +391,23 @@ def test_a_copy_for_later_that_never_arrived() -> None:
     hand = again.deliver(1)
     again.republish(1, "orders").ack(hand).ack(again.deliver(1)).barrier().settled()
     assert found(again, evidence="broker") == {}
+
+
+@pytest.mark.parametrize(("waits", "lost"), [(1, {}), (0, {"lost:by_consumer": [1]})])
+def test_dead_letters_that_an_exchange_copies(waits: int, lost: dict[str, list[int]]) -> None:
+    """Where dead letters fan out to a waiting room and a queue that is read, the second wait is no loss."""
+    run = (
+        Run(1)
+        .bind("dlx", "fanout", ("", "wait"), ("", "audit"))
+        .subscribe()
+        .subscribe("audit", link="auditor")
+    )
+    run.publish()
+    for deaths in (None, "1"):
+        run.nack(run.deliver(1, deaths=deaths), requeue=False)
+        copy = run.deliver(1, "audit", link="auditor", deaths=f"audit {deaths}")
+        run.ack(copy, effect_seen=False).barrier("auditor").barrier()
+    wait = queue("wait", waits, message_ttl=60.0, dead_letter_exchange="", dead_letter_routing_key="orders")
+    orders = queue("orders", dead_letter_exchange="dlx")
+    (run.unsettled if waits else run.settled)(orders, wait, queue("audit"))
+    assert {kind: got for kind, got in found(run).items() if kind.startswith("lost")} == lost

@@ -133,3 +133,13 @@ def test_done_late_is_done_twice() -> None:
     run.start("other", pid=7).lose().subscribe(link="other")
     run.work(1, link="other", redelivered=True).work(2, link="other").effect(1).subscribe().settled()
     assert found(run, "exactly-once") == {"(redelivered:explained)": [1], "duplicated:by_redelivery": [1]}
+
+
+@pytest.mark.parametrize("prefix", ["amq.gen-", "amq_"])
+def test_a_queue_that_has_a_new_name_each_time(prefix: str) -> None:
+    """Who reads a queue that the broker, or its library, names has come back when it reads the next one."""
+    run = Run(1).start().subscribe(f"{prefix}1").publish(routing_key=f"{prefix}1")
+    run.deliver(1, f"{prefix}1")
+    assert absent(run.lose()) == {"worker"}
+    assert absent(run.subscribe("orders")) == {"worker"}
+    assert absent(run.subscribe(f"{prefix}2")) == set()
