@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from pytest_mqchaos.checks.hands import handed_on
+from pytest_mqchaos.checks.hands import only_handed_on
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Record
@@ -198,20 +198,7 @@ def done(case: Case, record: Record) -> int:
     if case.evidence != "broker":
         return record.effects
     took = [copy for copy in record.copies if copy.settlement in ("acked", "auto")]
-    return max(record.effects, sum(not _only_handed_on(record, copy) for copy in took))
-
-
-def _only_handed_on(record: Record, copy: Copy) -> bool:
-    """Whether a consumer took a copy only after it had published another one, of which nothing was seen since."""
-    until = None if copy.last is None else copy.last.settled_index
-    if not handed_on(copy, until=until or 0):
-        return False
-    begun = copy.deliveries[0].index
-    return not any(
-        other.state == "resting" or (other.deliveries and other.deliveries[0].index > begun)
-        for other in record.copies
-        if other is not copy
-    )
+    return max(record.effects, sum(not only_handed_on(copy) for copy in took))
 
 
 def fates(case: Case) -> list[Fate]:

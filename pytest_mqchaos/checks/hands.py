@@ -8,7 +8,7 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery
 from pytest_mqchaos.model.surroundings import Strike
 
-__all__ = ["handed_on", "killed_child", "who"]
+__all__ = ["handed_on", "killed_child", "only_handed_on", "who"]
 
 
 def who(case: Case, delivery: Delivery) -> str:
@@ -32,6 +32,19 @@ def handed_on(copy: Copy, *, until: int | None = None) -> bool:
         and one.index > copy.deliveries[0].index
         and (until is None or one.index < until)
         for one in copy.record.republications
+    )
+
+
+def only_handed_on(copy: Copy) -> bool:
+    """Whether a consumer took a copy only after it had published another one, of which nothing was seen since."""
+    until = None if copy.last is None else copy.last.settled_index
+    if not handed_on(copy, until=until or 0):
+        return False
+    begun = copy.deliveries[0].index
+    return not any(
+        other.state == "resting" or (other.deliveries and other.deliveries[0].index > begun)
+        for other in copy.record.copies
+        if other is not copy
     )
 
 
