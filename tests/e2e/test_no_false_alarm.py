@@ -175,13 +175,28 @@ def test_automatic_ack(scene, mqchaos, queue_type):
 @pytest.mark.chaos(*EVERY, *STANDING)
 def test_delayed_retry(scene, mqchaos, queue_type):
     """A retry through a TTL and a dead letter back is neither a dead letter nor a redelivery."""
+    retried(scene, mqchaos, queue_type, "delayed_retry")
+
+
+@both
+@pytest.mark.chaos(
+    baseline(), connection_reset(after=delivery(5)), consumer_crash(before=ack(5)), malformed_payload()
+)
+def test_handed_on_after_a_delayed_retry(scene, mqchaos, queue_type):
+    """What is handed on with the headers of its wait is a result and no dead letter."""
+    scene.queue(queue_type, name="results")
+    retried(scene, mqchaos, queue_type, "delayed_hand_on")
+
+
+def retried(scene, mqchaos, queue_type, consumer):
+    """Have orders wait in a queue with a TTL, and come back."""
     back = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders", "x-message-ttl": 100}
     away = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders.wait"}
     scene.queue(queue_type, name="orders.wait", arguments=back)
     scene.queue(queue_type, arguments=away)
     scene.queue(queue_type, name="orders.dead")
     mqchaos.dead_letters("orders.dead")
-    scene.consumer("correct", "delayed_retry", env=QUICK)
+    scene.consumer("correct", consumer, env=QUICK)
     scene.publish(count=COUNT)
     passes(mqchaos)
 

@@ -89,7 +89,12 @@ def auto_ack(url):
     kit.again_and_again(lambda url: kit.consume(url, handle, auto_ack=True), url)
 
 
-def delayed_retry(url):
+def delayed_hand_on(url):
+    """As `delayed_retry`; what was worked on is handed on, with all its headers."""
+    delayed_retry(url, "results")
+
+
+def delayed_retry(url, results=""):
     """Fail every fifth order at first; it waits in a queue with a TTL and comes back. Poison: three tries."""
 
     def tries(properties):
@@ -103,6 +108,8 @@ def delayed_retry(url):
                 channel.basic_reject(method.delivery_tag, requeue=False)
                 return
             kit.work(properties, body)
+            if results:
+                channel.basic_publish("", results, body, properties)
         except kit.PermanentError:
             if attempt < 3:
                 channel.basic_reject(method.delivery_tag, requeue=False)
