@@ -107,7 +107,7 @@ def runs(folder):
     [
         ("call", ["--timeout=8", "-o", "timeout_func_only=true"]),
         ("settle", ["--timeout=8", "-o", "timeout_func_only=true"]),
-        ("teardown", ["--timeout=25"]),
+        ("teardown", ["--timeout=45"]),
     ],
 )
 def test_a_timeout_leaves_nothing(session, method, phase, arguments):  # noqa: F811
