@@ -51,6 +51,8 @@ def start_producer(
             f"producer(): sent={sent!r}: a path, where it writes the id or key of each message it sent"
         )
     _refuse_what_chooses(run)
+    for armed in run.injector.armed:
+        run.inside.refuse(armed.fault, others=run.consumers or ("one that follows",))
     chosen = chosen_name(run, target, name, "producer")
     rule = None if key is None else key_of(key)
     adoption = Adoption(
