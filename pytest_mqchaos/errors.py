@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ChaosError", "NotPossible", "ServerUnavailable", "UsageError"]
+__all__ = ["ChaosError", "NoCanary", "NotPossible", "ServerUnavailable", "UsageError"]
 
 
 class ChaosError(Exception):
@@ -23,3 +23,7 @@ class ServerUnavailable(ChaosError):
 
 class NotPossible(ChaosError):
     """What a test asks for cannot be done to this broker, for it is not ours; the text says what would permit it."""
+
+
+class NoCanary(NotPossible):
+    """A test publishes in a way that leaves a canary nothing to choose from; the text says which."""

@@ -59,6 +59,8 @@ class Planned:
     battery: bool = False
     """Whether it is part of the standard battery, which rests on its baseline."""
     marks: tuple[Any, ...] = field(default=(), compare=False)
+    added: bool = False
+    """Whether an option added it, and no mark names it."""
 
     def __repr__(self) -> str:
         """The id, as `--setup-show` prints it."""
@@ -207,7 +209,7 @@ def _with(node: pytest.Item, scenarios: tuple[Planned, ...]) -> tuple[Planned, .
         return scenarios
     added = faults.scenario(faults.canary())
     name = unique([*(one.id for one in scenarios), added.id])[-1]
-    return (*scenarios, Planned(added if added.id == name else replace(added, name=name), name))
+    return (*scenarios, Planned(added if added.id == name else replace(added, name=name), name, added=True))
 
 
 def is_canary(scenario: Scenario) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.errors import ChaosError, NoCanary
 from pytest_mqchaos.fixtures import SCREEN, Failed, Refused, Trial, forget, ground, live, refuse, shown, trial
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def around_call(item: pytest.Item) -> Generator[None, object, object]:
         except BaseException as error:
             if _sees_the_canary(item, error):
                 return None
+            _skip_an_added_canary(item, error)
             _after(item, error)
             raise
         # unittest keeps what a method raised to itself until the report is made
@@ -85,6 +86,14 @@ def _sees_the_canary(item: pytest.Item, error: BaseException) -> bool:
         here.concluded = False
         return False
     return True
+
+
+def _skip_an_added_canary(item: pytest.Item, error: BaseException) -> None:
+    """Skip a canary that an option added to a test which cannot have one; where its mark names it, that is an error."""
+    from pytest_mqchaos.markers import planned
+
+    if isinstance(error, NoCanary) and planned(item).added:
+        raise pytest.skip.Exception(shown(str(error)), _use_item_location=True) from None
 
 
 def _live(item: pytest.Item) -> AbstractContextManager[None]:

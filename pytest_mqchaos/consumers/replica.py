@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pytest_mqchaos.consumers import failure, traces
@@ -162,11 +162,11 @@ class Replica:
         """Return the last lines of each of its last processes, and those around a strike, in the order started."""
         return told(self.processes, self._output_starts, self.output_path, self.growth, self.link.mask)
 
-    def foreign_connections(self) -> list[str]:
-        """Remote ends of the TCP connections it made, besides its link's, as `host:port`."""
-        return (
-            [] if self.process is None else traces.foreign_connections(self.process.connections(), self.link)
-        )
+    def foreign_connections(self, ours: Collection[int] = ()) -> list[str]:
+        """Remote ends of the TCP connections it made, besides its link's and those at `ours`, as `host:port`."""
+        if self.process is None:
+            return []
+        return traces.foreign_connections(self.process.connections(), self.link, ours)
 
     # --- start ---
 

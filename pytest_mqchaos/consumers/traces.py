@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,11 +30,19 @@ def strays(replicas: Sequence[Traced]) -> dict[int, str]:
     )
 
 
-def foreign_connections(remote: Iterable[tuple[str, int]], link: LinkAddress) -> list[str]:
-    """Return the remote ends of a replica's TCP connections, besides its link's, as `host:port`."""
+def foreign_connections(
+    remote: Iterable[tuple[str, int]], link: LinkAddress, ours: Collection[int] = ()
+) -> list[str]:
+    """Return the remote ends of a replica's TCP connections, besides its link's, as `host:port`.
+
+    Args:
+        remote: all of them.
+        link: the replica's own.
+        ours: ports of this host that it may talk to, too.
+    """
     local = {link.host, "127.0.0.1", "::1"}
     return sorted(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         for host, port in remote
-        if not (port == link.port and host in local)
+        if not (host in local and (port == link.port or port in ours))
     )

@@ -215,8 +215,7 @@ class Chaos:
             tls: whether clients speak TLS to it, as in `consumer(..., tls=True)`; not with `upstream`.
 
         Raises:
-            UsageError: if the name or the port is taken, `upstream` is no address, or a fault of this test is one
-                that strikes a process and would have to strike the test's own.
+            UsageError: if the name or the port is taken, or `upstream` is no address.
         """
         __tracebackhide__ = True
         if upstream is None:

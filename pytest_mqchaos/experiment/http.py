@@ -101,6 +101,11 @@ class Stand:
             self._addresses[link] = f"http://{host}:{port}"
         return self._addresses[link]
 
+    @property
+    def ports(self) -> set[int]:
+        """Where it listens."""
+        return {int(address.rpartition(":")[2]) for address in self._addresses.values()}
+
     def choose(self, good: Sequence[str]) -> None:
         """Choose of a publication's good messages those whose first tries fail, before the first of them is sent."""
         self._chosen += 1

@@ -155,13 +155,14 @@ class Inside:
             ConsumerFacts(name=name, alive=True, restart="never", inside=True) for name in self._links
         )
 
-    def refuse(self, fault: Fault, *, others: Collection[object], new: str = "") -> None:
+    def refuse(self, fault: Fault, *, others: Collection[object]) -> None:
         """Raise if a fault would strike the process of one of these consumers: that is the test's own.
+
+        It is asked when messages come, not when a link is opened: until then a process may take the link over.
 
         Args:
             fault: whatever it is.
             others: consumers with a process, as far as there are any.
-            new: a link that is about to be opened.
 
         Raises:
             UsageError: saying why, and what to do instead.
@@ -169,11 +170,12 @@ class Inside:
         __tracebackhide__ = True
         if fault.family != "process" or (fault.consumer == "*" and others):
             return
-        hit = [name for name in (*self._links, new) if name and aimed(fault.consumer, name)]
+        hit = [name for name in self._links if aimed(fault.consumer, name)]
         if hit:
             raise UsageError(
                 f"{fault}: the consumer on the link {hit[0]!r} runs in the test's own process, which no fault can "
-                "strike: start it by mqchaos.consumer(...) for that, or name "
+                "strike: start it by mqchaos.consumer(...) for that (before the first publish(); a process takes this "
+                "link over by link=), or name "
                 + (
                     "the consumer that is meant: consumer=..."
                     if others

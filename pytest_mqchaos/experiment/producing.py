@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_mqchaos import payloads
 from pytest_mqchaos.consumers.consumer import Consumer
-from pytest_mqchaos.errors import ChaosError, NotPossible, UsageError
+from pytest_mqchaos.errors import ChaosError, NoCanary, UsageError
 from pytest_mqchaos.experiment.adoption import Adoption
 from pytest_mqchaos.experiment.claims import Claims
 from pytest_mqchaos.experiment.images import Named, note_blur, on_engine, seen_by
@@ -51,6 +51,8 @@ def start_producer(
             f"producer(): sent={sent!r}: a path, where it writes the id or key of each message it sent"
         )
     _refuse_what_chooses(run)
+    for armed in run.injector.armed:
+        run.inside.refuse(armed.fault, others=run.consumers or ("one that follows",))
     chosen = chosen_name(run, target, name, "producer")
     rule = None if key is None else key_of(key)
     adoption = Adoption(
@@ -110,11 +112,12 @@ def _refuse_what_chooses(run: Run) -> None:
     """Refuse what chooses among messages before they are sent: a producer's are not known then.
 
     Raises:
-        NotPossible: naming it.
+        NoCanary: where that is the canary.
+        NotPossible: naming another.
     """
     __tracebackhide__ = True
     if any(armed.fault.kind == "canary" for armed in run.injector.armed):
-        raise NotPossible(
+        raise NoCanary(
             "canary(): it chooses among messages that are known before they are sent, those of mqchaos.publish(...); "
             "a producer's are not"
         )

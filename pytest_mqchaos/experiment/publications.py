@@ -41,6 +41,8 @@ class Publications:
         __tracebackhide__ = True
         run = self._run
         first = not run.publications
+        if first:
+            check_aims(run)
         bad = [
             armed
             for armed in run.injector.armed
@@ -71,7 +73,6 @@ class Publications:
         run.outlets.refuse_workload()
         if first:
             run.board.refuse_leftovers()
-            check_aims(run)
             run.planting.choose()
             run.injector.choose_moments(count)
         for armed in bad:

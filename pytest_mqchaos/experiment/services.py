@@ -53,8 +53,6 @@ def open_inside(run: Run, sources: Sources, name: str, *, port: int | None, tls:
     if not isinstance(tls, bool):
         raise UsageError(f"link({name!r}): tls={tls!r}: True, or False")
     fixed = _port(name, port)
-    for armed in run.injector.armed:
-        run.inside.refuse(armed.fault, others=run.consumers or ("some that follow",), new=name)
     first = not run.inside.names
     link = run.inside.add(address(run, name, tls=tls, port=fixed))
     path = run.directory / EFFECTS

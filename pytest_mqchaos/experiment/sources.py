@@ -166,7 +166,7 @@ class Sources:
             UsageError: naming it.
         """
         __tracebackhide__ = True
-        known = [consumer.name for consumer in self._run.consumers]
+        known = [consumer.name for consumer in self._run.consumers] + sorted(self._run.inside.names)
         for name, call in self._tied.items():
             if known and name not in known:
                 raise UsageError(

@@ -121,6 +121,11 @@ def chosen_name(run: Run, target: object, name: str | None, call: str = "consume
     if name is not None:
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
             raise UsageError(f"{call}(): name={name!r}: letters, digits and _ . + - only")
+        if name in run.inside.names and call == "consumer":
+            raise UsageError(
+                f"{call}(): name={name!r} is taken in this test, by a link: consumer(..., link=link) starts a process "
+                "on it, under that name"
+            )
         if name in taken:
             raise UsageError(f"{call}(): name={name!r} is taken in this test")
         return name

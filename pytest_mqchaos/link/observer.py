@@ -65,6 +65,13 @@ class Observer:
             **Publishing(link, connection, identity, publisher=publisher, adopt=adopt).handlers,
         }
 
+    @property
+    def refusal(self) -> str:
+        """With what the broker closed the connection before it was open; empty if it did not."""
+        if self.opened or self.closing is None or self.closing.by == "client":
+            return ""
+        return f"{self.closing.code} {self.closing.text}"
+
     def describe(self, event: wire.WireEvent) -> list[LinkEvent]:
         """Return what the event means for the run: mostly one fact, one a delivery under `multiple`, or none."""
         handler = self._handlers.get(type(event))

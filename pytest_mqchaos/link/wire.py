@@ -107,6 +107,7 @@ class Wire:
         self.upstream_error = ""
         self.client_error = ""
         """Why the last client that was not understood was not."""
+        self._refusal = ""
         self.trouble: Exception | None = None
         """What went wrong in the wire itself: then nothing that was seen on it is to be trusted."""
         # The port is ours from now on: this socket is bound and never listens.
@@ -172,6 +173,14 @@ class Wire:
         """The connections that are open."""
         # A copy, made in one step: other threads ask too, while the link's takes connections in and out.
         return [relay for relay in tuple(self.relays) if not relay.closed]
+
+    @property
+    def refusal(self) -> str:
+        """With what the broker closed the last connection that it closed before it was open; empty if it did not."""
+        # Whose client has heard it may have ended before we know that the connection did.
+        return next(
+            (one.observer.refusal for one in tuple(self.relays) if one.observer.refusal), self._refusal
+        )
 
     @property
     def upstream(self) -> tuple[str, int]:
@@ -253,6 +262,7 @@ class Wire:
 
     def _ended(self, relay: Relay) -> None:
         self.client_error = relay.not_amqp or self.client_error
+        self._refusal = relay.observer.refusal or self._refusal
         self.relays.discard(relay)
         self._ending.add(relay)
         self._thread.loop.call_later(2 * LINGER, self._ending.discard, relay)

@@ -7,6 +7,7 @@ from e2e_kit import finding, numbers, text, violations
 from inside_kit import Book, Thread, running
 
 from pytest_mqchaos import (
+    UsageError,
     ack,
     baseline,
     broker_restart,
@@ -162,3 +163,35 @@ async def test_a_callable_is_called_in_the_thread_of_the_test(mqchaos):
         account = await mqchaos.asettle()
     assert callers == {threading.get_ident()}
     assert account.verdict == "pass", text(account)
+
+
+@pytest.mark.chaos(connection_drop(after=delivery(7)))
+def test_a_source_of_its_own_beside_a_process(mqchaos, scene):
+    """`of=` ties a source to a consumer inside the test as to any other."""
+    scene.queue("classic")
+    scene.queue("classic", "audits")
+    book = Book(probes=False)
+    mqchaos.effects(lambda: list(book.done), of="own")
+    scene.consumer("correct", "ack_after_work", env={"QUEUE": "audits"})
+    with Thread(mqchaos.link("own").url, book):
+        scene.publish(count=COUNT)
+        scene.publish("audits", count=5)
+        account = mqchaos.verify()
+    assert account.verdict == "pass", text(account)
+    assert sorted(set(numbers(book.done))) == ALL
+    assert len(scene.done()) == 5
+
+
+@pytest.mark.chaos(baseline())
+def test_a_source_of_nobodys(mqchaos):
+    """A name that no link has is told, as it is beside processes."""
+    orders(mqchaos)
+    mqchaos.effects(list, of="in-porcess")
+    with Thread(mqchaos.link().url, Book()):
+        with pytest.raises(
+            UsageError, match="of='in-porcess': no consumer has that name; there are: in-process"
+        ):
+            mqchaos.publish("orders", COUNT)
+        mqchaos.link("in-porcess")
+        mqchaos.publish("orders", COUNT)
+        mqchaos.verify()

@@ -187,12 +187,27 @@ def test_process_faults_by_hand(mqchaos, fault):
 
 @pytest.mark.chaos(consumer_crash(before=ack(5)))
 def test_process_faults_of_the_scenario(mqchaos, scene):
-    """Of a scenario it is an error as soon as the link is opened; a process in its place is struck."""
-    with pytest.raises(UsageError, match=r"consumer_crash.*start it by mqchaos\.consumer\(\.\.\.\)"):
-        mqchaos.link()
+    """Of a scenario it is an error as soon as messages come; a process that takes the link over is struck."""
     scene.queue("classic")
-    scene.forked(correct.ack_after_work)
+    link = mqchaos.link()
+    with pytest.raises(UsageError, match=r"consumer_crash.*start it by mqchaos\.consumer\(\.\.\.\)"):
+        scene.publish(count=COUNT)
+    with pytest.raises(UsageError, match=r"consumer_crash.*start it by mqchaos\.consumer\(\.\.\.\)"):
+        mqchaos.producer(correct.ack_after_work)
+    scene.forked(correct.ack_after_work, name=None, link=link)
     scene.publish(count=COUNT)
+    mqchaos.verify()
+
+
+@pytest.mark.chaos(consumer_crash(before=ack(5)))
+def test_process_faults_beside_a_link_that_is_opened_late(mqchaos, scene):
+    """A link that was opened after the messages is refused when the run settles, unless a process took it over."""
+    scene.queue("classic")
+    scene.publish(count=COUNT)
+    link = mqchaos.link()
+    with pytest.raises(UsageError, match="which no fault can strike"):
+        mqchaos.settle()
+    scene.forked(correct.ack_after_work, name=None, link=link)
     mqchaos.verify()
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.experiment.producing import _refuse_what_chooses
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Acked, Confirmed, Delivered, Effected, Event, Published
@@ -95,6 +97,12 @@ class FakeChaos:
     def prove_nothing(self) -> None:
         """Let no fault strike."""
         self.findings.append(Finding(kind="vacuous", claim="consumer_crash never struck", unknown=True))
+
+    def producer(self) -> None:
+        """Refuse what a producer cannot be combined with, as the real one does."""
+        __tracebackhide__ = True
+        armed = [SimpleNamespace(fault=fault) for fault in self.settings.scenario.faults]
+        _refuse_what_chooses(SimpleNamespace(injector=SimpleNamespace(armed=armed), http={}))  # type: ignore[arg-type]
 
     def promise(self, name: str) -> None:
         """Refuse, some frames down in the package, as a call does that was written wrongly."""

@@ -339,6 +339,34 @@ def test_a_canary_from_the_configuration_file(bench: Bench) -> None:
     assert "test_marked[canary]" in bench.ids(CANARIES)
 
 
+def test_a_canary_beside_a_producer(bench: Bench) -> None:
+    """One that the option added is skipped with the reason; one that the mark names is an error, and so is all else."""
+    source = """
+        import pytest_mqchaos.errors
+        from pytest_mqchaos import canary
+
+        @pytest.mark.chaos(baseline())
+        def test_option(mqchaos):
+            mqchaos.producer()
+
+        @pytest.mark.chaos(canary())
+        def test_mark(mqchaos):
+            mqchaos.producer()
+
+        @pytest.mark.chaos(baseline())
+        def test_other(mqchaos):
+            if mqchaos.scenario == "canary":
+                raise pytest_mqchaos.errors.NotPossible("broker_restart(): not ours")
+    """
+    result = bench.run(source, "--mqchaos-canary", "-rfs")
+    result.assert_outcomes(passed=2, skipped=1, failed=2)
+    why = "canary(): it chooses among messages that are known before they are sent"
+    result.stdout.fnmatch_lines_random(
+        [f"SKIPPED*test_orders.py:*: {why}*a producer's are not", f"FAILED*test_mark[[]canary] - {why}*",
+         "FAILED*test_other[[]canary] - broker_restart(): not ours"]
+    )  # fmt: skip
+
+
 def test_an_assertion_of_the_tests_own_sees_a_canary(bench: Bench) -> None:
     """What it asserts of a run in which something is lost does not hold then: that is what the canary is for."""
     result = bench.run(

@@ -27,6 +27,7 @@ def test_a_connection_elsewhere_is_found(bench: Any) -> None:
         consumer = bench.start(["python", "-c", CONNECT.format(host="127.0.0.1", port=port)])
         bench.await_output(consumer, "up")
         assert consumer.replicas[0].foreign_connections() == [f"127.0.0.1:{port}"]
+        assert consumer.replicas[0].foreign_connections({port}) == []
 
 
 def test_a_connection_of_a_child_is_found(bench: Any) -> None:

@@ -244,6 +244,7 @@ def test_addresses(scene: Scene) -> None:
     scene.serve(name="mail")
     services = {name: stand.address("worker") for name, stand in scene.run.http.items()}
     assert len({*services.values(), scene.run.http["mail"].address("worker#2")}) == 3
+    assert len(scene.run.http["mail"].ports) == 2
     link = LinkAddress(
         name="worker", url="amqp://x", host="h", port=1, user="u", password="p", vhost="v", services=services
     )

@@ -98,12 +98,15 @@ def test_no_fault_strikes_the_process_of_the_test(fault: Any) -> None:
         inside.refuse(fault, others=())
 
 
-def test_a_link_that_is_about_to_be_opened() -> None:
-    """It is refused before it is there, so that no thread is started for it."""
-    inside, _ = inside_with()
-    inside.refuse(consumer_crash(), others=())
-    with pytest.raises(UsageError, match="'own' runs in the test's own process"):
-        inside.refuse(consumer_crash(), others=("worker",), new="own")
+def test_a_process_that_takes_the_link_over_may_be_struck() -> None:
+    """A fault is refused as long as the link is the test's own, and not when it was left to a process."""
+    inside, _ = inside_with("broker")
+    with pytest.raises(
+        UsageError, match=r"'broker' runs in the test's own process.*takes this link over by link="
+    ):
+        inside.refuse(consumer_crash(), others=("worker",))
+    inside.give("broker")
+    inside.refuse(consumer_crash(), others=("broker",))
 
 
 @pytest.mark.parametrize(

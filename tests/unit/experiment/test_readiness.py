@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from types import SimpleNamespace
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.readiness import await_ready
+from pytest_mqchaos.experiment.readiness import await_connected, await_ready
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History
 
@@ -25,6 +26,7 @@ class FakeReplica:
         self.elsewhere: list[str] = []
         self.exit_code: int | None = None
         self.left: list[int] = []
+        self.link = SimpleNamespace(mask=lambda text: text.replace("s3cr3t", "***"))
 
     @property
     def over(self) -> bool:
@@ -36,8 +38,8 @@ class FakeReplica:
     def describe_failure(self) -> str:
         return "it wrote nothing"
 
-    def foreign_connections(self) -> list[str]:
-        return self.elsewhere
+    def foreign_connections(self, ours: Collection[int] = ()) -> list[str]:
+        return [end for end in self.elsewhere if int(end.rpartition(":")[2]) not in ours]
 
 
 class Ground:
@@ -50,17 +52,30 @@ class Ground:
         self.sharing = SimpleNamespace(check=lambda: None)
         self.wires = {
             name: SimpleNamespace(
-                upstream_error="", client_error="", connected=list, weather=SimpleNamespace(lag=0.0)
+                upstream_error="",
+                client_error="",
+                refusal="",
+                connected=list,
+                weather=SimpleNamespace(lag=0.0),
             )
             for name in names
         }
-        self.links = SimpleNamespace(named=lambda name: SimpleNamespace(wire=self.wires[name]))
+        self.services: dict[str, SimpleNamespace] = {}
+        self.links = SimpleNamespace(
+            named=lambda name: SimpleNamespace(wire=self.wires[name]),
+            services=lambda: list(self.services),
+            service=lambda name: SimpleNamespace(wire=self.services[name]),
+        )
+        self.http: dict[str, SimpleNamespace] = {}
+        self.inside = SimpleNamespace(links=[])
+        self.namespace = "mqchaos-k3f9"
+        self.broker = SimpleNamespace(vhost=lambda namespace: namespace)
 
     def ready(self, *, timeout: float = 0.02, since: int = 0) -> None:
         await_ready(self, self.consumer, since=since, timeout=timeout)
 
-    def opened(self, link: str = "worker") -> None:
-        self.history.append(facts.LinkOpened(at=0, link=link, connection=1))
+    def opened(self, link: str = "worker", *, vhost: str = "mqchaos-k3f9") -> None:
+        self.history.append(facts.LinkOpened(at=0, link=link, connection=1, vhost=vhost))
 
     def subscribed(self, queue: str, link: str = "worker") -> None:
         self.history.append(
@@ -133,7 +148,7 @@ def test_a_queue_of_celerys_own_that_is_named_is_waited_for() -> None:
 def test_what_the_broker_refuses_is_said() -> None:
     """A consumer that tries again and again need not write why; the wire has seen it."""
     ground = Ground()
-    ground.history.append(facts.LinkOpened(at=0, link="worker", connection=1, channel=0))
+    ground.opened()
     text = "ACCESS_REFUSED - configure access to queue 'orders' in vhost '/' refused for user 'ci'"
     ground.history.append(
         facts.ChannelClosed(at=0, link="worker", connection=1, channel=1, by="broker", code=403, text=text)
@@ -244,6 +259,113 @@ def test_connected_elsewhere() -> None:
         "it talks to 127.0.0.1:5672 instead of its link; take the address from $MQCHAOS_URL"
         in ground.trouble()
     )
+
+
+def test_services_of_the_test_are_not_elsewhere() -> None:
+    """What it reaches through us is no broker of somebody else's: neither a link to a database nor our HTTP server."""
+    ground = Ground()
+    ground.services["pg"] = SimpleNamespace(port=5433)
+    ground.http["pay"] = SimpleNamespace(ports={8081})
+    ground.consumer.replicas[0].elsewhere = ["127.0.0.1:5433", "127.0.0.1:8081"]
+    assert ": it never connected; " in ground.trouble()
+    ground.consumer.replicas[0].elsewhere.append("127.0.0.1:5672")
+    assert ": it talks to 127.0.0.1:5672 instead of its link; " in ground.trouble()
+
+
+def test_connected_elsewhere_besides() -> None:
+    """One that talks to its link, too, does not do so instead."""
+    ground = Ground()
+    ground.opened()
+    ground.consumer.replicas[0].elsewhere = ["127.0.0.1:5672"]
+    assert (
+        ": it is connected and has subscribed to nothing; besides its link it talks to 127.0.0.1:5672; "
+        in ground.trouble()
+    )
+
+
+def test_on_a_link_that_the_test_opened() -> None:
+    """A process that found it in a file has to be started on it."""
+    ground = Ground()
+    ground.inside.links.append(SimpleNamespace(name="broker", port=5673))
+    ground.consumer.replicas[0].elsewhere = ["127.0.0.1:5673"]
+    assert (
+        ": it talks to 127.0.0.1:5673, and that is the link 'broker' of the test: consumer(..., link=link) starts it "
+        "there, under the name 'broker'; "
+    ) in ground.trouble()
+
+
+IN_ANOTHER = (
+    "it is connected to vhost '/', and this run's is 'mqchaos-k3f9': take {vhost} besides {host} and {port}, or the "
+    "whole {url}"
+)
+
+
+def test_in_another_vhost() -> None:
+    """Queues of another vhost are others, whatever their names; that is told when its time is over, or it ended."""
+    ground = Ground()
+    ground.opened(vhost="/")
+    ground.subscribed("orders")
+    assert (
+        ground.trouble() == f"worker did not consume any queue within 0.02 s: {IN_ANOTHER}; it wrote nothing"
+    )
+    ground.consumer.replicas[0].alive = False
+    assert ground.trouble() == f"worker ended before it consumed; {IN_ANOTHER}: it wrote nothing"
+
+
+@pytest.mark.parametrize("first", ["/", "mqchaos-k3f9"])
+def test_a_second_vhost_besides(first: str) -> None:
+    """Which one it opens first is its own affair."""
+    ground = Ground()
+    ground.opened(vhost=first)
+    ground.subscribed("audit")
+    ground.opened(vhost="mqchaos-k3f9" if first == "/" else "/")
+    ground.ready()
+
+
+def test_the_vhost_of_somebody_elses_broker() -> None:
+    """There the run may be in the user's own."""
+    ground = Ground()
+    ground.broker.vhost = lambda _: "/"
+    ground.opened(vhost="/")
+    ground.subscribed("orders")
+    ground.ready()
+
+
+def test_a_producer_in_another_vhost() -> None:
+    """It publishes to exchanges of others."""
+    ground = Ground()
+    ground.opened(vhost="/")
+    replica = ground.consumer.replicas[0]
+    with pytest.raises(ChaosError) as raised:
+        await_connected(ground, replica, since=0, timeout=0.02)
+    assert str(raised.value).startswith(
+        f"worker was not connected through its link within 0.02 s: {IN_ANOTHER} ("
+    )
+    ground.opened()
+    await_connected(ground, replica, since=0, timeout=0.02)
+
+
+def test_a_connection_that_the_broker_refuses() -> None:
+    """Its words are told, without credentials, whether the program ended or tries for ever."""
+    ground = Ground()
+    ground.wires["worker"].refusal = "530 NOT_ALLOWED - vhost 'shop' not found (amqp://ci:s3cr3t@host)"
+    said = (
+        "the broker refused its connection: 530 NOT_ALLOWED - vhost 'shop' not found (amqp://***@host); "
+        "take {vhost}, {user} and {password} besides {host} and {port}, or the whole {url}"
+    )
+    assert ground.trouble() == f"worker did not consume any queue within 0.02 s: {said}; it wrote nothing"
+    ground.consumer.replicas[0].elsewhere = ["127.0.0.1:5432"]
+    assert f": {said}; besides its link it talks to 127.0.0.1:5432; " in ground.trouble()
+    ground.consumer.replicas[0].alive = False
+    assert ground.trouble() == f"worker ended before it consumed; {said}: it wrote nothing"
+
+
+def test_a_refusal_that_it_got_over() -> None:
+    """What a later connection was not met with is no reason."""
+    ground = Ground()
+    ground.wires["worker"].refusal = "530 NOT_ALLOWED - vhost 'shop' not found"
+    ground.opened()
+    assert ": it is connected and has subscribed to nothing; it wrote" in ground.trouble()
 
 
 def test_a_link_that_leads_nowhere() -> None:
