@@ -10,6 +10,7 @@ from pytest_mqchaos.checks.grouping import in_order
 from pytest_mqchaos.checks.hands import handed_on
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
+from pytest_mqchaos.model.events import Effected
 from pytest_mqchaos.model.findings import Finding, Hazard
 
 __all__ = [
@@ -35,7 +36,7 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
         return []
     found: dict[str, list[str]] = {}
     for record in case.ledger.records.values():
-        if record.good and record.message.expect:
+        if record.good and record.message.expect and _timed(case, record):
             for one in record.deliveries:
                 if one.settlement == "acked" and one.effect_seen is False and not _elsewhere(record, one):
                     found.setdefault(_consumer(one.link), []).append(record.id)
@@ -44,6 +45,12 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
         claim="{consumer} acknowledges before its work shows: a crash in between loses the message",
         mend="acknowledge after the work",
     )  # fmt: skip
+
+
+def _timed(case: Case, record: Record) -> bool:
+    """Whether its work, if it shows, shows where the order is known: not in what is asked at the end only."""
+    effect = None if record.effect_index is None else case.events[record.effect_index]
+    return not isinstance(effect, Effected) or effect.in_order
 
 
 def _elsewhere(record: Record, delivery: Delivery) -> bool:
@@ -114,7 +121,7 @@ def late_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
     for record in case.ledger.records.values():
         done = record.effect_at
         had = [one for one in record.deliveries if done is not None and one.at <= done]
-        if done is None or not had:
+        if done is None or not had or not _timed(case, record):
             continue
         # An earlier copy may rightly be acked long before: it was published again for a delayed retry.
         last = max(had, key=lambda one: one.at)

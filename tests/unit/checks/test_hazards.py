@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from check_builders import SECOND, Run, found, judged, numbers
+from check_builders import SECOND, Run, found, judged, numbers, queue
 from test_duplicated import doubled_by_a_lost_ack
 from test_lost import crashed_after_its_ack
 
@@ -106,3 +106,11 @@ def test_unlimited_prefetch() -> None:
     """A subscription without a prefetch is named."""
     assert hazard(Run(1).subscribe(prefetch=0).publish().work(1).settled(), "unlimited_prefetch") is not None
     assert hazard(Run(1).subscribe().publish().work(1).settled(), "unlimited_prefetch") is None
+
+
+def test_work_that_shows_where_the_test_asks_at_the_end() -> None:
+    """Where one consumer writes a file and another one a database, no order is known of the second one's work."""
+    run = Run(2).subscribe().subscribe("mails", link="mailer").publish(1).publish(2, routing_key="mails")
+    run.work(1).ack(run.deliver(2, "mails", link="mailer"), effect_seen=False).wait(5 * SECOND)
+    run.effect(2, link=None, source="rows", in_order=False).settled(queue("orders"), queue("mails"))
+    assert judged(run)[1] == []
