@@ -15,6 +15,7 @@ from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 from pytest_mqchaos.report.html.ranks import ranks
 from pytest_mqchaos.report.html.texts import environment, markup, style_sheet
 from pytest_mqchaos.report.html.timeline import timeline
+from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import ORDER, many
 
 __all__ = ["MOST", "page", "write_page"]
@@ -89,10 +90,11 @@ def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[i
     runs: Sequence[Mapping[str, Any]] = whole["runs"]
     template = environment().get_template("run.html")
     firsts = {each["runs"][0] for each in whole["overview"]["causes"] if each["state"] in _OPEN}
+    where = labels(runs)
     told: list[tuple[int, str]] = []
     used = in_short = 0
     for number in sorted(range(len(runs)), key=lambda number: ORDER.index(runs[number]["state"])):
-        context = {**_context(runs, number), "open": number in firsts}
+        context = {**_context(runs, number), "open": number in firsts, "where": where(runs[number])}
         full = used < _FULL * share
         text = template.render(**context, full=full)
         if full and used + len(text.encode()) > _SHORT * share:

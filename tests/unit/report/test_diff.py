@@ -108,10 +108,45 @@ def test_tests_that_only_one_has() -> None:
     skipped = run_record(None, nodeid=NAME, attempt=1, outcome="skipped", reproduce="", reason="no")
     made = diff(session(run()), session(skipped, run(LOST, name="t.py::new")))
     assert made.changes == (
-        Change("changed", NAME, "no longer run; was as promised"),
+        Change("changed", NAME, "skipped: no; was as promised"),
         Change("changed", "t.py::new", "not run before; is failed"),
     )
     assert (made.regression, made.both, made.only_old, made.only_new) == (False, 0, 1, 1)
+    made = diff(session(run()), session(run(LOST, name="t.py::new")))
+    assert made.changes[0] == Change("changed", NAME, "no longer run; was as promised")
+
+
+def test_no_verdict_is_no_mend() -> None:
+    """Where the new run came to no verdict, what the old one found is not gone, and that there is none is worse."""
+    broken = run_record(None, nodeid=NAME, attempt=1, outcome="error", reproduce="", error="no broker")
+    hazardous = run_record(
+        judged(LOST, hazards=[Hazard(kind="auto_ack", claim="x", consumer="worker")]),
+        nodeid=NAME, attempt=1, outcome="failed", reproduce="",
+    )  # fmt: skip
+    assert differences([hazardous], [broken]) == [("worse", NAME, "no verdict: no broker")]
+    assert differences([run()], [broken]) == [
+        ("worse", NAME, "was as promised, now failed"),
+        ("worse", NAME, "no verdict: no broker"),
+    ]
+    expected = {**broken, "outcome": "xfailed"}
+    assert [sort for sort, *_ in differences([run()], [expected])] == ["changed", "changed"]
+    assert differences([broken], [broken]) == []
+
+
+def test_nothing_ran_any_more() -> None:
+    """A new document in which every test was skipped, or that has none, proves nothing: it is worse."""
+    reason = "no server: Docker does not answer"
+    before_it_began = session(skipped=[{"nodeid": NAME, "scenario": "x", "reason": reason}])
+    inside = session(run_record(None, nodeid=NAME, attempt=1, outcome="skipped", reproduce="", reason=reason))
+    for new in (before_it_began, inside):
+        made = diff(session(run(LOST)), new)
+        assert made.changes == (
+            Change("worse", "all tests", "1 test ran, now no test did: 1 test skipped"),
+            Change("changed", NAME, f"skipped: {reason}; was failed"),
+        )
+        assert made.regression
+        assert not diff(new, new).regression
+    assert diff(session(run()), session()).changes[0].text == "1 test ran, now no test did: none is in it"
 
 
 def test_hazards_are_told() -> None:

@@ -52,8 +52,9 @@ CONTRACT = [
     "timings",
 ]
 ADDED = {
-    "attempts", "canary", "headers", "heartbeats", "kept", "order", "output", "output_at", "output_near", "overflow",
-    "lives_left_out", "prefetch", "returns", "sharing", "source", "sources", "within",
+    "attempts", "canary", "environment", "headers", "heartbeats", "kept", "order", "output", "output_at", "output_near",
+    "overflow",
+    "lives_left_out", "prefetch", "returns", "server", "sharing", "source", "sources", "within",
 }  # fmt: skip
 """What came after documents of this version were first written: theirs are without it."""
 
