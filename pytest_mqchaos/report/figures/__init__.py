@@ -24,7 +24,7 @@ All times are seconds since the first publish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_mqchaos.model.account import Account
@@ -115,7 +115,7 @@ def figures(account: Account) -> dict[str, Any]:
         "endurance": endurance(
             records,
             [outage.index for outage in case.ledger.surroundings.outages],
-            _lost_to_stops(account),
+            [each for each in account.findings if each.kind == "persistence_loss"],
         ),
         "pauses": pauses(records.values(), None if retry is None else retry.policy),
         "takeovers": takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start),
@@ -135,10 +135,6 @@ def _promised(account: Account) -> dict[str, Any]:
         "overflow": overflow(case, findings),
         "returns": returns(case, start),
     }
-
-
-def _lost_to_stops(account: Account) -> Iterator[str]:
-    return (name for each in account.findings if each.kind == "persistence_loss" for name in each.messages)
 
 
 def _pass(events: Sequence[Event], made: Sequence[_Figure]) -> None:

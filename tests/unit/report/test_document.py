@@ -52,9 +52,9 @@ CONTRACT = [
     "timings",
 ]
 ADDED = {
-    "attempts", "canary", "environment", "headers", "heartbeats", "kept", "order", "output", "output_at", "output_near",
-    "overflow",
-    "lives_left_out", "prefetch", "returns", "server", "sharing", "source", "sources", "within",
+    "attempts", "canary", "copies_per_message", "deliveries_per_message", "environment", "headers",
+    "heartbeats", "kept", "lives_left_out", "order", "output", "output_at", "output_near", "overflow",
+    "persistence", "prefetch", "returns", "server", "sharing", "source", "sources", "undecided", "within",
 }  # fmt: skip
 """What came after documents of this version were first written: theirs are without it."""
 
