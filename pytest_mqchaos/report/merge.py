@@ -52,7 +52,9 @@ def _runs(runs: Iterable[Record]) -> list[dict[str, Any]]:
         attempts = seen.setdefault((run["nodeid"], *machine(run)), {})
         number = run["attempt"]
         if number in attempts:
-            if any(_alike(run, other) for other in attempts.values()):
+            same = next((other for other in attempts.values() if _alike(run, other)), None)
+            if same is not None:
+                same |= {"kept": run["kept"]} if "kept" in run and "kept" not in same else {}
                 continue
             number = max(attempts) + 1
         attempts[number] = {**run, "attempt": number}
@@ -62,7 +64,7 @@ def _runs(runs: Iterable[Record]) -> list[dict[str, Any]]:
 
 def _alike(one: Record, other: Record) -> bool:
     """Whether two tell of the same run: the rest is what a merge gives it."""
-    given = {"attempt": 0, "attempts": 0, "baseline": None}
+    given = {"attempt": 0, "attempts": 0, "baseline": None, "kept": None}
     return {**one, **given} == {**other, **given}
 
 

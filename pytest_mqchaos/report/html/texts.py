@@ -9,6 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.report import words
@@ -46,6 +47,7 @@ def environment() -> Environment:
         "setting": words.setting,
         "percent": words.percent,
         "rate": words.rate,
+        "beside": _beside,
         "breakable": _breakable,
         "ticked": _ticked,
         "sentence": _sentence,
@@ -77,6 +79,11 @@ def _escaped(text: str) -> str:
     from markupsafe import escape
 
     return str(escape(printable(text)))
+
+
+def _beside(path: str) -> str:
+    """Return a link to a directory by its path as seen from the page; whatever else it says it stays a path."""
+    return f"./{quote(path, errors='replace')}/"
 
 
 def _ticked(text: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from report_builders import failing, passing, session
 from test_html import read
 
@@ -13,6 +14,21 @@ from pytest_mqchaos.report.html import page
 def text(*runs: Any, **fields: Any) -> str:
     """Return what the page of these runs says, without its marks."""
     return read(page(session(*runs, **fields))).text
+
+
+@pytest.mark.parametrize(
+    ("kept", "link"),
+    [
+        ("failed/it-1", "./failed/it-1/"),
+        ("javascript:alert(1)", "./javascript%3Aalert%281%29/"),
+        ("//evil.example/x", ".///evil.example/x/"),
+        ('"><b>', "./%22%3E%3Cb%3E/"),
+        ("\ud800", "./%3F/"),
+    ],
+)
+def test_what_was_kept_is_a_link(kept: str, link: str) -> None:
+    """The directory of a failed run is a link beside the page, and whatever a document says there stays a path."""
+    assert link in read(page(session({**failing(), "kept": kept}))).attributes["href"]
 
 
 def test_persistence_is_a_product() -> None:
