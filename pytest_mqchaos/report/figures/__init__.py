@@ -45,6 +45,7 @@ from pytest_mqchaos.report.figures.queues import Queues
 from pytest_mqchaos.report.figures.returns import returns
 from pytest_mqchaos.report.figures.sharing import Sharing
 from pytest_mqchaos.report.figures.sources import sources
+from pytest_mqchaos.report.figures.standing import Ways
 from pytest_mqchaos.report.figures.strikes import Strikes
 from pytest_mqchaos.report.figures.waits import Waits
 from pytest_mqchaos.report.figures.within import within
@@ -91,7 +92,11 @@ def figures(account: Account) -> dict[str, Any]:
     crew = Crew(account.lives.start, case.consumers)
     waits = Waits(account.lives.start, by_effect=case.evidence == "effects" and case.ordered_evidence)
     marks = Marks(account.lives.start)
-    depth, queues, sharing = Depth(account.lives.start, case.dead_letters), Queues(), Sharing()
+    depth, queues, sharing = (
+        Depth(account.lives.start, Ways(case.events, case.dead_letters)),
+        Queues(),
+        Sharing(),
+    )
     queueing = Queueing(
         account.lives.start,
         by_effect=case.evidence == "effects" and case.ordered_evidence,
