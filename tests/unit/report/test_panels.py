@@ -44,6 +44,17 @@ def test_persistence_is_a_product() -> None:
     )
 
 
+def test_little_is_called_what_it_is() -> None:
+    """The page says that Little's law is no second measurement, and what parts it from the measured wait."""
+    run = passing()
+    assert "Little's law reads the same moments another way: it is a check, no second measurement." in text(
+        run
+    )
+    run["queueing"] |= {"never_begun": 3, "words": ["a word"]}
+    assert "The two differ by 3 messages that nobody began to work on." in text(run)
+    assert "Why M/M/2 may not fit here: a word." in text(run)
+
+
 def test_deliveries_of_a_fan_out() -> None:
     """Where a message has several copies the page says whose deliveries it expects, and how many that makes."""
     run = passing()
