@@ -56,6 +56,7 @@ NOTHING: Mapping[str, Any] = {
     "timeline": None,
     "consumers": [],
     "queues": [],
+    "queues_left_out": 0,
     "sources": [],
     "latency": None,
     "deliveries": [],
@@ -64,7 +65,9 @@ NOTHING: Mapping[str, Any] = {
     "queueing": None,
     "endurance": None,
     "pauses": [],
+    "pauses_left_out": 0,
     "takeovers": [],
+    "takeovers_left_out": 0,
     "order": None,
     "sharing": [],
     "within": None,
@@ -110,7 +113,7 @@ def figures(account: Account) -> dict[str, Any]:
     return {
         "timeline": timeline,
         "consumers": crew.figure(),
-        "queues": queues.figure(),
+        **_first("queues", queues.figure(), 50),
         "sources": sources(case.ledger),
         "latency": waits.latency(strikes.windows()),
         "deliveries": waits.deliveries(),
@@ -122,12 +125,19 @@ def figures(account: Account) -> dict[str, Any]:
             [outage.index for outage in case.ledger.surroundings.outages],
             [each for each in account.findings if each.kind == "persistence_loss"],
         ),
-        "pauses": pauses(records.values(), None if retry is None else retry.policy),
-        "takeovers": takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start),
+        **_first("pauses", pauses(records.values(), None if retry is None else retry.policy), 20),
+        **_first(
+            "takeovers", takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start), 20
+        ),
         "sharing": sharing.figure(),
         "heartbeats": heartbeats.figure(),
         **_promised(account),
     }
+
+
+def _first(name: str, rows: Sequence[Any], most: int) -> dict[str, Any]:
+    """Return the first rows of a figure, and how many more there are."""
+    return {name: list(rows[:most]), f"{name}_left_out": max(len(rows) - most, 0)}
 
 
 def _promised(account: Account) -> dict[str, Any]:

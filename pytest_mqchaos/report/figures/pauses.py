@@ -17,9 +17,6 @@ from pytest_mqchaos.report.figures.waits import percentile
 
 __all__ = ["pauses", "takeovers"]
 
-_MOST = 20
-"""Most rows that are told."""
-
 
 def pauses(records: Iterable[Record], policy: Policy | None) -> list[dict[str, Any]]:
     """Return for each number of attempt how long it came after the one before, the second attempt first."""
@@ -28,7 +25,7 @@ def pauses(records: Iterable[Record], policy: Policy | None) -> list[dict[str, A
         for number, (before, after) in enumerate(pairwise(_attempts(record)), 2):
             found.setdefault(number, []).append(max(after.at - _over(before), 0) / 1e9)
     rows = []
-    for number in sorted(found)[:_MOST]:
+    for number in sorted(found):
         due = (None, None) if policy is None else [round(each, 6) for each in policy.delay(number - 1)]
         rows.append({"attempt": number, **_times(found[number]), "due_after": due[0], "due_until": due[1]})
     return rows
@@ -55,7 +52,7 @@ def takeovers(
             for owner, after in _handed_on(copy, deaths):
                 held.setdefault(owner, []).append(after)
     rows = []
-    for owner, times in list(held.items())[:_MOST]:
+    for owner, times in held.items():
         _, event = deaths[owner]
         known = [each for each in times if each is not None]
         rows.append(

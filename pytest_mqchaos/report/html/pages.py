@@ -13,7 +13,7 @@ from pytest_mqchaos.report.html.chain import chain
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 from pytest_mqchaos.report.html.ranks import ranks
-from pytest_mqchaos.report.html.texts import environment, markup, style_sheet
+from pytest_mqchaos.report.html.texts import SHORT, environment, markup, short, style_sheet
 from pytest_mqchaos.report.html.timeline import timeline
 from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import ORDER, many
@@ -28,6 +28,8 @@ _SHORT = 3_900_000
 """Bytes of runs at all; the rest is in the matrix only."""
 _ROWS = 1200
 """Most tests in the matrix."""
+_SKIPPED = 500
+"""Most skipped tests that are listed."""
 _SHARES = (1.0, 0.5, 0.2, 0.05, 0.0)
 """What is tried of these limits where long names make a page too large."""
 _OPEN = ("failed", "unknown")
@@ -65,6 +67,7 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
     overview: Mapping[str, Any] = whole["overview"]
     told, in_short, omitted = _within_budget(whole, share)
     rows, style = int(_ROWS * share), style_sheet()
+    skipped = whole["skipped"][: int(_SKIPPED * share)]
     return (
         environment()
         .get_template("page.html")
@@ -76,13 +79,20 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             shown={number for number, _ in told},
             in_short=in_short,
             omitted=omitted,
-            tests=overview["tests"][:rows],
+            skipped=skipped,
+            reasons_cut=sum(len(each["reason"]) > SHORT for each in skipped),
+            tests=[_shortened(row) for row in overview["tests"][:rows]],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
             most_causes=max(int(40 * share), 5),
             style=markup(style),
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         )
     )
+
+
+def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the matrix with reasons that fit a tip."""
+    return {**row, "cells": [{**cell, "reason": short(cell["reason"])} for cell in row["cells"]]}
 
 
 def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[int, str]], int, int]:

@@ -17,10 +17,12 @@ from pytest_mqchaos.report import words
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "markup", "style_sheet"]
+__all__ = ["SHORT", "environment", "markup", "short", "style_sheet"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _TICKED = re.compile("`([^`]+)`")
+SHORT = 400
+"""Most characters of a reason."""
 _JOINT = re.compile(r"(::|[-+_/])|(?=\[)")
 
 
@@ -49,6 +51,7 @@ def environment() -> Environment:
         "rate": words.rate,
         "beside": _beside,
         "breakable": _breakable,
+        "short": short,
         "ticked": _ticked,
         "sentence": _sentence,
     }
@@ -79,6 +82,11 @@ def _escaped(text: str) -> str:
     from markupsafe import escape
 
     return str(escape(printable(text)))
+
+
+def short(text: str) -> str:
+    """Return a text that is cut where it would fill the page."""
+    return printable(text, SHORT)
 
 
 def _beside(path: str) -> str:
