@@ -116,6 +116,34 @@ def test_what_is_cut_off_is_counted() -> None:
 SOURCE = ("effects", "messages", "wanted", "missing", "doubled")
 
 
+def test_each_strike_is_told() -> None:
+    """A fault that struck more than once tells of each strike, and of more than are told their number."""
+    run = failing()
+    first = run["faults"][1]["struck"][0]
+    struck = [
+        {**first, "at": 0.3 + n, "target": f"victim#{n}", "trigger": f"delivery({n})"} for n in range(3)
+    ]
+    run["faults"][1] |= {"struck": struck, "strikes": 25}
+    said = text(run)
+    assert "Fault 2 struck 25 times: the others" in said
+    assert all(f"victim#{n}" in said and f"delivery({n})" in said for n in range(3))
+    assert "22 later strikes are not told." in said
+    assert "the others" not in text(failing())
+
+
+def test_arguments_that_no_policy_names() -> None:
+    """What a queue was declared with stands on the page, also where it is no limit, and nothing twice."""
+    run = failing()
+    arguments = {
+        "x-queue-type": "quorum", "x-single-active-consumer": True, "x-max-priority": 5, "x-message-ttl": 9000,
+        "x-odd": {"a": ["<b>"]},
+    }  # fmt: skip
+    run["queues"][0] |= {"arguments": arguments, "in_force": {"message_ttl": 9.0}}
+    said = text(run)
+    assert 'x-single-active-consumer: true; x-max-priority: 5; x-odd: {"a": ["<b>"]}' in said
+    assert "x-message-ttl" not in said
+
+
 def test_figures_count_what_they_leave_out() -> None:
     """Of many queues, attempts, deaths and connections the document has the first or last ones, and the number."""
     queues = tuple(QueueState(name=f"q{n:03}", type="classic") for n in range(53))
