@@ -197,7 +197,7 @@ def _latency(name: str, old: Record | None, new: Record | None) -> Iterator[Chan
         return
     directions: tuple[tuple[Sort, Record, Record], ...] = (("worse", old, new), ("better", new, old))
     for sort, one, other in directions:
-        share = slower(one["distribution"], other["distribution"])
+        share = slower(one, other)
         if share is not None:
             rank = f"p{share * 100:g}"
             values = f"{span(old['outside'][rank])}, now {span(new['outside'][rank])}"
@@ -235,14 +235,28 @@ def _chance(step: Record) -> str:
     return f"{percent(step['probability'])} ({percent(step['low'])} to {percent(step['high'])})"
 
 
+def _undone(run: Record) -> bool:
+    """Whether work was left to do when a run failed: where all was done, none that followed a fault says nothing."""
+    counts = run["counts"]
+    return run["state"] in _FAILING and counts["effected"] < counts["confirmed"] - counts["poison"]
+
+
 def _recovery(pairs: Sequence[tuple[Record, Record]]) -> Iterator[Change]:
     """Compare the recovery from each kind of fault over all tests."""
     kinds: dict[str, list[tuple[float, float]]] = {}
+    never: dict[str, list[float]] = {}
     for old, new in pairs:
         for one, other in zip(old["faults"], new["faults"], strict=False):
             pair = one["recovery"], other["recovery"]
             if one["kind"] == other["kind"] and None not in pair:
                 kinds.setdefault(one["kind"], []).append(pair)
+            elif one["kind"] == other["kind"] and pair[0] is not None and other["fired"] and _undone(new):
+                never.setdefault(one["kind"], []).append(pair[0])
+    for kind, known in never.items():
+        mean = span(sum(known) / len(known))
+        yield Change(
+            "worse", kind, f"work went on after {mean}, now never (after {plural(len(known), 'fault')})"
+        )
     for kind, times in kinds.items():
         before, after = [each[0] for each in times], [each[1] for each in times]
         means = f"{span(sum(before) / len(before))}, now {span(sum(after) / len(after))}"

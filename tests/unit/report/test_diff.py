@@ -182,6 +182,48 @@ def test_latency() -> None:
     assert differences([paced(0.001)], [other]) == [], "the way to an ack is another"
 
 
+def test_latency_within_a_bar() -> None:
+    """Of many messages the percentiles themselves are compared: a bar hides no factor of five, and few tell nothing."""
+
+    def many(seconds: float, low: float, high: float, count: int) -> dict[str, Any]:
+        made = paced(seconds)
+        made["latency"]["outside"]["messages"] = count
+        made["latency"]["distribution"] = [{"from": low, "until": high, "inside": 0, "outside": count}]
+        return made
+
+    before, after = (0.00101, 0.001, 0.002), (0.00499, 0.002, 0.005)
+    assert differences([many(*before, 100_000)], [many(*after, 100_000)]) == [
+        ("worse", NAME, "p50 from publish to effect 1.0 ms, now 5.0 ms")
+    ]
+    assert differences([many(*before, 200)], [many(*after, 200)]) == []
+    assert differences([many(*before, 100_000)], [many(0.00199, 0.001, 0.002, 100_000)]) == []
+    modes = many(*after, 100_000)
+    modes["latency"]["distribution"] = [
+        {"from": 0.001, "until": 0.002, "inside": 0, "outside": 49_990},
+        {"from": 0.002, "until": 0.005, "inside": 0, "outside": 50_010},
+    ]
+    modes["latency"]["outside"]["p95"] = 0.0021
+    assert differences([many(0.002, 0.001, 0.002, 100_000)], [modes]) == [], (
+        "the median stands between two modes"
+    )
+
+
+def test_recovery_that_never_came() -> None:
+    """Work that never went on after a fault is worse where the run failed; where all was done none was left to do."""
+    old, new = paced(0.001, 0.2), paced(0.001)
+    text = "work went on after 200 ms, now never (after 1 fault)"
+    crash, refuse = (each["kind"] for each in old["faults"])
+    broken = {**new, "outcome": "failed", "failed": True}
+
+    def told(made: dict[str, Any]) -> list[tuple[str, str, str]]:
+        return [each for each in differences([old], [made]) if each[1] != NAME]
+
+    assert told(broken) == [("worse", crash, text), ("worse", refuse, text)]
+    assert told({**new, "counts": {**new["counts"], "effected": 1}}) == []
+    assert told({**broken, "counts": {**new["counts"], "effected": 10}}) == []
+    assert told({**broken, "faults": [{**fault, "fired": False} for fault in new["faults"]]}) == []
+
+
 def test_recovery() -> None:
     """Recovery is compared by kind of fault; a fault after which no work was left tells nothing."""
     told = "work went on after 200 ms, now 30.00 s (mean of 1 fault)"
