@@ -14,6 +14,8 @@ ledger ──────────►   lifecycle the life as a Markov chain 
                      endurance what lasted over stops and ends       endurance
                      pauses    what came again, and how soon         pauses, takeovers
                      order     who kept it, and who did not         order
+                     retry     when again, against a policy         retry
+                     failover  who took over, against a bound       failover
                      within    how soon, against a promised time    within
                      prefetch  how many in hand, against a promise  prefetch
                      overflow  what a bounded queue could not hold  overflow
@@ -33,6 +35,7 @@ from pytest_mqchaos.model.refinements import Retry
 from pytest_mqchaos.report.figures.crew import Crew
 from pytest_mqchaos.report.figures.depth import Depth
 from pytest_mqchaos.report.figures.endurance import endurance
+from pytest_mqchaos.report.figures.failover import failover
 from pytest_mqchaos.report.figures.heartbeats import Heartbeats
 from pytest_mqchaos.report.figures.lifecycle import lifecycle
 from pytest_mqchaos.report.figures.marks import Marks
@@ -42,6 +45,7 @@ from pytest_mqchaos.report.figures.pauses import pauses, takeovers
 from pytest_mqchaos.report.figures.prefetch import prefetch
 from pytest_mqchaos.report.figures.queueing import Queueing
 from pytest_mqchaos.report.figures.queues import Queues
+from pytest_mqchaos.report.figures.retry import retry
 from pytest_mqchaos.report.figures.returns import returns
 from pytest_mqchaos.report.figures.sharing import Sharing
 from pytest_mqchaos.report.figures.sources import sources
@@ -71,6 +75,8 @@ NOTHING: Mapping[str, Any] = {
     "order": None,
     "sharing": [],
     "within": None,
+    "retry": None,
+    "failover": None,
     "prefetch": None,
     "overflow": None,
     "returns": None,
@@ -90,7 +96,8 @@ class _Figure(Protocol):
 def figures(account: Account) -> dict[str, Any]:
     """Return the figures of a run, by the document's names for them."""
     case = account.case
-    records, retry = case.ledger.records, case.guarantee.terms(Retry)
+    records, promised = case.ledger.records, case.guarantee.terms(Retry)
+    tried = pauses(records.values(), None if promised is None else promised.policy)
     strikes = Strikes(account.lives.start, len(account.faults))
     crew = Crew(account.lives.start, case.consumers)
     waits = Waits(account.lives.start, by_effect=case.evidence == "effects" and case.ordered_evidence)
@@ -125,12 +132,13 @@ def figures(account: Account) -> dict[str, Any]:
             [outage.index for outage in case.ledger.surroundings.outages],
             [each for each in account.findings if each.kind == "persistence_loss"],
         ),
-        **_first("pauses", pauses(records.values(), None if retry is None else retry.policy), 20),
+        **_first("pauses", tried, 20),
         **_first(
             "takeovers", takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start), 20
         ),
         "sharing": sharing.figure(),
         "heartbeats": heartbeats.figure(),
+        "retry": retry(case, account.findings, tried),
         **_promised(account),
     }
 
@@ -146,6 +154,7 @@ def _promised(account: Account) -> dict[str, Any]:
     return {
         "order": order(case, findings),
         "within": within(case, findings),
+        "failover": failover(case, findings, start),
         "prefetch": prefetch(case, findings, start),
         "overflow": overflow(case, findings),
         "returns": returns(case, start),
