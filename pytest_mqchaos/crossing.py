@@ -46,7 +46,7 @@ def untold(item: pytest.Item, here: Trial) -> dict[str, object]:
     return {**told, **_servers(item)} if told else {}
 
 
-def _servers(item: pytest.Item) -> dict[str, object]:
+def _servers(item: pytest.Item) -> dict[str, Any]:
     here = ground(item.config)
     facts = here.session.facts() if here.session is not None else {}
     return {"servers": facts, "worker": here.settings.worker}
@@ -55,9 +55,12 @@ def _servers(item: pytest.Item) -> dict[str, object]:
 def run_of(item: pytest.Item, here: Trial, **told: Any) -> dict[str, Any]:
     """Return the record of a trial."""
     from pytest_mqchaos.report.document import run_record
+    from pytest_mqchaos.report.machines import server_name
 
     bodies = setting(item.config, "report_bodies").value
     run = run_record(here.account, **_named(here.settings), bodies=bodies, **told)
+    if facts := _servers(item)["servers"]:
+        run["server"] = server_name(facts)
     return {**run, "kept": here.kept} if here.kept else run
 
 

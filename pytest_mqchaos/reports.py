@@ -58,7 +58,7 @@ def write_reports(
     try:
         directory = session_settings(config, "").report
         whole = document(
-            runs,
+            [_still_kept(run, directory) for run in runs],
             servers,
             __version__,
             started,
@@ -79,6 +79,13 @@ def write_reports(
     _markdown(config, whole, written)
     _junit(config, whole, written)
     return written
+
+
+def _still_kept(run: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
+    """Return a run without the directory that was kept of it if that is gone: of many failures the newest stay."""
+    if "kept" not in run or (directory / run["kept"]).is_dir():
+        return run
+    return {name: value for name, value in run.items() if name != "kept"}
 
 
 def unfinished(

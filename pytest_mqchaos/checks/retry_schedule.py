@@ -34,7 +34,7 @@ from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.model.refinements import Retry
 from pytest_mqchaos.model.roles import Roles
 
-__all__ = ["check"]
+__all__ = ["check", "scheduling_delay", "slack", "soonest"]
 
 _SECOND = 1_000_000_000
 
@@ -60,6 +60,22 @@ def check(case: Case) -> list[Finding]:
     return groups.findings()
 
 
+def soonest(shortest: float) -> float:
+    """Return the seconds after which an attempt is not called early, for the shortest delay that is promised."""
+    return shortest - 0.01 - shortest / 20
+
+
+def slack(longest: float) -> float:
+    """Return the seconds after the longest delay in which none is called late; the scheduling delay comes on top."""
+    return 1.0 + longest / 10
+
+
+def scheduling_delay(case: Case) -> float:
+    """Return the seconds that this run's own clockwork may have come late; 0 where no retry is promised."""
+    terms = case.guarantee.terms(Retry)
+    return 0.0 if terms is None else _Schedule(case, terms).scheduling_delay()
+
+
 class _Schedule:
     """Judges the attempts of one message after the other."""
 
@@ -81,7 +97,7 @@ class _Schedule:
             counted = range(1 if self._anew(chain[:place], after) else place, place + 1)
             shortest, longest = self._terms.policy.range(counted)
             whole = (after.delivery.at - _earliest(before, after)) / _SECOND
-            if whole < shortest - 0.01 - shortest / 20:
+            if whole < soonest(shortest):
                 found.append(self._early(before, whole, shortest))
             elif self._late(before, after, longest):
                 found.append(self._too_late(before, after, longest))
@@ -102,7 +118,7 @@ class _Schedule:
         if at <= due or after.delivery.get or self._disturbed(before.over, at):
             return False
         idle = self._idleness()
-        return idle(queue, due, at) > _SECOND + longest * _SECOND / 10 + self._delay
+        return idle(queue, due, at) > slack(longest) * _SECOND + self._delay
 
     def _disturbed(self, begin: int, end: int) -> bool:
         return any(one.meets(begin, end) for one in self._windows)
@@ -115,6 +131,11 @@ class _Schedule:
             lags = (round(one.seconds * _SECOND) for one in self._case.events if isinstance(one, e.Lagged))
             self._delay = fresh + max(lags, default=0)
         return self._idle
+
+    def scheduling_delay(self) -> float:
+        """In seconds."""
+        self._idleness()
+        return self._delay / _SECOND
 
     def _fresh(self, record: Record) -> int:
         """How long a message waited for its first delivery though a consumer was free."""

@@ -2,7 +2,7 @@
 
 ```
 show   report.json ──► terminal, index.html, report.md
-merge  A B ... ──────► DIR/report.json, DIR/index.html
+merge  A B ... ──────► DIR/report.json, DIR/index.html, DIR/failed/
 diff   OLD NEW ──────► what became better or worse; status 1 on a regression
 ```
 A file that holds no report is one line on standard error that names it, and status 2.
@@ -69,10 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from pytest_mqchaos.cli.keeping import pointed
     from pytest_mqchaos.report.reading import read
 
-    document = read(arguments.file)
+    document: Record = read(arguments.file)
     directory: Path | None = arguments.directory
+    if directory is not None:
+        document = pointed(document, arguments.file, directory)
     kind = arguments.format or ("terminal" if directory is None else "html")
     made = _rendered(arguments.file, document, kind, colours=directory is None and _wants_colours())
     if directory is None:
@@ -141,6 +144,7 @@ def _coloured(line: str, markup: Mapping[str, bool]) -> str:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
+    from pytest_mqchaos.cli.keeping import carry, located
     from pytest_mqchaos.model.printable import printable
     from pytest_mqchaos.report.document import write
     from pytest_mqchaos.report.html import write_page
@@ -148,11 +152,12 @@ def _merge(arguments: argparse.Namespace) -> int:
     from pytest_mqchaos.report.reading import NoReport, read
 
     files: Sequence[Path] = arguments.files
-    documents = [read(path) for path in files]
+    documents = [located(read(path), path) for path in files]
     try:
         whole = merge(documents)
     except (LookupError, TypeError, ValueError) as error:  # as above
         raise NoReport(files[-1], f"cannot be merged: {type(error).__name__}: {error}") from None
+    whole = carry(whole, arguments.directory)
     path = write(arguments.directory, whole)
     shown = printable(str(write_page(path.parent, whole)))
     _put(f"{printable(whole['overview']['headline'])}\nreport: {shown}\n".encode())

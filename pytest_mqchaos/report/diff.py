@@ -9,8 +9,10 @@ NEW ─┘  of one ├─ hazards    new acked_before_effect              told
                └─ chances    of each step in a message's life     the same; told only where a fault struck
 ```
 A regression is what is worse and not allowed, among the tests that both documents ran: a test that only one of them
-has is told, it has no before. A number of messages is told and not judged: what one crash takes with it is one
-accident, however many messages it is. Differences within noise are none: `noise` says by which rules, and whose.
+has is told, it has no before. Where the new one has no verdict, nothing that the old one found is gone; and where it
+ran no test at all, it proves nothing: both are worse. A number of messages is told and not judged: what one crash
+takes with it is one accident, however many messages it is. Differences within noise are none: `noise` says by which
+rules, and whose.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, Literal
 from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.figures.markov import wilson
 from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.machines import labels, machine
 from pytest_mqchaos.report.noise import apart, recovers_slower, slower
 from pytest_mqchaos.report.states import ORDER, is_open, many, worst_state
 from pytest_mqchaos.report.words import WORDS, percent, span
@@ -65,11 +68,11 @@ class Difference:
 
 def diff(old: Record, new: Record) -> Difference:
     """Return what differs between two documents of any 1.x."""
-    before, after = _tests(complete(old)), _tests(complete(new))
+    before, after = _tests(complete(old), complete(new))
     both = [name for name in after if name in before]
     changes = [each for name in both for each in _changes(name, before[name], after[name])]
     changes += _recovery([(before[name][-1], after[name][-1]) for name in both])
-    changes += _alone(before, after)
+    changes += _alone(before, after, _skipped(complete(new)))
     order = ("worse", "better", "changed")
     return Difference(
         tuple(sorted(changes, key=lambda each: order.index(each.sort))),
@@ -79,19 +82,37 @@ def diff(old: Record, new: Record) -> Difference:
     )
 
 
-def _tests(whole: Record) -> dict[str, list[Record]]:
-    """Return the attempts of each test that ran, by its node id."""
-    tests: dict[str, list[Record]] = {}
-    for run in whole["runs"]:
-        if run["state"] != "skipped":
-            tests.setdefault(run["nodeid"], []).append(run)
-    return tests
+def _tests(*wholes: Record) -> list[dict[str, list[Record]]]:
+    """Return the attempts of each test that ran, by its node id; where a matrix ran it, also by its machine."""
+    label = labels(run for whole in wholes for run in whole["runs"])
+    matrix = [len({machine(run) for run in whole["runs"]}) > 1 for whole in wholes]
+    every: list[dict[str, list[Record]]] = []
+    for whole in wholes:
+        tests: dict[str, list[Record]] = {}
+        for run in whole["runs"]:
+            where = label(run) if all(matrix) else ""
+            if run["state"] != "skipped":
+                tests.setdefault(f"{run['nodeid']} on {where}" if where else run["nodeid"], []).append(run)
+        every.append(tests)
+    return every
 
 
-def _alone(before: Mapping[str, Runs], after: Mapping[str, Runs]) -> Iterator[Change]:
+def _skipped(whole: Record) -> dict[str, str]:
+    """Return why each test was skipped, by its node id: before it began, or in it."""
+    reasons = {each["nodeid"]: each["reason"] for each in whole["skipped"]}
+    return reasons | {run["nodeid"]: run["happened"] for run in whole["runs"] if run["state"] == "skipped"}
+
+
+def _alone(
+    before: Mapping[str, Runs], after: Mapping[str, Runs], skipped: Mapping[str, str]
+) -> Iterator[Change]:
+    if before and not after:
+        why = f"{plural(len(skipped), 'test')} skipped" if skipped else "none is in it"
+        yield Change("worse", "all tests", f"{plural(len(before), 'test')} ran, now no test did: {why}")
     for name, runs in before.items():
         if name not in after:
-            yield Change("changed", name, f"no longer run; was {_word(runs)}")
+            now = f"skipped: {skipped[name]}" if name in skipped else "no longer run"
+            yield Change("changed", name, f"{now}; was {_word(runs)}")
     for name, runs in after.items():
         if name not in before:
             yield Change("changed", name, f"not run before; is {_word(runs)}")
@@ -113,10 +134,16 @@ def _changes(name: str, old: Runs, new: Runs) -> Iterator[Change]:
         text = f"was {WORDS[states[0]]}, now {WORDS[states[1]]}"
         sort: Sort = "worse" if worse and states[1] in _FAILING else "changed" if worse else "better"
         yield Change(sort, name, text)
+    if old[-1]["verdict"] is not None and new[-1]["verdict"] is None:
+        yield Change("changed" if states[1] == "expected" else "worse", name, _without_verdict(new[-1]))
     yield from _findings(name, old, new)
     yield from _hazards(name, old, new)
     yield from _latency(name, old[-1]["latency"], new[-1]["latency"])
     yield from _chances(name, old[-1], new[-1])
+
+
+def _without_verdict(run: Record) -> str:
+    return f"no verdict: {run['error']}" if run["error"] else "no verdict"
 
 
 def _findings(name: str, old: Runs, new: Runs) -> Iterator[Change]:
@@ -132,7 +159,7 @@ def _findings(name: str, old: Runs, new: Runs) -> Iterator[Change]:
             yield Change("worse", name, f"no longer allowed: {said}")
         elif finding["count"] != before[key][0]["count"]:
             yield Change("changed", name, f"{said}; was {plural(before[key][0]['count'], 'message')}")
-    for key in before:
+    for key in before if new[-1]["verdict"] is not None else ():
         if key not in after:
             yield Change("better", name, f"gone {key}")
 
@@ -159,7 +186,7 @@ def _hazards(name: str, old: Runs, new: Runs) -> Iterator[Change]:
     for kind, consumer in after:
         if (kind, consumer) not in before:
             yield Change("changed", name, f"new hazard {kind}{f' of {consumer}' if consumer else ''}")
-    for kind, consumer in before:
+    for kind, consumer in before if new[-1]["verdict"] is not None else ():
         if (kind, consumer) not in after:
             yield Change("changed", name, f"hazard {kind}{f' of {consumer}' if consumer else ''} not seen")
 
@@ -170,7 +197,7 @@ def _latency(name: str, old: Record | None, new: Record | None) -> Iterator[Chan
         return
     directions: tuple[tuple[Sort, Record, Record], ...] = (("worse", old, new), ("better", new, old))
     for sort, one, other in directions:
-        share = slower(one["distribution"], other["distribution"])
+        share = slower(one, other)
         if share is not None:
             rank = f"p{share * 100:g}"
             values = f"{span(old['outside'][rank])}, now {span(new['outside'][rank])}"
@@ -208,14 +235,28 @@ def _chance(step: Record) -> str:
     return f"{percent(step['probability'])} ({percent(step['low'])} to {percent(step['high'])})"
 
 
+def _undone(run: Record) -> bool:
+    """Whether work was left to do when a run failed: where all was done, none that followed a fault says nothing."""
+    counts = run["counts"]
+    return run["state"] in _FAILING and counts["effected"] < counts["confirmed"] - counts["poison"]
+
+
 def _recovery(pairs: Sequence[tuple[Record, Record]]) -> Iterator[Change]:
     """Compare the recovery from each kind of fault over all tests."""
     kinds: dict[str, list[tuple[float, float]]] = {}
+    never: dict[str, list[float]] = {}
     for old, new in pairs:
         for one, other in zip(old["faults"], new["faults"], strict=False):
             pair = one["recovery"], other["recovery"]
             if one["kind"] == other["kind"] and None not in pair:
                 kinds.setdefault(one["kind"], []).append(pair)
+            elif one["kind"] == other["kind"] and pair[0] is not None and other["fired"] and _undone(new):
+                never.setdefault(one["kind"], []).append(pair[0])
+    for kind, known in never.items():
+        mean = span(sum(known) / len(known))
+        yield Change(
+            "worse", kind, f"work went on after {mean}, now never (after {plural(len(known), 'fault')})"
+        )
     for kind, times in kinds.items():
         before, after = [each[0] for each in times], [each[1] for each in times]
         means = f"{span(sum(before) / len(before))}, now {span(sum(after) / len(after))}"

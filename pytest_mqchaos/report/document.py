@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_mqchaos.report.machines import environment_name, server_name, with_attempts, with_baselines
 from pytest_mqchaos.report.overview import overview, split_name
 from pytest_mqchaos.report.plain import plain
 from pytest_mqchaos.report.record import run_record
@@ -49,7 +50,13 @@ def document(
         settings: the options: `name`, `value`, `origin`.
         environment: what it ran in: Python, pytest, system.
     """
-    told = _with_baselines(_with_attempts([_told(run) for run in runs]))
+    runs = list(runs)
+    named = {run["server"] for run in runs if run.get("server")} | {server_name(servers)} - {""}
+    where = {
+        "server": named.pop() if len(named) == 1 else "",
+        "environment": environment_name(environment or {}),
+    }
+    told = with_baselines(with_attempts([_told({**where, **run}) for run in runs]))
     passed_over = [{**each, **_place(each)} for each in skipped]
     whole: dict[str, Any] = plain(
         {
@@ -77,27 +84,6 @@ def _told(run: Mapping[str, Any]) -> dict[str, Any]:
 def _place(run: Mapping[str, Any]) -> dict[str, str]:
     file, test = split_name(run["nodeid"], run["scenario"])
     return {"file": file, "test": test}
-
-
-def _with_attempts(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Say of each run which attempt of its test was the last."""
-    last: dict[str, int] = {}
-    for run in runs:
-        last[run["nodeid"]] = max(run["attempt"], last.get(run["nodeid"], 1))
-    for run in runs:
-        run["attempts"] = last[run["nodeid"]]
-    return runs
-
-
-def _with_baselines(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Name the run of the same test's baseline beside each one: its last attempt."""
-    baselines = {
-        (run["file"], run["test"]): number for number, run in enumerate(runs) if run["scenario"] == "baseline"
-    }
-    for number, run in enumerate(runs):
-        beside = baselines.get((run["file"], run["test"]))
-        run["baseline"] = None if beside == number or run["scenario"] == "baseline" else beside
-    return runs
 
 
 def write(directory: Path, document: Mapping[str, Any]) -> Path:

@@ -16,6 +16,7 @@ from pytest_mqchaos.model.findings import FINDING_KINDS
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import SHOWN
 from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import is_open, many
 
 __all__ = ["junit", "properties"]
@@ -49,7 +50,8 @@ def junit(document: Record) -> str:
     """Return a document of any 1.x as JUnit XML."""
     whole = complete(document)
     root = ET.Element("testsuites")
-    made = [_suite(run["nodeid"], _cases(run), run) for run in whole["runs"]]
+    where = labels(whole["runs"])
+    made = [_suite(run["nodeid"], _cases(run), run, where=where(run)) for run in whole["runs"]]
     made += [
         _suite(each["nodeid"], [(_OWN, _skipped(each["reason"]))], each, attempt=1)
         for each in whole["skipped"]
@@ -66,9 +68,11 @@ Case = tuple[str, ET.Element | None]
 """A case's name, and what did not go well."""
 
 
-def _suite(nodeid: str, cases: Sequence[Case], run: Record, *, attempt: int = 0) -> ET.Element:
+def _suite(
+    nodeid: str, cases: Sequence[Case], run: Record, *, attempt: int = 0, where: str = ""
+) -> ET.Element:
     number = attempt or run["attempt"]
-    again = f" (attempt {number})" if number > 1 else ""
+    again = f"{f' on {where}' if where else ''}{f' (attempt {number})' if number > 1 else ''}"
     tags = [result.tag for _, result in cases if result is not None]
     path, _, test = nodeid.partition("::")
     suite = ET.Element(

@@ -13,6 +13,7 @@ from typing import Any
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import is_open, many
 from pytest_mqchaos.report.words import SYMBOLS, WORDS
 
@@ -129,16 +130,21 @@ def _runs(causes: Sequence[Record], runs: Sequence[Record]) -> Iterator[str]:
         number for cause in causes if cause["state"] in ("failed", "unknown") for number in cause["runs"][:1]
     ]
     numbers = list(dict.fromkeys(wanted))
+    where = labels(runs)
     for number in numbers[:_RUNS]:
-        yield _run(runs[number])
+        yield _run(runs[number], where(runs[number]))
     if len(numbers) > _RUNS:
         yield f"... and {len(numbers) - _RUNS:,} more runs (see the report)\n"
 
 
-def _run(run: Record) -> str:
+def _run(run: Record, where: str) -> str:
     last = run.get("attempts", 1)
+    on = f" on {_text(where)}" if where else ""
     again = f", attempt {run['attempt']} of {last}" if last > 1 else ""
-    lines = [f"### {SYMBOLS[run['state']]} {_code(run['test'])} under {_code(run['scenario'])}{again}", ""]
+    lines = [
+        f"### {SYMBOLS[run['state']]} {_code(run['test'])} under {_code(run['scenario'])}{on}{again}",
+        "",
+    ]
     lines += [f"**{_text(run['happened'])}**", ""]
     lives = {life["id"]: life for life in run["lives"]}
     told: set[str] = set()

@@ -15,6 +15,7 @@ from typing import Any
 
 from pytest_mqchaos.report.document import document
 from pytest_mqchaos.report.html.complete import complete
+from pytest_mqchaos.report.machines import machine
 
 __all__ = ["merge"]
 
@@ -25,8 +26,8 @@ def merge(documents: Sequence[Record]) -> dict[str, Any]:
     """Return the document of all runs of several documents of any 1.x.
 
     A run, a skipped test, a setting that several tell alike is told once. Where two tell differently of the same
-    test and attempt, as the machines of a matrix or two tries of a job do, none of them is hidden: the later one
-    becomes a further attempt.
+    test and attempt, none of them is hidden: of two tries of a job the later one becomes a further attempt, and of
+    the machines of a matrix, whose servers or environments differ, each keeps its own.
     """
     wholes = [complete(each) for each in documents]
     started = [each["started"] for each in wholes]
@@ -44,14 +45,16 @@ def merge(documents: Sequence[Record]) -> dict[str, Any]:
 
 
 def _runs(runs: Iterable[Record]) -> list[dict[str, Any]]:
-    """Return each run once, and each under an attempt of its own."""
-    seen: dict[str, dict[int, dict[str, Any]]] = {}
+    """Return each run once, and each under an attempt of its own on its machine."""
+    seen: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
     order: list[dict[str, Any]] = []
     for run in runs:
-        attempts = seen.setdefault(run["nodeid"], {})
+        attempts = seen.setdefault((run["nodeid"], *machine(run)), {})
         number = run["attempt"]
         if number in attempts:
-            if any(_alike(run, other) for other in attempts.values()):
+            same = next((other for other in attempts.values() if _alike(run, other)), None)
+            if same is not None:
+                same |= {"kept": run["kept"]} if "kept" in run and "kept" not in same else {}
                 continue
             number = max(attempts) + 1
         attempts[number] = {**run, "attempt": number}
@@ -61,7 +64,7 @@ def _runs(runs: Iterable[Record]) -> list[dict[str, Any]]:
 
 def _alike(one: Record, other: Record) -> bool:
     """Whether two tell of the same run: the rest is what a merge gives it."""
-    given = {"attempt": 0, "attempts": 0, "baseline": None}
+    given = {"attempt": 0, "attempts": 0, "baseline": None, "kept": None}
     return {**one, **given} == {**other, **given}
 
 

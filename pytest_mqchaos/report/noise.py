@@ -6,8 +6,9 @@ a difference that a reader would feel.
 **Latency**, of messages that no fault's window met. A percentile of n values lies, with a confidence of 99 %,
 between the values of the ranks nq - z*sqrt(nq(1-q)) and nq + z*sqrt(nq(1-q)), each rounded up, z = 2.576 (W. J.
 Conover, Practical Nonparametric Statistics, 3rd ed., 1999, section 3.2). The document has the values in bars, so the
-interval reaches from the lower edge of the one bar to the upper edge of the other. Slower means: the new interval
-begins at twice the end of the old one, or above. (A busy machine easily makes the half of that.)
+interval reaches from the lower edge of the one bar to the upper edge of the other; of a thousand messages or more whose
+ranks lie in one bar, the document's own percentile stands for it, and a bar's width hides nothing. Slower means: the
+new interval begins at twice the end of the old one, or above. (A busy machine easily makes the half of that.)
 
 **Recovery**, of all faults of one kind together. A wait for the next try of a client is at most as irregular as an
 exponential one; the ratio of two sums of n exponential waits is distributed as F(2n, 2n) (D. R. Cox, Some simple
@@ -32,21 +33,32 @@ _CHANCE = 0.01
 _SHORT = 0.1
 _POINTS = 0.02
 _QUANTILES = (0.5, 0.95)
+_MANY = 1000
+"""From so many messages on a percentile is taken as it is, where no mode is near."""
 
 
-def slower(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> float | None:
+def slower(old: Mapping[str, Any], new: Mapping[str, Any]) -> float | None:
     """Return the first of the percentiles 0.5 and 0.95 that is larger in `new` by more than noise; None if neither.
 
     Args:
-        old: bars of a distribution of latency, as the document has them.
+        old: the latency of a run, as the document has it.
         new: the same of the other run.
     """
     for share in _QUANTILES:
-        _, until = percentile_interval(old, share)
-        since, _ = percentile_interval(new, share)
+        _, until = _interval(old, share)
+        since, _ = _interval(new, share)
         if until and since >= _FACTOR * until:
             return share
     return None
+
+
+def _interval(latency: Mapping[str, Any], share: float) -> tuple[float, float]:
+    """Return what a percentile lies between: itself where it is sure enough, else what the bars tell."""
+    bars, outside = latency["distribution"], latency["outside"]
+    low, high = percentile_interval(bars, share)
+    known = outside[f"p{share * 100:g}"]
+    within = any((bar["from"], bar["until"] or math.inf) == (low, high) for bar in bars)
+    return (known, known) if outside["messages"] >= _MANY and within and known else (low, high)
 
 
 def percentile_interval(bars: Sequence[Mapping[str, Any]], share: float) -> tuple[float, float]:

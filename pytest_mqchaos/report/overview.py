@@ -9,11 +9,13 @@ runs ──state_of──► states ─┬─► headline      "2 of 5 chaos tes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.causes import causes
+from pytest_mqchaos.report.machines import machine
 from pytest_mqchaos.report.states import ORDER, plural_attempts, worst_state
 
 __all__ = ["overview", "split_name"]
@@ -139,6 +141,6 @@ def _cell(scenario: str, numbers: Sequence[int], runs: Sequence[Record], reason:
         "scenario": scenario,
         "state": state,
         "run": worst,
-        "attempts": len(numbers),
+        "attempts": max(Counter(machine(runs[number]) for number in numbers).values(), default=0),
         "reason": reason or ("" if worst is None else runs[worst]["summary"]),
     }

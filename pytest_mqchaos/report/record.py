@@ -21,6 +21,8 @@ __all__ = ["run_record"]
 _MESSAGES = 1000
 """Most ids that a finding lists; `count` says how many there are."""
 _LIVES = 40
+_PANELS = ("within", "retry", "failover", "prefetch", "overflow")
+"""Figures that name messages."""
 _FIRST, _LAST = 150, 50
 """Steps of a life that are told: how it began, and how it ended."""
 _BODY = 256
@@ -199,7 +201,7 @@ def _offending(account: Account, made: Mapping[str, Any]) -> tuple[list[Life], i
     ids: dict[str, None] = {}
     for each in findings:
         ids.update(dict.fromkeys(each.messages[:5]))
-    for panel in (made[which] for which in ("within", "prefetch", "overflow") if made[which] is not None):
+    for panel in (made[which] for which in _PANELS if made[which] is not None):
         ids.update(dict.fromkeys(row["message"] for row in panel["told"] if row["message"] in named))
     for each in findings:
         ids.update(dict.fromkeys(each.messages[: max(_LIVES // len(findings), 5)]))

@@ -80,7 +80,7 @@ def test_of_failed_runs_only(bench: Bench, workers: int) -> None:
         assert (bench.path / "mqchaos-report" / path / "history.jsonl").is_file()
     result.stdout.fnmatch_lines(["-* kept -*", f"mqchaos-report/failed/{FAILED[1]}: history.jsonl"])
     page = (bench.path / "mqchaos-report" / "index.html").read_text(encoding="utf-8")
-    assert f"<code>failed/{FAILED[0]}</code>" in page
+    assert f'<a href="./failed/{FAILED[0]}/"><code>failed/{FAILED[0]}</code></a>' in page
 
 
 def test_nothing_of_a_session_that_passes(bench: Bench) -> None:
@@ -116,6 +116,15 @@ def test_the_newest_are_kept(bench: Bench) -> None:
     bench.run("def test_it(mqchaos): mqchaos.lose(17)")
     old = [f"old-{age:02}" for age in range(MOST - 2)]
     assert kept(bench) == sorted(["test_orders.py_test_it-1", "elsewhere", *old, "link", "mine", "mine.txt"])
+
+
+def test_a_run_names_what_is_still_there(bench: Bench) -> None:
+    """Of more failures in one session than may be the oldest directories go, and their runs no longer name them."""
+    source = f"@pytest.mark.parametrize('n', range({MOST + 2}))\ndef test_it(mqchaos, n): assert 0"
+    bench.run(source)
+    told = [run.get("kept") for run in bench.report["runs"]]
+    assert [each is None for each in told] == [True, True, *[False] * MOST]
+    assert all((bench.path / "mqchaos-report" / each).is_dir() for each in told if each)
 
 
 def test_what_a_killed_process_began(bench: Bench) -> None:

@@ -14,6 +14,8 @@ ledger ──────────►   lifecycle the life as a Markov chain 
                      endurance what lasted over stops and ends       endurance
                      pauses    what came again, and how soon         pauses, takeovers
                      order     who kept it, and who did not         order
+                     retry     when again, against a policy         retry
+                     failover  who took over, against a bound       failover
                      within    how soon, against a promised time    within
                      prefetch  how many in hand, against a promise  prefetch
                      overflow  what a bounded queue could not hold  overflow
@@ -24,7 +26,7 @@ All times are seconds since the first publish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_mqchaos.model.account import Account
@@ -33,6 +35,7 @@ from pytest_mqchaos.model.refinements import Retry
 from pytest_mqchaos.report.figures.crew import Crew
 from pytest_mqchaos.report.figures.depth import Depth
 from pytest_mqchaos.report.figures.endurance import endurance
+from pytest_mqchaos.report.figures.failover import failover
 from pytest_mqchaos.report.figures.heartbeats import Heartbeats
 from pytest_mqchaos.report.figures.lifecycle import lifecycle
 from pytest_mqchaos.report.figures.marks import Marks
@@ -42,9 +45,11 @@ from pytest_mqchaos.report.figures.pauses import pauses, takeovers
 from pytest_mqchaos.report.figures.prefetch import prefetch
 from pytest_mqchaos.report.figures.queueing import Queueing
 from pytest_mqchaos.report.figures.queues import Queues
+from pytest_mqchaos.report.figures.retry import retry
 from pytest_mqchaos.report.figures.returns import returns
 from pytest_mqchaos.report.figures.sharing import Sharing
 from pytest_mqchaos.report.figures.sources import sources
+from pytest_mqchaos.report.figures.standing import Ways
 from pytest_mqchaos.report.figures.strikes import Strikes
 from pytest_mqchaos.report.figures.waits import Waits
 from pytest_mqchaos.report.figures.within import within
@@ -55,6 +60,7 @@ NOTHING: Mapping[str, Any] = {
     "timeline": None,
     "consumers": [],
     "queues": [],
+    "queues_left_out": 0,
     "sources": [],
     "latency": None,
     "deliveries": [],
@@ -63,10 +69,14 @@ NOTHING: Mapping[str, Any] = {
     "queueing": None,
     "endurance": None,
     "pauses": [],
+    "pauses_left_out": 0,
     "takeovers": [],
+    "takeovers_left_out": 0,
     "order": None,
     "sharing": [],
     "within": None,
+    "retry": None,
+    "failover": None,
     "prefetch": None,
     "overflow": None,
     "returns": None,
@@ -86,12 +96,17 @@ class _Figure(Protocol):
 def figures(account: Account) -> dict[str, Any]:
     """Return the figures of a run, by the document's names for them."""
     case = account.case
-    records, retry = case.ledger.records, case.guarantee.terms(Retry)
+    records, promised = case.ledger.records, case.guarantee.terms(Retry)
+    tried = pauses(records.values(), None if promised is None else promised.policy)
     strikes = Strikes(account.lives.start, len(account.faults))
     crew = Crew(account.lives.start, case.consumers)
     waits = Waits(account.lives.start, by_effect=case.evidence == "effects" and case.ordered_evidence)
     marks = Marks(account.lives.start)
-    depth, queues, sharing = Depth(account.lives.start, case.dead_letters), Queues(), Sharing()
+    depth, queues, sharing = (
+        Depth(account.lives.start, Ways(case.events, case.dead_letters)),
+        Queues(),
+        Sharing(),
+    )
     queueing = Queueing(
         account.lives.start,
         by_effect=case.evidence == "effects" and case.ordered_evidence,
@@ -105,7 +120,7 @@ def figures(account: Account) -> dict[str, Any]:
     return {
         "timeline": timeline,
         "consumers": crew.figure(),
-        "queues": queues.figure(),
+        **_first("queues", queues.figure(), 50),
         "sources": sources(case.ledger),
         "latency": waits.latency(strikes.windows()),
         "deliveries": waits.deliveries(),
@@ -115,14 +130,22 @@ def figures(account: Account) -> dict[str, Any]:
         "endurance": endurance(
             records,
             [outage.index for outage in case.ledger.surroundings.outages],
-            _lost_to_stops(account),
+            [each for each in account.findings if each.kind == "persistence_loss"],
         ),
-        "pauses": pauses(records.values(), None if retry is None else retry.policy),
-        "takeovers": takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start),
+        **_first("pauses", tried, 20),
+        **_first(
+            "takeovers", takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start), 20
+        ),
         "sharing": sharing.figure(),
         "heartbeats": heartbeats.figure(),
+        "retry": retry(case, account.findings, tried),
         **_promised(account),
     }
+
+
+def _first(name: str, rows: Sequence[Any], most: int) -> dict[str, Any]:
+    """Return the first rows of a figure, and how many more there are."""
+    return {name: list(rows[:most]), f"{name}_left_out": max(len(rows) - most, 0)}
 
 
 def _promised(account: Account) -> dict[str, Any]:
@@ -131,14 +154,11 @@ def _promised(account: Account) -> dict[str, Any]:
     return {
         "order": order(case, findings),
         "within": within(case, findings),
+        "failover": failover(case, findings, start),
         "prefetch": prefetch(case, findings, start),
         "overflow": overflow(case, findings),
         "returns": returns(case, start),
     }
-
-
-def _lost_to_stops(account: Account) -> Iterator[str]:
-    return (name for each in account.findings if each.kind == "persistence_loss" for name in each.messages)
 
 
 def _pass(events: Sequence[Event], made: Sequence[_Figure]) -> None:

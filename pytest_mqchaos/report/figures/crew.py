@@ -189,6 +189,12 @@ class Crew:
         _tell(member.processes, () if facts is None else facts.output, self._start)
         deliveries = member.counts.get("deliveries", 0)
         subscriptions = sorted([*member.past, *member.subscriptions.values()], key=lambda each: each["from"])
+        intervals: dict[str, list[Any]] = {
+            "processes": member.processes,
+            "connections": list(member.connections.values()),
+            "subscriptions": subscriptions,
+            "frozen_at": member.frozen,
+        }
         return {
             "name": name,
             "alive": None if facts is None else facts.alive,
@@ -202,10 +208,8 @@ class Crew:
                 for what in ("deliveries", "acked", "given_back", "rejected", "effected")
             },
             "share": round(deliveries / every, 4) if every else None,
-            "processes": member.processes[-_INTERVALS:],
-            "connections": list(member.connections.values())[-_INTERVALS:],
-            "subscriptions": subscriptions[-_INTERVALS:],
-            "frozen_at": member.frozen[-_INTERVALS:],
+            **{what: each[-_INTERVALS:] for what, each in intervals.items()},
+            "left_out": {what: max(len(each) - _INTERVALS, 0) for what, each in intervals.items()},
         }
 
 

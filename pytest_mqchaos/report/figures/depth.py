@@ -6,10 +6,11 @@ forgets over a restart no frame tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_mqchaos.model import events as e
+from pytest_mqchaos.report.figures.standing import Standing, Ways
 
 __all__ = ["Depth"]
 
@@ -25,15 +26,19 @@ class Depth:
 
     Args:
         start: the moment that counts as zero, in nanoseconds.
-        dead_letters: queues where messages rest, and do not wait.
+        ways: to which queues its publications lead.
     """
 
-    def __init__(self, start: int, dead_letters: Collection[str] = ()) -> None:
+    def __init__(self, start: int, ways: Ways) -> None:
         self._start = start
-        self._dead_letters = dead_letters
+        self._ways = ways
         self._queues: set[str] = set()
-        self._open: dict[int, dict[Place, None]] = {}
-        self._waiting = self._in_hand = self._last = 0
+        self._standing = Standing()
+        self._sent: dict[str, list[str]] = {}
+        """Where the last publication of a message led to."""
+        self._open: dict[int, dict[Place, tuple[str, str]]] = {}
+        """What is in hand: message and queue, by connection."""
+        self._in_hand = self._last = 0
         self._series: list[tuple[float, int, int]] = []
         self.at_strikes: dict[int, tuple[int, int]] = {}
         """How many waited and were in hand when a fault struck, by the identity of its event."""
@@ -57,32 +62,34 @@ class Depth:
 
     def _note(self, at: int) -> None:
         self._last = at
-        self._series.append(((at - self._start) / 1e9, self._waiting, self._in_hand))
+        self._series.append(((at - self._start) / 1e9, self._standing.count, self._in_hand))
 
     def _published(self, event: e.Published) -> None:
         if event.passed:
             if not event.exchange:
                 self._queues.add(event.routing_key)
-            self._waiting += 1
+            self._sent[event.message] = self._ways.of(event)
+            self._standing.put(event.message, self._sent[event.message])
             self._note(event.at)
 
     def _returned(self, event: e.Returned) -> None:
-        self._waiting = max(self._waiting - 1, 0)
+        self._standing.returned(event.message, self._sent.get(event.message, ()))
         self._note(event.at)
 
     def _republished(self, event: e.Republished) -> None:
-        if event.passed and not event.exchange and event.routing_key in self._queues:
-            self._waiting += 1
+        queues = self._ways.of(event) if event.passed else []
+        if queues:
+            self._standing.put(event.message, queues)
             self._note(event.at)
 
     def _delivered(self, event: e.Delivered) -> None:
-        if event.message is None or event.queue in self._dead_letters:
+        if event.message is None or event.queue not in self._ways.working:
             return
         self._queues.add(event.queue)
-        self._waiting = max(self._waiting - 1, 0)
+        self._standing.take(event.message, event.queue, dead=event.deaths is not None)
         if not event.auto_ack:
             place = (event.connection, event.channel, event.tag)
-            self._open.setdefault(event.connection, {})[place] = None
+            self._open.setdefault(event.connection, {})[place] = event.message, event.queue
             self._in_hand += 1
         self._note(event.at)
 
@@ -90,9 +97,13 @@ class Depth:
         here = self._open.get(event.connection, {})
         place = (event.connection, event.channel, event.tag)
         if event.passed and place in here:
-            del here[place]
+            message, queue = here.pop(place)
             self._in_hand -= 1
-            self._waiting += not isinstance(event, e.Acked) and event.requeue
+            if not isinstance(event, e.Acked):
+                if event.requeue:
+                    self._standing.put(message, [queue])
+                else:
+                    self._standing.rejected(message)
             self._note(event.at)
 
     def _channel_closed(self, event: e.LinkEvent) -> None:
@@ -104,9 +115,9 @@ class Depth:
 
     def _back(self, event: e.LinkEvent, places: list[Place]) -> None:
         for place in places:
-            del self._open[event.connection][place]
+            message, queue = self._open[event.connection].pop(place)
+            self._standing.put(message, [queue])
         self._in_hand -= len(places)
-        self._waiting += len(places)
         if places:
             self._note(event.at)
 
@@ -115,12 +126,12 @@ class Depth:
         if event.at - self._last < _STILL or not held or not all(state.exact for state in held):
             return
         ready = sum(state.ready for state in held)
-        if ready != self._waiting:
-            self._waiting = ready
+        if ready != self._standing.count:
+            self._standing.set(ready)
             self._note(event.at)
 
     def _struck(self, event: e.FaultFired) -> None:
-        self.at_strikes[id(event)] = self._waiting, self._in_hand
+        self.at_strikes[id(event)] = self._standing.count, self._in_hand
 
     def figure(self, timeline: Mapping[str, Any]) -> dict[str, Any]:
         """Return the depth as `[moment, waiting, in hand]`, one for each change or for each step of the timeline."""

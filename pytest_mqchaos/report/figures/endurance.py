@@ -1,41 +1,82 @@
 """What lasted: messages over the stops of the broker, and deliveries over the ends of their consumers.
 
 Persistence is P(stored) x P(retrieved): the share of what was published that the broker took responsibility for, and
-the share of what it held when it stopped that was seen again afterwards or had been settled. Reliability is P(acked) of
-the messages that were delivered, and P(redelivered) of the deliveries that ended without a settlement.
+the share of what it held when it stopped that was seen again afterwards or had been settled. What a queue lacks without
+anybody knowing which it is was not retrieved either; of what cannot be judged neither is said, it is left out and
+counted. The interval of the product is that of its factors, each with 97.5 %: together they hold with 95 %
+(Bonferroni). Reliability is P(acked) of the messages that were delivered, and P(redelivered) of the deliveries that
+ended without a settlement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.copies import Delivery, Record
+from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.report.figures.markov import wilson
 
 __all__ = ["endurance"]
 
 
-def endurance(records: Mapping[str, Record], stops: Iterable[int], lost: Iterable[str]) -> dict[str, Any]:
+_Z_OF_TWO = 2.2414
+"""Of 97.5 %."""
+
+
+def endurance(records: Mapping[str, Record], stops: Iterable[int], lost: Sequence[Finding]) -> dict[str, Any]:
     """Return the shares for the document.
 
     Args:
         records: of the workload's messages.
         stops: the numbers of the events that stopped the broker.
-        lost: ids that a stop of the broker cost, by the check for it.
+        lost: what the stops of the broker cost, by the check for it.
     """
     known = list(records.values())
     sent = [record for record in known if record.passed]
     stored = sum(record.ok for record in sent)
-    gone = set(lost)
     held = {record.id for stop in stops for record in sent if _held(record, stop)}
+    undecided = _undecided(held, lost)
+    kept = max(len(held - _named(lost)) - _unnamed(lost), 0), len(held) - undecided
     delivered = [record for record in known if record.copies and any(c.deliveries for c in record.copies)]
     back = [each for record in delivered for each in _unsettled(record)]
     return {
         "stored": _share(stored, len(sent)),
-        "retrieved": _share(len(held - gone), len(held)) if held else None,
+        "retrieved": _share(min(kept), kept[1]),
+        "undecided": undecided,
+        "persistence": _product((stored, len(sent)), (min(kept), kept[1])),
         "acked": _share(sum(record.accepted for record in delivered), len(delivered)),
         "redelivered": _share(sum(back), len(back)) if back else None,
+    }
+
+
+def _named(lost: Iterable[Finding]) -> set[str]:
+    """Name what was lost, or may have been."""
+    return {name for each in lost for name in each.messages}
+
+
+def _unnamed(lost: Iterable[Finding]) -> int:
+    """Count what a queue lacks, or may lack, without anybody knowing which it is."""
+    return sum(max((each.count or 0) - len(each.messages), 0) for each in lost)
+
+
+def _undecided(held: set[str], lost: Sequence[Finding]) -> int:
+    """Count what was held and may have been lost: what surely was is none of it."""
+    unsure = [each for each in lost if each.unknown]
+    sure = _named(each for each in lost if not each.unknown)
+    return min(len(held & (_named(unsure) - sure)) + _unnamed(unsure), len(held))
+
+
+def _product(*shares: tuple[int, int]) -> dict[str, float] | None:
+    """Return the product of independent shares, each a count of how many; None where one is of none."""
+    if not all(of for _, of in shares):
+        return None
+    lows, highs = zip(*(wilson(count, of, _Z_OF_TWO) for count, of in shares), strict=True)
+    return {
+        "share": round(math.prod(count / of for count, of in shares), 6),
+        "low": round(math.prod(lows), 6),
+        "high": round(math.prod(highs), 6),
     }
 
 

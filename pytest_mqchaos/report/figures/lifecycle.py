@@ -12,7 +12,8 @@
 ```
 Acknowledged, dropped, resting (in a dead-letter queue) and unsettled (where the run left it) are the ends. A message
 that is dead-lettered into a waiting room and comes back goes on as a new copy; one that was published again by the
-application begins again.
+application begins again, as a copy of it, and so does each copy that an exchange made: the chain is a copy's, and its
+expected deliveries times the copies that began are those of a message.
 """
 
 from __future__ import annotations
@@ -36,14 +37,17 @@ Step = tuple[str, str]
 def lifecycle(records: Iterable[Record]) -> dict[str, Any] | None:
     """Return the chain of a run's messages for the document; None where the broker took none."""
     taken: Counter[Step] = Counter()
-    messages = 0
+    messages = begun = 0
     for record in records:
         if record.ok or record.copies:
             messages += 1
-            taken.update(step for path in _paths(record) for step in pairwise(path))
+            paths = list(_paths(record))
+            begun += sum(path[0] == "ready" for path in paths)
+            taken.update(step for path in paths for step in pairwise(path))
     if not taken:
         return None
     chain = Chain(taken)
+    deliveries, copies = chain.visits("ready", "in_flight"), begun / messages
     order = {name: place for place, name in enumerate((*STATES, *ENDS))}
     return {
         "messages": messages,
@@ -51,7 +55,9 @@ def lifecycle(records: Iterable[Record]) -> dict[str, Any] | None:
             _step(chain, *step) for step in sorted(chain.steps, key=lambda s: (order[s[0]], order[s[1]]))
         ],
         "ends": {end: round(chain.absorption("ready", end), 6) for end in ENDS},
-        "deliveries": round(chain.visits("ready", "in_flight"), 6),
+        "deliveries": round(deliveries, 6),
+        "copies_per_message": round(copies, 6),
+        "deliveries_per_message": round(deliveries * copies, 6),
     }
 
 

@@ -99,12 +99,15 @@ def _less(row: Sequence[float], other: Sequence[float], times: float) -> list[fl
     return [value - times * theirs for value, theirs in zip(row, other, strict=True)]
 
 
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a probability after `count` successes in `of` trials; all of it without trials."""
+def wilson(count: int, of: int, z: float = _Z) -> tuple[float, float]:
+    """Return the interval of a probability after `count` successes in `of` trials, of 95 % unless `z` is another's.
+
+    Without trials it is all of it.
+    """
     if not of:
         return 0.0, 1.0
-    share, square = count / of, _Z * _Z
+    share, square = count / of, z * z
     middle = share + square / (2 * of)
-    half = _Z * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
+    half = z * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
     low, high = (middle - half) / (1 + square / of), (middle + half) / (1 + square / of)
     return (0.0 if not count else max(low, 0.0)), (1.0 if count == of else min(high, 1.0))

@@ -7,6 +7,7 @@ what a retry policy is about; the document has the policy beside it where one wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +16,7 @@ from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.retries import Policy
 from pytest_mqchaos.report.figures.waits import percentile
 
-__all__ = ["pauses", "takeovers"]
-
-_MOST = 20
-"""Most rows that are told."""
+__all__ = ["Handing", "handings", "pauses", "takeovers"]
 
 
 def pauses(records: Iterable[Record], policy: Policy | None) -> list[dict[str, Any]]:
@@ -28,10 +26,21 @@ def pauses(records: Iterable[Record], policy: Policy | None) -> list[dict[str, A
         for number, (before, after) in enumerate(pairwise(_attempts(record)), 2):
             found.setdefault(number, []).append(max(after.at - _over(before), 0) / 1e9)
     rows = []
-    for number in sorted(found)[:_MOST]:
+    for number in sorted(found):
         due = (None, None) if policy is None else [round(each, 6) for each in policy.delay(number - 1)]
         rows.append({"attempt": number, **_times(found[number]), "due_after": due[0], "due_until": due[1]})
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Handing:
+    """One message that a dead process held, and who had it next after how many seconds, if anybody."""
+
+    death: e.ConsumerEnded
+    owner: tuple[str, int]
+    message: str
+    seconds: float | None
+    by: str
 
 
 def takeovers(
@@ -44,20 +53,13 @@ def takeovers(
         ends: when processes ended, with the number of the event.
         start: the moment that counts as zero, in nanoseconds.
     """
-    deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]] = {}
-    count: dict[str, int] = {}
-    for index, event in ends:
-        count[event.consumer] = count.get(event.consumer, 0) + 1
-        deaths[event.consumer, count[event.consumer]] = index, event
-    held: dict[tuple[str, int], list[float | None]] = {}
-    for record in records:
-        for copy in record.copies:
-            for owner, after in _handed_on(copy, deaths):
-                held.setdefault(owner, []).append(after)
+    held: dict[tuple[str, int], list[Handing]] = {}
+    for each in handings(records, ends):
+        held.setdefault(each.owner, []).append(each)
     rows = []
-    for owner, times in list(held.items())[:_MOST]:
-        _, event = deaths[owner]
-        known = [each for each in times if each is not None]
+    for times in held.values():
+        event = times[0].death
+        known = [each.seconds for each in times if each.seconds is not None]
         rows.append(
             {
                 "consumer": event.consumer,
@@ -69,14 +71,24 @@ def takeovers(
     return rows
 
 
+def handings(records: Iterable[Record], ends: Iterable[tuple[int, e.ConsumerEnded]]) -> Iterator[Handing]:
+    """Yield what dead processes left to others, as `takeovers` does."""
+    deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]] = {}
+    count: dict[str, int] = {}
+    for index, event in ends:
+        count[event.consumer] = count.get(event.consumer, 0) + 1
+        deaths[event.consumer, count[event.consumer]] = index, event
+    for record in records:
+        for copy in record.copies:
+            yield from _handed_on(copy, deaths)
+
+
 def _attempts(record: Record) -> list[Delivery]:
     """The deliveries that reached a consumer: what died on its way was no attempt."""
     return [each for each in record.deliveries if each.passed]
 
 
-def _handed_on(
-    copy: Copy, deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]]
-) -> Iterator[tuple[tuple[str, int], float | None]]:
+def _handed_on(copy: Copy, deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]]) -> Iterator[Handing]:
     """Yield whose death left this copy to others, and how many seconds later one of them had it, if one did."""
     for place, one in enumerate(copy.deliveries):
         owner = (one.link, one.incarnation)
@@ -84,7 +96,8 @@ def _handed_on(
         if death is None or one.auto_ack or one.settled_passed or not _in_hand(one, death[0]):
             continue
         later = next((d for d in copy.deliveries[place + 1 :] if (d.link, d.incarnation) != owner), None)
-        yield owner, None if later is None else max(later.at - death[1].at, 0) / 1e9
+        seconds = None if later is None else max(later.at - death[1].at, 0) / 1e9
+        yield Handing(death[1], owner, copy.record.id, seconds, "" if later is None else later.link)
 
 
 def _in_hand(one: Delivery, death: int) -> bool:

@@ -13,8 +13,10 @@ not seen as they happen, with its ack. From this follow
  Wq of M/M/c                    C(c, λ/μ) / (c μ - λ), with Erlang's C; for c = 1 it is ρ / (μ - λ)
 ```
 (J. D. C. Little, A proof for the queuing formula L = λW, Operations Research 9, 1961; L. Kleinrock, Queueing Systems I,
-1975, section 3.5.) Little's law holds for every run in which the queue begins and ends empty; M/M/c wants Poisson
-arrivals, exponential service and a steady state, so `words` says where the run was none of it.
+1975, section 3.5.) The number that waited is counted from the same moments that the wait is measured by, so Little's
+law is no second measurement: the two agree where the queue begins and ends empty, and what was never begun parts them.
+M/M/c wants Poisson arrivals, exponential service and a steady state, so `words` says where the run was none of it; and
+where a consumer had several messages in hand, of which it may have worked on more than one at a time.
 """
 
 from __future__ import annotations
@@ -57,11 +59,22 @@ class Queueing:
         """When each consumer was done with the one before."""
         self._begun: dict[str, float] = {}
         self._services: list[float] = []
+        self._in_hand: dict[str, set[str]] = {}
+        """What each consumer had and was not done with."""
+        self._most_in_hand = 0
 
     def handlers(self) -> Mapping[type[e.Event], Callable[[Any], None]]:
         """Return what takes each kind of event in."""
         end: type[e.Event] = e.Effected if self._by_effect else e.Acked
-        return {e.Published: self._sent, e.Delivered: self._handed, end: self._done}
+        taken: dict[type[e.Event], Callable[[Any], None]] = dict.fromkeys(
+            (e.Acked, e.Nacked, e.Rejected), self._settled
+        )
+        return taken | {
+            e.Published: self._sent,
+            e.Delivered: self._handed,
+            e.LinkLost: self._lost,
+            end: self._done,
+        }
 
     def _seconds(self, at: int) -> float:
         return (at - self._start) / 1e9
@@ -73,10 +86,21 @@ class Queueing:
     def _handed(self, event: e.Delivered) -> None:
         if event.message is not None and event.passed:
             self._holder[event.message] = self._seconds(event.at), event.link
+            hand = self._in_hand.setdefault(event.link, set())
+            hand.add(event.message)
+            self._most_in_hand = max(self._most_in_hand, len(hand))
+
+    def _settled(self, event: e.Acked | e.Nacked | e.Rejected) -> None:
+        self._in_hand.get(event.link, set()).discard(event.message or "")
+
+    def _lost(self, event: e.LinkLost) -> None:
+        self._in_hand.pop(event.link, None)
 
     def _done(self, event: e.Effected | e.Acked) -> None:
         message, at = event.message, self._seconds(event.at)
         held = None if message is None else self._holder.get(message)
+        if message is not None and held is not None:
+            self._in_hand.get(held[1], set()).discard(message)
         if message is None or held is None or message not in self._came or message in self._begun:
             return
         delivered, link = held
@@ -104,6 +128,8 @@ class Queueing:
             "utilisation": round(utilisation, 6),
             "wait_measured": round(self._measured(), 6),
             "wait_little": round(self._little(), 6),
+            "never_begun": len(came) - len(self._begun),
+            "most_in_hand": self._most_in_hand,
             "wait_model": None if theirs is None else round(theirs, 6),
             "model": "M/M/1" if servers == 1 else f"M/M/{servers}",
             "words": self._words(came, utilisation, windows),
@@ -139,6 +165,9 @@ class Queueing:
         within = _variation(self._services)
         if within is not None and not _LIKE[0] <= within <= _LIKE[1]:
             told.append(f"service was not exponential (variation {within:.2f}, an exponential one has 1)")
+        if self._most_in_hand > 1:
+            had = f"one had {self._most_in_hand} messages in hand"
+            told.append(f"a consumer counts as one server, whatever threads it has: {had}")
         met = self._met(windows)
         if met:
             told.append(f"{met} of {len(self._begun)} messages waited while a fault struck or was in force")

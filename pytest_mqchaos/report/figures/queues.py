@@ -10,7 +10,6 @@ from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["Queues"]
 
-_MOST = 50
 _FIELDS = (
     "name",
     "type",
@@ -49,9 +48,9 @@ class Queues:
         self._last = event
 
     def figure(self) -> list[dict[str, Any]]:
-        """Return the queues, the first fifty by name."""
+        """Return the queues, by name."""
         states = () if self._last is None else self._last.queues
-        return [_queue(state) for state in sorted(states, key=lambda state: state.name)[:_MOST]]
+        return [_queue(state) for state in sorted(states, key=lambda state: state.name)]
 
 
 def _queue(state: QueueState) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_mqchaos.report.document import document
 from pytest_mqchaos.report.figures import NOTHING
+from pytest_mqchaos.report.machines import environment_name, server_name
 
 __all__ = ["complete"]
 
@@ -28,7 +29,11 @@ def complete(known: Mapping[str, Any]) -> Mapping[str, Any]:
     if "overview" in known:
         if all(_whole(run) for run in known["runs"]):
             return known
-        return {**known, "runs": [_filled(run) for run in known["runs"]]}
+        where = {
+            "server": server_name(known["servers"]),
+            "environment": environment_name(known["environment"]),
+        }
+        return {**known, "runs": [{**where, **_filled(run)} for run in known["runs"]]}
     return document(
         [_earliest(run) for run in known["runs"]],
         known["servers"],
@@ -40,7 +45,7 @@ def complete(known: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _whole(run: Mapping[str, Any]) -> bool:
     return (
-        _RUN.keys() <= run.keys()
+        (_RUN.keys() | {"server", "environment"}) <= run.keys()
         and all(_LIFE.keys() <= life.keys() for life in run["lives"])
         and all(
             _PROCESS.keys() <= each.keys() for consumer in run["consumers"] for each in consumer["processes"]

@@ -13,8 +13,9 @@ from pytest_mqchaos.report.html.chain import chain
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 from pytest_mqchaos.report.html.ranks import ranks
-from pytest_mqchaos.report.html.texts import environment, markup, style_sheet
+from pytest_mqchaos.report.html.texts import SHORT, environment, markup, short, style_sheet
 from pytest_mqchaos.report.html.timeline import timeline
+from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import ORDER, many
 
 __all__ = ["MOST", "page", "write_page"]
@@ -27,6 +28,8 @@ _SHORT = 3_900_000
 """Bytes of runs at all; the rest is in the matrix only."""
 _ROWS = 1200
 """Most tests in the matrix."""
+_SKIPPED = 500
+"""Most skipped tests that are listed."""
 _SHARES = (1.0, 0.5, 0.2, 0.05, 0.0)
 """What is tried of these limits where long names make a page too large."""
 _OPEN = ("failed", "unknown")
@@ -64,6 +67,7 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
     overview: Mapping[str, Any] = whole["overview"]
     told, in_short, omitted = _within_budget(whole, share)
     rows, style = int(_ROWS * share), style_sheet()
+    skipped = whole["skipped"][: int(_SKIPPED * share)]
     return (
         environment()
         .get_template("page.html")
@@ -75,7 +79,9 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             shown={number for number, _ in told},
             in_short=in_short,
             omitted=omitted,
-            tests=overview["tests"][:rows],
+            skipped=skipped,
+            reasons_cut=sum(len(each["reason"]) > SHORT for each in skipped),
+            tests=[_shortened(row) for row in overview["tests"][:rows]],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
             most_causes=max(int(40 * share), 5),
             style=markup(style),
@@ -84,15 +90,21 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
     )
 
 
+def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the matrix with reasons that fit a tip."""
+    return {**row, "cells": [{**cell, "reason": short(cell["reason"])} for cell in row["cells"]]}
+
+
 def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[int, str]], int, int]:
     """Return the runs as HTML in the order told, how many of them in short, and how many are left out."""
     runs: Sequence[Mapping[str, Any]] = whole["runs"]
     template = environment().get_template("run.html")
     firsts = {each["runs"][0] for each in whole["overview"]["causes"] if each["state"] in _OPEN}
+    where = labels(runs)
     told: list[tuple[int, str]] = []
     used = in_short = 0
     for number in sorted(range(len(runs)), key=lambda number: ORDER.index(runs[number]["state"])):
-        context = {**_context(runs, number), "open": number in firsts}
+        context = {**_context(runs, number), "open": number in firsts, "where": where(runs[number])}
         full = used < _FULL * share
         text = template.render(**context, full=full)
         if full and used + len(text.encode()) > _SHORT * share:

@@ -5,10 +5,13 @@ Jinja2 is imported when the first page is made, not before.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.report import words
@@ -16,10 +19,13 @@ from pytest_mqchaos.report import words
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "markup", "style_sheet"]
+__all__ = ["SHORT", "environment", "markup", "short", "style_sheet"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _TICKED = re.compile("`([^`]+)`")
+_TOLD = {"x-queue-type"}
+SHORT = 400
+"""Most characters of a reason."""
 _JOINT = re.compile(r"(::|[-+_/])|(?=\[)")
 
 
@@ -46,7 +52,10 @@ def environment() -> Environment:
         "setting": words.setting,
         "percent": words.percent,
         "rate": words.rate,
+        "beside": _beside,
         "breakable": _breakable,
+        "other_arguments": _other_arguments,
+        "short": short,
         "ticked": _ticked,
         "sentence": _sentence,
     }
@@ -77,6 +86,22 @@ def _escaped(text: str) -> str:
     from markupsafe import escape
 
     return str(escape(printable(text)))
+
+
+def short(text: str) -> str:
+    """Return a text that is cut where it would fill the page."""
+    return printable(text, SHORT)
+
+
+def _other_arguments(queue: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the arguments of a queue, as JSON, that are told neither by its type nor by what is in force."""
+    told = {f"x-{name.replace('_', '-')}" for name in queue["in_force"]} | _TOLD
+    return [(name, json.dumps(value)) for name, value in queue["arguments"].items() if name not in told]
+
+
+def _beside(path: str) -> str:
+    """Return a link to a directory by its path as seen from the page; whatever else it says it stays a path."""
+    return f"./{quote(path, errors='replace')}/"
 
 
 def _ticked(text: str) -> object:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile import INJECTIONS, document_full_of
@@ -84,6 +86,69 @@ def test_merge(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == (
         f"1 of 2 chaos tests failed.\nreport: {tmp_path / 'all' / 'index.html'}\n"
     )
+
+
+def kept(directory: Path, said: str = "failed/it-1", **fields: Any) -> Path:
+    """Write the document of a failed run with the directory that was kept of it; return its path."""
+    folder = directory / said
+    folder.mkdir(parents=True)
+    (folder / "kept.json").write_text("{}")
+    (folder / "history.jsonl").write_text(f"of {directory.name}\n")
+    (folder / "aside").symlink_to("/etc/passwd")
+    return write(directory, session({**failing(**fields), "kept": said}))
+
+
+def told(directory: Path) -> list[str | None]:
+    """Return what the runs of a merged document say was kept of them, by what stands there."""
+    runs = read(directory)["runs"]
+    return [
+        (directory / run["kept"] / "history.jsonl").read_text() if "kept" in run else None for run in runs
+    ]
+
+
+def test_merge_brings_what_was_kept(tmp_path: Path) -> None:
+    """Each run points at its own directory beside the merged report, also where two have one name, and again."""
+    parts = [kept(tmp_path / "a"), kept(tmp_path / "b", outcome="passed")]
+    for _ in range(2):
+        assert report("merge", *parts, "-o", tmp_path / "all") == 0
+        assert told(tmp_path / "all") == ["of a\n", "of b\n"]
+    assert {each.name for each in (tmp_path / "all" / "failed").iterdir()} == {"it-1", "it-1.2"}
+    assert not (tmp_path / "all" / "failed" / "it-1" / "aside").exists(), "only plain files are taken"
+    assert report("merge", tmp_path / "all", *parts, "-o", tmp_path / "again") == 0
+    assert told(tmp_path / "again") == ["of a\n", "of b\n"], "where it stands makes no run another one"
+    assert report("merge", parts[1], parts[0], "-o", tmp_path / "b") == 0
+    assert told(tmp_path / "b") == ["of b\n", "of a\n"], "into the folder of one of them"
+
+
+def test_what_is_not_kept_is_not_named(tmp_path: Path) -> None:
+    """A directory that is gone, or that a foreign document claims elsewhere, is neither named nor copied."""
+    gone = kept(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone" / "failed")
+    kept(tmp_path / "victim")
+    foreign = write(tmp_path / "foreign", session({**failing(), "kept": "../victim/failed/it-1"}))
+    mine = tmp_path / "all" / "failed" / "it-1"
+    mine.mkdir(parents=True)
+    (mine / "notes").touch()
+    for number, path in enumerate((gone, foreign)):
+        assert report("merge", path, "-o", tmp_path / str(number)) == 0
+        assert told(tmp_path / str(number)) == [None]
+        assert not (tmp_path / str(number) / "failed").exists()
+    assert report("merge", kept(tmp_path / "other"), "-o", tmp_path / "all") == 0
+    assert (mine / "notes").exists(), "what is none of ours stays"
+    assert told(tmp_path / "all") == ["of other\n"]
+
+
+def test_show_elsewhere_points_back(tmp_path: Path) -> None:
+    """A page that is written elsewhere links to what was kept beside the document."""
+    path = kept(tmp_path / "session")
+    assert report("show", path, "-o", tmp_path / "some" / "where") == 0
+    page_there = (tmp_path / "some" / "where" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="./../../session/failed/it-1/">' in page_there
+    assert report("show", path, "-o", tmp_path / "session") == 0
+    assert (tmp_path / "session" / "index.html").read_bytes() == page(read(path)).encode()
+    shutil.rmtree(tmp_path / "session" / "failed")
+    assert report("show", path, "-o", tmp_path / "some" / "where") == 0
+    assert "<dt>Kept</dt>" not in (tmp_path / "some" / "where" / "index.html").read_text(encoding="utf-8")
 
 
 def test_diff(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def case(events: Sequence[Event], messages: dict[str, Message], **fields: Any) -
         "dead_letters": frozenset(),
         "ordered_evidence": True,
         "consumers": (),
-        "ledger": Ledger.of(events, messages),
+        "ledger": fields.get("ledger") or Ledger.of(events, messages),
     }
     return cast("Case", SimpleNamespace(**(known | fields)))
 

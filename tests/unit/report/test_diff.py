@@ -108,10 +108,45 @@ def test_tests_that_only_one_has() -> None:
     skipped = run_record(None, nodeid=NAME, attempt=1, outcome="skipped", reproduce="", reason="no")
     made = diff(session(run()), session(skipped, run(LOST, name="t.py::new")))
     assert made.changes == (
-        Change("changed", NAME, "no longer run; was as promised"),
+        Change("changed", NAME, "skipped: no; was as promised"),
         Change("changed", "t.py::new", "not run before; is failed"),
     )
     assert (made.regression, made.both, made.only_old, made.only_new) == (False, 0, 1, 1)
+    made = diff(session(run()), session(run(LOST, name="t.py::new")))
+    assert made.changes[0] == Change("changed", NAME, "no longer run; was as promised")
+
+
+def test_no_verdict_is_no_mend() -> None:
+    """Where the new run came to no verdict, what the old one found is not gone, and that there is none is worse."""
+    broken = run_record(None, nodeid=NAME, attempt=1, outcome="error", reproduce="", error="no broker")
+    hazardous = run_record(
+        judged(LOST, hazards=[Hazard(kind="auto_ack", claim="x", consumer="worker")]),
+        nodeid=NAME, attempt=1, outcome="failed", reproduce="",
+    )  # fmt: skip
+    assert differences([hazardous], [broken]) == [("worse", NAME, "no verdict: no broker")]
+    assert differences([run()], [broken]) == [
+        ("worse", NAME, "was as promised, now failed"),
+        ("worse", NAME, "no verdict: no broker"),
+    ]
+    expected = {**broken, "outcome": "xfailed"}
+    assert [sort for sort, *_ in differences([run()], [expected])] == ["changed", "changed"]
+    assert differences([broken], [broken]) == []
+
+
+def test_nothing_ran_any_more() -> None:
+    """A new document in which every test was skipped, or that has none, proves nothing: it is worse."""
+    reason = "no server: Docker does not answer"
+    before_it_began = session(skipped=[{"nodeid": NAME, "scenario": "x", "reason": reason}])
+    inside = session(run_record(None, nodeid=NAME, attempt=1, outcome="skipped", reproduce="", reason=reason))
+    for new in (before_it_began, inside):
+        made = diff(session(run(LOST)), new)
+        assert made.changes == (
+            Change("worse", "all tests", "1 test ran, now no test did: 1 test skipped"),
+            Change("changed", NAME, f"skipped: {reason}; was failed"),
+        )
+        assert made.regression
+        assert not diff(new, new).regression
+    assert diff(session(run()), session()).changes[0].text == "1 test ran, now no test did: none is in it"
 
 
 def test_hazards_are_told() -> None:
@@ -145,6 +180,48 @@ def test_latency() -> None:
     other = paced(0.02)
     other["latency"]["until"] = "ack"
     assert differences([paced(0.001)], [other]) == [], "the way to an ack is another"
+
+
+def test_latency_within_a_bar() -> None:
+    """Of many messages the percentiles themselves are compared: a bar hides no factor of five, and few tell nothing."""
+
+    def many(seconds: float, low: float, high: float, count: int) -> dict[str, Any]:
+        made = paced(seconds)
+        made["latency"]["outside"]["messages"] = count
+        made["latency"]["distribution"] = [{"from": low, "until": high, "inside": 0, "outside": count}]
+        return made
+
+    before, after = (0.00101, 0.001, 0.002), (0.00499, 0.002, 0.005)
+    assert differences([many(*before, 100_000)], [many(*after, 100_000)]) == [
+        ("worse", NAME, "p50 from publish to effect 1.0 ms, now 5.0 ms")
+    ]
+    assert differences([many(*before, 200)], [many(*after, 200)]) == []
+    assert differences([many(*before, 100_000)], [many(0.00199, 0.001, 0.002, 100_000)]) == []
+    modes = many(*after, 100_000)
+    modes["latency"]["distribution"] = [
+        {"from": 0.001, "until": 0.002, "inside": 0, "outside": 49_990},
+        {"from": 0.002, "until": 0.005, "inside": 0, "outside": 50_010},
+    ]
+    modes["latency"]["outside"]["p95"] = 0.0021
+    assert differences([many(0.002, 0.001, 0.002, 100_000)], [modes]) == [], (
+        "the median stands between two modes"
+    )
+
+
+def test_recovery_that_never_came() -> None:
+    """Work that never went on after a fault is worse where the run failed; where all was done none was left to do."""
+    old, new = paced(0.001, 0.2), paced(0.001)
+    text = "work went on after 200 ms, now never (after 1 fault)"
+    crash, refuse = (each["kind"] for each in old["faults"])
+    broken = {**new, "outcome": "failed", "failed": True}
+
+    def told(made: dict[str, Any]) -> list[tuple[str, str, str]]:
+        return [each for each in differences([old], [made]) if each[1] != NAME]
+
+    assert told(broken) == [("worse", crash, text), ("worse", refuse, text)]
+    assert told({**new, "counts": {**new["counts"], "effected": 1}}) == []
+    assert told({**broken, "counts": {**new["counts"], "effected": 10}}) == []
+    assert told({**broken, "faults": [{**fault, "fired": False} for fault in new["faults"]]}) == []
 
 
 def test_recovery() -> None:

@@ -52,8 +52,10 @@ CONTRACT = [
     "timings",
 ]
 ADDED = {
-    "attempts", "canary", "headers", "heartbeats", "kept", "order", "output", "output_at", "output_near", "overflow",
-    "lives_left_out", "prefetch", "returns", "sharing", "source", "sources", "within",
+    "attempts", "canary", "copies_per_message", "deliveries_per_message", "environment", "failover", "headers",
+    "heartbeats", "kept", "left_out", "lives_left_out", "most_in_hand", "never_begun", "order", "output",
+    "output_at", "output_near", "overflow", "pauses_left_out", "persistence", "prefetch", "queues_left_out",
+    "retry", "returns", "server", "sharing", "source", "sources", "takeovers_left_out", "undecided", "within",
 }  # fmt: skip
 """What came after documents of this version were first written: theirs are without it."""
 

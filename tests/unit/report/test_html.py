@@ -93,10 +93,11 @@ def read(text: str) -> Reader:
     assert (made.wrong, made.open) == ([], [])
     assert made.tags <= TAGS
     assert set(made.attributes) <= ATTRIBUTES
-    assert all(link.startswith("#") for link in made.attributes.get("href", ()))
+    links = made.attributes.get("href", ())
+    assert all(link.startswith("#") or re.fullmatch(r"\./[\w./%+~-]*/", link) for link in links)
     ids = made.attributes["id"]
     assert len(ids) == len(set(ids))
-    assert {link[1:] for link in made.attributes["href"]} <= set(ids)
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
     assert {each for found in made.attributes.get("aria-labelledby", ()) for each in found.split()} <= set(
         ids
     )

@@ -115,6 +115,7 @@ def test_a_retry_through_a_waiting_room() -> None:
         "dead_lettered > ready": 1,
     }
     assert made["lifecycle"]["deliveries"] == 2.0
+    assert made["lifecycle"]["copies_per_message"] == 1.0, "it goes on, it does not begin again"
 
 
 def test_where_the_run_left_it() -> None:
@@ -132,7 +133,9 @@ def test_nothing_published() -> None:
     """A run that sent nothing has no chain."""
     made = of()
     assert made["lifecycle"] is None
-    assert made["endurance"] == {"stored": None, "retrieved": None, "acked": None, "redelivered": None}
+    assert made["endurance"] == {
+        "stored": None, "retrieved": None, "undecided": 0, "persistence": None, "acked": None, "redelivered": None,
+    }  # fmt: skip
 
 
 def test_persistence() -> None:
@@ -149,6 +152,46 @@ def test_persistence() -> None:
 
     assert (made["endurance"]["stored"]["count"], made["endurance"]["stored"]["of"]) == (4, 5)
     assert (made["endurance"]["retrieved"]["count"], made["endurance"]["retrieved"]["of"]) == (2, 3)
+    product = made["endurance"]["persistence"]
+    assert product["share"] == pytest.approx(4 / 5 * 2 / 3, abs=1e-6)
+    for edge in ("low", "high"):
+        wider = made["endurance"]["stored"][edge] * made["endurance"]["retrieved"][edge]
+        assert (product[edge] <= wider) is (edge == "low"), "each factor's interval is one of 97.5 %"
+
+
+@pytest.mark.parametrize(
+    ("findings", "retrieved", "undecided"),
+    [
+        ([found("persistence_loss", count=2)], (2, 4), 0),
+        ([found("persistence_loss", 1), found("persistence_loss", count=1)], (2, 4), 0),
+        ([found("persistence_loss", 1, unknown=True)], (3, 3), 1),
+        ([found("persistence_loss", 1, unknown=True), found("persistence_loss", 1, 2)], (2, 4), 0),
+        ([found("persistence_loss", count=9)], (0, 4), 0),
+    ],
+)
+def test_what_was_retrieved(findings: Any, retrieved: tuple[int, int], undecided: int) -> None:
+    """A loss that nobody can name is one; what cannot be judged is neither lost nor retrieved."""
+    stop = [BrokerStopped(at=ms(20), how="restart"), BrokerStarted(at=ms(30), how="restart")]
+    made = of(*sent(1, 2, 3, 4), *stop, findings=findings)["endurance"]
+
+    assert (made["retrieved"]["count"], made["retrieved"]["of"]) == retrieved
+    assert made["undecided"] == undecided
+
+
+def test_a_fan_out() -> None:
+    """A message with two copies is delivered twice, though each copy is delivered once."""
+    made = of(
+        *sent(1, 2),
+        delivered(1, 10, tag=1, queue="a"),
+        delivered(1, 11, tag=2, queue="b"),
+        acked(1, 12, tag=1),
+        acked(1, 13, tag=2),
+        delivered(2, 14, tag=3, queue="a"),
+        acked(2, 15, tag=3),
+    )["lifecycle"]
+
+    assert (made["messages"], made["deliveries"]) == (2, 1.0)
+    assert (made["copies_per_message"], made["deliveries_per_message"]) == (1.5, 1.5)
 
 
 def _nacked(number: int, at: float, **fields: Any) -> Nacked:

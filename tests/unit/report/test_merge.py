@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from itertools import pairwise
 from typing import Any
 
@@ -10,9 +11,14 @@ import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 from report_builders import STARTED, failing, judged, passing, session
+from test_html import read
 
 from pytest_mqchaos.model.findings import Hazard
+from pytest_mqchaos.report.diff import diff
 from pytest_mqchaos.report.document import document, run_record, schema
+from pytest_mqchaos.report.html import page
+from pytest_mqchaos.report.junit import junit
+from pytest_mqchaos.report.markdown import markdown
 from pytest_mqchaos.report.merge import merge
 from pytest_mqchaos.report.terminal import summary_lines
 
@@ -112,6 +118,66 @@ def test_two_machines_tell_of_one_test() -> None:
     assert (cell["attempts"], cell["state"]) == (2, "failed")
     assert merge([made, session(passed)]) == made
     jsonschema.validate(made, schema())
+
+
+def on(version: str, python: str, *runs: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of one machine of a matrix."""
+    servers = {
+        "broker": "rabbitmq",
+        "version": version,
+        "kind": "docker",
+        "description": f"RabbitMQ {version} (docker 1)",
+    }
+    return session(*runs, servers=servers, environment={"python": python})
+
+
+def test_the_machines_of_a_matrix() -> None:
+    """Each machine keeps its own attempts and baselines, whatever the order, and is named on page and in Markdown."""
+    slow, quick = passing(), {**passing(), "seed": 9}
+    docs = [
+        on("3.10.8", "CPython 3.11", slow, failing()),
+        on("4.0.5", "CPython 3.11", quick, {**failing(), "seed": 9}),
+    ]
+    for order in (docs, docs[::-1]):
+        made = merge(order)
+        assert [(run["attempt"], run["attempts"]) for run in made["runs"]] == [(1, 1)] * 4
+        for run in made["runs"]:
+            if run["baseline"] is not None:
+                assert made["runs"][run["baseline"]]["server"] == run["server"]
+        assert [run["baseline"] for run in made["runs"]] == [None, 0, None, 2]
+        assert [cell["attempts"] for row in made["overview"]["tests"] for cell in row["cells"]] == [1, 1]
+        assert merge([made, *order]) == made
+        jsonschema.validate(made, schema())
+        shown = read(page(made)).text
+        for version in ("3.10.8", "4.0.5"):
+            assert f"on rabbitmq {version} (docker)" in shown
+            assert f"RabbitMQ {version} (docker 1)" in shown
+        assert f"on {made['runs'][1]['server']}" in markdown(made)
+        assert ET.fromstring(junit(made).encode())[0].get("name", "").endswith(made["runs"][0]["server"])
+    assert "on rabbitmq" not in page(docs[0]), "one machine needs no name"
+
+
+def test_a_baseline_of_another_machine() -> None:
+    """A shard may have its baseline from another environment, but none from another server."""
+    chaos, calm = failing(), passing()
+    shards = merge([on("4.0.5", "CPython 3.11", calm), on("4.0.5", "CPython 3.12", chaos)])
+    assert [run["baseline"] for run in shards["runs"]] == [None, 0]
+    apart = merge([on("3.10.8", "CPython 3.11", calm), on("4.0.5", "CPython 3.11", chaos)])
+    assert [run["baseline"] for run in apart["runs"]] == [None, None]
+
+
+def test_a_matrix_is_compared_machine_by_machine() -> None:
+    """What is broken on one machine of a matrix is gone only where it is gone on that machine."""
+    old = merge(
+        [on("3.10.8", "CPython 3.11", failing()), on("4.0.5", "CPython 3.11", passing(scenario=CRASH))]
+    )
+    new = merge(
+        [on("3.10.8", "CPython 3.11", passing(scenario=CRASH)), on("4.0.5", "CPython 3.11", failing())]
+    )
+    assert {each.about.partition(" on ")[2] for each in diff(old, new).changes if each.sort == "worse"} == {
+        "rabbitmq 4.0.5 (docker)"
+    }
+    assert diff(old, old).changes == ()
 
 
 def test_several_servers_and_systems() -> None:

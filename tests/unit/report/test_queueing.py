@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from account_builders import delivered, effected, ms, name, published
+from account_builders import acked, delivered, effected, ms, name, published
 
-from pytest_mqchaos.model.events import Event
+from pytest_mqchaos.model.events import Event, LinkLost, Nacked
 from pytest_mqchaos.report.figures.queueing import Queueing, erlang_c, wait_in_queue
 
 
@@ -40,6 +40,38 @@ def test_by_hand() -> None:
     assert made["model"] == "M/M/1"
     assert "more came than could be worked on: there is no steady state" in made["words"]
     assert "3 messages are few for a rate" in made["words"]
+
+
+def test_little_is_the_same_data() -> None:
+    """Little's wait is the measured one where all was begun; what never was parts the two, and is counted."""
+    worked = [
+        published(1, 0),
+        delivered(1, 0),
+        published(2, 10),
+        effected(1, 20),
+        delivered(2, 20),
+        effected(2, 40),
+    ]
+    made = of(worked)
+    assert made is not None
+    assert (made["never_begun"], made["wait_little"]) == (0, made["wait_measured"])
+    made = of([*worked[:3], published(3, 15), *worked[3:]])
+    assert made is not None
+    assert made["never_begun"] == 1
+    assert made["wait_little"] > made["wait_measured"]
+
+
+def test_several_in_hand() -> None:
+    """A consumer that had several messages may be several servers, and the words say so; one at a time says nothing."""
+    lost = LinkLost(at=ms(5), link="worker", connection=2, by="fault")
+    nacked = Nacked(at=ms(5), link="worker", connection=2, channel=1, tag=1, message=name(1), requeue=True)
+    said = "a consumer counts as one server, whatever threads it has: one had 2 messages in hand"
+    sent = [published(1, 0), published(2, 1), delivered(1, 2)]
+    rest = [delivered(2, 6), effected(2, 20), delivered(1, 21), effected(1, 40)]
+    for between, counted in ((None, 2), (lost, 1), (nacked, 1), (acked(1, 5), 1), (effected(1, 5), 1)):
+        made = of([*sent, *([between] if between else []), *rest])
+        assert made is not None
+        assert (made["most_in_hand"], said in made["words"]) == (counted, counted == 2)
 
 
 def test_nothing_to_speak_of() -> None:
