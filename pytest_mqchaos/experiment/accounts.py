@@ -57,6 +57,7 @@ class Accounts:
         __tracebackhide__ = True
         chosen = None if guarantee is None else guarantee_of(guarantee)
         self._settle(None if timeout is None else seconds("settle()", timeout, above=True), chosen)
+        self._run.history.check()
         return account_of(self._run, timings=self._timings, final=False, guarantee=chosen)
 
     def concluded(self) -> Account:
@@ -81,6 +82,7 @@ class Accounts:
             self._run.history.append(facts.Noted(at=now(), text=f"not read again at the end: {error}"))
         self._run.outlets.last_look()
         self._run.board.check()
+        self._run.history.check()
         self._timings["end"] = time.monotonic() - started
         return account_of(self._run, timings=self._timings, final=True, cut_short=cut_short)
 
