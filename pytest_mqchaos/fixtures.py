@@ -52,8 +52,6 @@ class Ground:
     def __init__(self, settings: SessionSettings) -> None:
         self.settings = settings
         self.session: Session | None = None
-        self.unavailable = ""
-        """Why no server could be had; it is not tried again."""
         self.chaos: Chaos | None = None
         """What the present test holds, in this process: a consumer forked from it has none."""
         self.pid = os.getpid()
@@ -192,17 +190,11 @@ def _begin(item: pytest.Item) -> Chaos:
 
 
 def _open(config: pytest.Config, here: Ground, settings: TestSettings) -> Chaos:
-    if here.unavailable:
-        raise ServerUnavailable(here.unavailable)
     if here.session is None:
         here.session = config.hook.pytest_mqchaos_session(config=config, settings=here.settings)
     assert here.session is not None
-    try:
-        with live(config, lambda width: "starting servers"[:width]):
-            return here.session.open(settings)
-    except ServerUnavailable as error:
-        here.unavailable = str(error)
-        raise
+    with live(config, lambda width: "starting servers"[:width]):
+        return here.session.open(settings)
 
 
 def _end(item: pytest.Item) -> None:

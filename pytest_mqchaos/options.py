@@ -33,6 +33,8 @@ __all__ = [
     "Setting",
     "add_options",
     "check_command_line",
+    "in_environment",
+    "kind_of",
     "on_ci",
     "server_kind",
     "session_settings",
@@ -230,9 +232,9 @@ def setting(config: pytest.Config, name: str) -> Setting:
     given = config.getoption(option.key, None)
     if given is not None:
         return Setting(_read(option, given, option.flag), "command line", f"{option.flag}={{}}")
-    text = os.environ.get(option.variable, "")
-    if text:
-        return Setting(_read(option, text, option.variable), "environment", f"{option.variable}={{}}")
+    found = in_environment(name)
+    if found.origin == "environment":
+        return found
     place = _ini_place(config, option)
     try:
         written = config.getini(option.key)
@@ -240,6 +242,18 @@ def setting(config: pytest.Config, name: str) -> Setting:
         raise UsageError(f"{option.key} {place}: {error}") from None
     if written is not None:
         return Setting(_read(option, written, f"{option.key} {place}"), "ini", f"{option.key} = {{}} {place}")
+    return Setting(option.default, "default")
+
+
+def in_environment(name: str) -> Setting:
+    """Return the value of the option `name` for who has no configuration: that of the environment, or the default.
+
+    Raises:
+        UsageError: if it cannot be read.
+    """
+    option = _BY_NAME[name]
+    if text := os.environ.get(option.variable, ""):
+        return Setting(_read(option, text, option.variable), "environment", f"{option.variable}={{}}")
     return Setting(option.default, "default")
 
 
@@ -283,11 +297,15 @@ def server_kind(config: pytest.Config) -> str:
     Raises:
         UsageError: they contradict each other.
     """
-    return _kind(setting(config, "servers"), setting(config, "url"))
+    return kind_of(setting(config, "servers"), setting(config, "url"))
 
 
-def _kind(servers: Setting, url: Setting) -> str:
-    """The kind of servers: an address means external, unless a nearer place names another; not one place both."""
+def kind_of(servers: Setting, url: Setting) -> str:
+    """The kind of servers: an address means external, unless a nearer place names another; not one place both.
+
+    Raises:
+        UsageError: one place names both.
+    """
     if not url.value or servers.value in ("auto", "external"):
         return "external" if url.value else str(servers.value)
     nearer = _RANKS.index(servers.origin) - _RANKS.index(url.origin)
@@ -313,7 +331,7 @@ def session_settings(config: pytest.Config, worker: str, place: str = "") -> Ses
     value = {name: one.value for name, one in found.items()}
     strict = value["strict"]
     return SessionSettings(
-        servers=_kind(found["servers"], found["url"]),
+        servers=kind_of(found["servers"], found["url"]),
         strict=on_ci() if strict is None else strict,
         report=config.rootpath / Path(value["report"]).expanduser(),
         rootdir=Path.cwd()

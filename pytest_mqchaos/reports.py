@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mqchaos.options import OPTIONS, setting
+from pytest_mqchaos.options import OPTIONS, Option, setting
 
 if TYPE_CHECKING:
     from pytest_mqchaos.report.unfinished import Unfinished
@@ -118,8 +118,16 @@ def unfinished(
 
 
 def _settings(config: pytest.Config) -> list[dict[str, object]]:
-    found = [(option.name, setting(config, option.name)) for option in OPTIONS]
-    return [{"name": name, "value": one.value, "origin": one.origin} for name, one in found]
+    """The options as anybody may read them: no password of an address, neither in the report nor on its way there."""
+    found = [(option, setting(config, option.name)) for option in OPTIONS]
+    return [
+        {"name": option.name, "value": _shown(option, one.value), "origin": one.origin}
+        for option, one in found
+    ]
+
+
+def _shown(option: Option, value: object) -> object:
+    return option.shown(value) if isinstance(value, str) else value
 
 
 def _environment() -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -19,16 +18,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_mqchaos import servers
-from pytest_mqchaos.errors import ChaosError, ServerUnavailable
+from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
 from pytest_mqchaos.model.messages import new_run
+from pytest_mqchaos.model.printable import printable
 
 __all__ = ["Found", "add_arguments", "run", "runnable", "survey"]
 
 HELP = "say what chaos tests need and what of it is here; exit status 0 when one could run"
 
+_URL = "PYTEST_MQCHAOS_URL"
+_KINDS = ("docker", "process", "external")
+_ASKED = ("servers", "network", "rabbitmq_image", "toxiproxy_image", "url", "isolation", "management_url",
+          "allow_remote", "container")  # fmt: skip
 _DISTURBING = {
     "pytest-socket": "`--disable-socket` keeps us from our own servers: allow 127.0.0.1",
-    "pytest-rerunfailures": "a rerun may hide a loss that happens now and then: mark chaos tests without reruns",
+    "pytest-rerunfailures": "a loss that a rerun hides fails the session all the same, unless --mqchaos-allow-reruns",
     "pytest-forked": "each test in a process of its own starts its own servers",
     "pytest-timeout": "`timeout_method = thread` ends the process without any teardown; `signal` is sound",
 }
@@ -38,7 +42,7 @@ _DISTURBING = {
 class Found:
     """One line of the survey.
 
-    `offers` names the kind of server (`docker`, `process`) that this is a part of, where it is one.
+    `offers` names the kinds of server (`docker`, `process`, `external`) that this is a part of, where it is one.
     """
 
     state: Literal["ok", "missing", "note"]
@@ -66,8 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
             "or one that runs already (--mqchaos-url)"
         )
         return 1
-    print(f"\nchaos tests run here with {' and '.join(f'--mqchaos-servers={kind}' for kind in kinds)}")
+    print(f"\nchaos tests run here with {' and '.join(map(_how, kinds))}")
     return _trial() if arguments.start else 0
+
+
+def _how(kind: str) -> str:
+    return _URL if kind == "external" else f"--mqchaos-servers={kind}"
 
 
 def _widest(found: list[Found]) -> int:
@@ -77,21 +85,29 @@ def _widest(found: list[Found]) -> int:
 def runnable(found: list[Found]) -> list[str]:
     """Return the kinds of server all of whose parts are here."""
     return [
-        kind
-        for kind in ("docker", "process")
-        if (states := {each.state for each in found if each.offers == kind}) and states == {"ok"}
+        kind for kind in _KINDS if {each.state for each in found if kind in each.offers.split()} == {"ok"}
     ]
 
 
 def survey() -> Iterator[Found]:
-    """Look at Python, the servers of each kind, Toxiproxy, and plugins that are known to disturb."""
+    """Look at Python, the servers of each kind, Toxiproxy, and plugins that are known to disturb.
+
+    What the environment says of servers counts, as it does for chaos tests.
+    """
     yield Found("ok", "Python", platform.python_version())
     for name in ("pytest", "pytest-mqchaos"):
         yield Found("ok", name, importlib.metadata.version(name))
-    yield from _docker()
+    try:
+        settings = _settings()
+    except UsageError as error:  # so say all chaos tests
+        yield Found("missing", "environment", str(error), " ".join(_KINDS))
+        settings = servers.ServerSettings()
+    yield from _docker(settings)
     yield from _process()
+    if settings.servers == "external":
+        yield _external(settings)
     yield _toxiproxy()
-    yield _folder()
+    yield from _folder()
     for name, why in _DISTURBING.items():
         try:
             version = importlib.metadata.version(name)
@@ -100,7 +116,23 @@ def survey() -> Iterator[Found]:
         yield Found("note", name, f"{version}: {why}")
 
 
-def _docker() -> Iterator[Found]:
+def _settings() -> servers.ServerSettings:
+    """The servers that the environment asks for.
+
+    Raises:
+        UsageError: if something in it cannot be read.
+    """
+    from pytest_mqchaos.model.origins import Origins
+    from pytest_mqchaos.options import in_environment, kind_of
+
+    found = {name: in_environment(name) for name in _ASKED}
+    given: dict[str, Any] = {name: one.value for name, one in found.items()}
+    given["servers"] = kind_of(found["servers"], found["url"])
+    origins = Origins({name: one.words for name, one in found.items()})
+    return servers.ServerSettings(**given, tool_folder=Path(".tools/bin").absolute(), origins=origins)
+
+
+def _docker(settings: servers.ServerSettings) -> Iterator[Found]:
     from pytest_mqchaos.servers.engine import Engine
 
     try:
@@ -108,14 +140,10 @@ def _docker() -> Iterator[Found]:
     except ServerUnavailable as error:
         yield Found("missing", "Docker engine", f"{error} (for docker servers)", "docker")
         return
-    settings = servers.ServerSettings()
     try:
         yield Found("ok", "Docker engine", engine.version, "docker")
-        for image, variable in (
-            (settings.rabbitmq_image, "PYTEST_MQCHAOS_RABBITMQ_IMAGE"),
-            (settings.toxiproxy_image, "PYTEST_MQCHAOS_TOXIPROXY_IMAGE"),
-        ):
-            yield _image(engine, os.environ.get(variable) or image)
+        for image in (settings.rabbitmq_image, settings.toxiproxy_image):
+            yield _image(engine, image)
     finally:
         engine.close()
 
@@ -156,6 +184,27 @@ def _erlang_version(erl: Path) -> str:
     return f"OTP {names[-1]}" if names else "of unknown version"
 
 
+def _external(settings: servers.ServerSettings) -> Found:
+    """Whether the broker that the environment names takes us; it is left as it is."""
+    from pytest_mqchaos.brokers import launcher
+    from pytest_mqchaos.brokers._protocol import External
+
+    external = External(
+        url=settings.url,
+        isolation=settings.isolation,
+        management_url=settings.management_url,
+        allow_remote=settings.allow_remote,
+        origins=settings.origins,
+    )
+    try:
+        broker = launcher("rabbitmq").open_external(external)
+    except ChaosError as error:
+        return Found("missing", "external RabbitMQ", printable(f"{error} (for {_URL})"), "external")
+    said = broker.description
+    broker.stop()
+    return Found("ok", "external RabbitMQ", said, "external")
+
+
 def _toxiproxy() -> Found:
     tools = Path(".tools/bin").absolute()
     program = shutil.which("toxiproxy-server") or shutil.which("toxiproxy-server", path=tools)
@@ -167,26 +216,35 @@ def _toxiproxy() -> Found:
     )
 
 
-def _folder() -> Found:
+def _folder() -> Iterator[Found]:
+    from pytest_mqchaos.brokers.rabbitmq.node import unfit
+    from pytest_mqchaos.servers.session import too_full
+
+    what = "temporary folder"
     try:
         with tempfile.NamedTemporaryFile(prefix="mqchaos-"):
-            folder = tempfile.gettempdir()
+            folder = Path(tempfile.gettempdir()).absolute()
+        free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Found("missing", "temporary folder", f"{error.strerror}: {error.filename}", "process")
-    free = shutil.disk_usage(folder).free
+        yield Found("missing", what, f"{error.strerror}: {error.filename}", " ".join(_KINDS))
+        return
+    if why := unfit(folder):
+        yield Found("missing", what, why, "process")
+    if why := too_full(folder, free):
+        yield Found("missing", what, why, " ".join(_KINDS))
+        return
     enough = free > 500 << 20
     said = f"{folder}, {free >> 20:,} MiB free" + ("" if enough else " (a broker wants some 500)")
-    return Found("ok" if enough else "note", "temporary folder", said)
+    yield Found("ok" if enough else "note", what, printable(said))
 
 
 def _trial(clock: Callable[[], float] = time.monotonic) -> int:
     began = clock()
     with tempfile.TemporaryDirectory(prefix="mqchaos-") as folder:
-        settings = servers.ServerSettings(tool_folder=Path(".tools/bin").absolute())
         try:
-            running = servers.start(settings, run=new_run(), directory=Path(folder))
+            running = servers.start(_settings(), run=new_run(), directory=Path(folder))
         except ChaosError as error:
-            print(f"the trial failed: {error}")
+            print(printable(f"the trial failed: {error}"))
             return 1
         print(f"{running.description}\nstarted in {clock() - began:.1f} s")
         running.stop()

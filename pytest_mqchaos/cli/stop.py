@@ -24,13 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """End them, a line for each, and return 0 unless some are left."""
     try:
-        places = [place for place in kept_places() if place.state() is not None]
+        places = kept_places()
     except ChaosError as error:
         print(error, file=sys.stderr)
         return 1
-    if not places:
+    held = [place for place in places if place.state() is not None]
+    if not held:
         print("no servers are kept")
-    return max((_ended(place, force=arguments.force) for place in places), default=0)
+    status = max((_ended(place, force=arguments.force) for place in held), default=0)
+    for place in places:
+        place.remove_unused()
+    return status
 
 
 def _ended(place: Place, *, force: bool) -> int:

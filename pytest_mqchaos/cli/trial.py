@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Generator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,6 +35,12 @@ __all__ = ["Trial", "repeated"]
 
 _PATHS = ("report", "report_md", "report_junit")
 _OUR_OWN = ("--scenario", "--write", "--seed", "--mqchaos-seed")
+_ADDRESSES = {
+    flag: option
+    for option in OPTIONS
+    if option.secret
+    for flag in (option.flag, option.flag.replace("mqchaos-", "", 1))
+}
 _UNTRIED = 3
 _PLAIN = ("-q", "-rs", "--disable-plugin-autoload", "-p", "pytest_mqchaos.plugin", "-p", "no:cacheprovider",
           "--import-mode=importlib")  # fmt: skip
@@ -216,11 +223,17 @@ def repeated(words: Sequence[str], scenario: str, number: int) -> str:
         scenario: the one to be repeated.
         number: the session's seed.
     """
-    kept = []
+    kept: list[str] = []
     rest = iter(words)
     for word in rest:
-        if word in _OUR_OWN:
-            next(rest, None)
-        elif not word.startswith(tuple(f"{flag}=" for flag in _OUR_OWN)):
+        flag, given, value = word.partition("=")
+        if flag in _OUR_OWN:
+            if not given:
+                next(rest, None)
+        elif flag in _ADDRESSES and given:
+            kept.append(f"{flag}={_ADDRESSES[flag].shown(value)}")
+        elif flag in _ADDRESSES:
+            kept += [flag, *(_ADDRESSES[flag].shown(value) for value in islice(rest, 1))]
+        else:
             kept.append(masked(word))
     return shlex.join(["python", "-m", "pytest_mqchaos", *kept, "--scenario", scenario, f"--seed={number}"])

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.names import service_variable
 
-__all__ = ["LinkAddress", "environment"]
+__all__ = ["LinkAddress", "environment", "without_password"]
 
 _URLS = ("MQCHAOS_URL", "AMQP_URL", "RABBITMQ_URL", "CELERY_BROKER_URL")
 _SECRET = 4
@@ -45,12 +45,7 @@ class LinkAddress:
 
     def mask(self, text: str) -> str:
         """Return a text without the password; one that is no secret is hidden in addresses only."""
-        for secret in dict.fromkeys((quote(self.password, safe=""), self.password)):
-            if secret:
-                text = text.replace(f":{secret}@", ":***@")
-                if len(secret) >= _SECRET and secret != self.user:
-                    text = text.replace(secret, "***")
-        return text
+        return without_password(text, user=self.user, password=self.password)
 
     def fill(self, text: str) -> str:
         """Replace `{url} {host} {port} {user} {password} {vhost} {prefix} {ca} {http}`, literally; other braces stay.
@@ -83,6 +78,16 @@ class LinkAddress:
             found.setdefault("MQCHAOS_HTTP_URL", url)
             found.setdefault(service_variable(name), url)
         return found
+
+
+def without_password(text: str, *, user: str, password: str) -> str:
+    """Return a text without a broker's password; one that is no secret is hidden in addresses only."""
+    for secret in dict.fromkeys((quote(password, safe=""), password)):
+        if secret:
+            text = text.replace(f":{secret}@", ":***@")
+            if len(secret) >= _SECRET and secret != user:
+                text = text.replace(secret, "***")
+    return text
 
 
 def environment(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.judging import account_of
 from pytest_mqchaos.experiment.settle import Settling
+from pytest_mqchaos.experiment.waits import seconds
 from pytest_mqchaos.experiment.work import Work
 from pytest_mqchaos.experiment.wrapped import refuse_unwrapped
 from pytest_mqchaos.model import events as facts
@@ -47,10 +48,16 @@ class Accounts:
         """Whether it is waited for that the run settles."""
 
     def settled(self, timeout: float | None = None, *, guarantee: object = None) -> Account:
-        """Settle, and return the account of that, by the test's own guarantee or another one."""
+        """Settle, and return the account of that, by the test's own guarantee or another one.
+
+        Raises:
+            UsageError: if the time-out or the guarantee is none.
+            ChaosError: if the test itself, or the ground under it, is at fault.
+        """
         __tracebackhide__ = True
         chosen = None if guarantee is None else guarantee_of(guarantee)
-        self._settle(timeout, chosen)
+        self._settle(None if timeout is None else seconds("settle()", timeout, above=True), chosen)
+        self._run.history.check()
         return account_of(self._run, timings=self._timings, final=False, guarantee=chosen)
 
     def concluded(self) -> Account:
@@ -75,6 +82,7 @@ class Accounts:
             self._run.history.append(facts.Noted(at=now(), text=f"not read again at the end: {error}"))
         self._run.outlets.last_look()
         self._run.board.check()
+        self._run.history.check()
         self._timings["end"] = time.monotonic() - started
         return account_of(self._run, timings=self._timings, final=True, cut_short=cut_short)
 
@@ -123,7 +131,7 @@ class Accounts:
             run.history,
             run.ledger,
             run,
-            timeout=run.test.settle_timeout if timeout is None else float(timeout),
+            timeout=run.test.settle_timeout if timeout is None else timeout,
             effect_timeout=run.test.effect_timeout
             + max((one.plan.delay for one in run.http.values()), default=0.0),
             once=(guarantee or run.test.guarantee).counts("duplicated"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pytest_mqchaos.consumers.consumer import Consumer
 from pytest_mqchaos.errors import UsageError
@@ -27,6 +27,8 @@ from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.triggers import Trigger
 
 if TYPE_CHECKING:
+    from random import Random
+
     from pytest_mqchaos.experiment.broker_handle import BrokerHandle
     from pytest_mqchaos.experiment.definitions import Loaded
     from pytest_mqchaos.experiment.http import Http
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from pytest_mqchaos.wire.http import Request
 
 __all__ = ["Chaos"]
+
+Body: TypeAlias = "bytes | str | Mapping[str, Any] | Sequence[Any] | Callable[[int, Random], object]"
+Labels: TypeAlias = "Mapping[str, Any] | Callable[[int, Random], Mapping[str, Any]]"
 
 
 class Chaos:
@@ -224,17 +229,37 @@ class Chaos:
             raise UsageError(f"link({name!r}): tls=True: a link to a service passes on whatever is said")
         return open_service(self._run, name, upstream, port=port)
 
-    def publish(self, queue: str | None = None, count: int = 100, **options: Any) -> Publication:
+    def publish(
+        self,
+        queue: str | None = None,
+        count: int = 100,
+        *,
+        body: Body | None = None,
+        key: str | Callable[[Draft], object] | None = None,
+        exchange: str = "",
+        routing_key: str | None = None,
+        headers: Labels | None = None,
+        properties: Labels | None = None,
+        persistent: bool = True,
+        confirm: bool = True,
+        mandatory: bool = True,
+        rate: float | None = None,
+        arrivals: Literal["constant", "poisson", "burst"] | None = None,
+        expect: int | Callable[[Draft], object] = 1,
+    ) -> Publication:
         """Publish `count` messages in the background, in order, on a link of our own named `publisher`.
 
         Args:
             queue: the queue to publish to, through the default exchange; or give `exchange`.
             count: how many good messages; those of payload faults come on top.
-            **options: `body` (bytes, str, dict or list, or `body(n, rng)`), `key` (the name of a JSON field, or
-                `key(message)`), `exchange`, `routing_key`, `headers` and `properties` (a dict, or a function of
-                `n, rng`), `persistent=True`, `confirm=True`, `mandatory=True`, `rate` (messages a second),
-                `arrivals` (`"constant"` or `"poisson"`), `expect=1` (effects a message should have, an int or
-                `expect(message)`).
+            body: bytes, text, a dict or list (JSON), or `body(n, rng)`; a small JSON order by default.
+            key: the application's own identity of a message: the name of a JSON field, or `key(message)`.
+            exchange, routing_key: an exchange to publish to, and the key; of a queue they are its own.
+            headers, properties: a dict, or a function of `n, rng`; properties are those of AMQP besides the headers.
+            persistent, confirm, mandatory: how each message is published.
+            rate: messages a second; all at once by default.
+            arrivals: `"constant"` or `"poisson"` with a rate, `"burst"` without.
+            expect: how many effects a message should have, an int or `expect(message)`.
 
         Raises:
             UsageError: if an argument is out of range.
@@ -242,7 +267,10 @@ class Chaos:
         """
         __tracebackhide__ = True
         self._run.inside.loops.note()
-        return self._work.publications.publish(queue, count, **options)
+        return self._work.publications.publish(
+            queue, count, body=body, key=key, exchange=exchange, routing_key=routing_key, headers=headers,
+            properties=properties, persistent=persistent, confirm=confirm, mandatory=mandatory, rate=rate,
+            arrivals=arrivals, expect=expect)  # fmt: skip
 
     def producer(
         self,
@@ -385,7 +413,7 @@ class Chaos:
         """
         __tracebackhide__ = True
         self._refuse_loop("wait()", "await asyncio.to_thread(mqchaos.wait, ...)")
-        self._work.by_hand.wait(trigger, float(timeout))
+        self._work.by_hand.wait(trigger, timeout)
 
     def settle(self, timeout: float | None = None) -> Account:
         """Wait until every message is accounted for, and return the account; never raises for a verdict.

@@ -7,7 +7,8 @@ worker.output     what it wrote
 billing.sent      what a producer said it sent
 broker.log        its last lines since the run began
 ```
-Only regular files by these names are taken, no links, and no credentials of any URL.
+Only regular files by these names are taken, no links; and no credentials of any URL, nor the broker's password
+wherever it stands.
 """
 
 from __future__ import annotations
@@ -16,20 +17,27 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from pytest_mqchaos.consumers.addresses import without_password
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model.printable import masked
 
 __all__ = ["copy_files"]
 
 _LINE = 1 << 20
+_HELD = 1 << 16
+"""Bytes that are looked at again with what follows them, where a line is so long that it is read in pieces."""
 _LOG = 400
 _HISTORY = "history.jsonl"
 _NAME = re.compile(r"history\.jsonl|[\w.+#-]+\.(?:effects|output|sent)")
 _PLANNED = b'{"event":"Planned"'
+
+_Hide = Callable[[str], str]
+_Change = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
 def copy_files(run: Run, directory: Path, *, bodies: str, most: int) -> list[str]:
@@ -45,19 +53,20 @@ def copy_files(run: Run, directory: Path, *, bodies: str, most: int) -> list[str
         OSError: if a file cannot be written.
     """
     names = []
+    hide = partial(_hidden, user=run.broker.user, password=run.broker.password)
     if log := run.broker_log(_LOG):
-        (directory / "broker.log").write_bytes(_masked(log.encode("utf-8", "replace")) + b"\n")
+        (directory / "broker.log").write_bytes(hide(log).encode("utf-8", "replace") + b"\n")
         names.append("broker.log")
     sources = [entry for entry in run.directory.iterdir() if _NAME.fullmatch(entry.name)]
     for number, entry in enumerate(sorted(sources)):
-        change = _history_line(bodies) if entry.name == _HISTORY else _masked
+        change = partial(_facts, bodies, hide) if entry.name == _HISTORY else partial(_text, hide)
         copied = _copied(entry, directory / entry.name, change, most // (len(sources) - number))
         most -= copied
         names += [entry.name] if copied else []
     return names
 
 
-def _copied(source: Path, target: Path, change: Callable[[bytes], bytes], most: int) -> int:
+def _copied(source: Path, target: Path, change: _Change, most: int) -> int:
     """Copy a file line by line, its end if it is too long; returns how many bytes it had, 0 of what is no file."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -68,40 +77,75 @@ def _copied(source: Path, target: Path, change: Callable[[bytes], bytes], most: 
         os.close(descriptor)
         return 0
     with os.fdopen(descriptor, "rb") as file, target.open("xb") as copy:
-        copy.writelines(change(line) for line in _lines(file, status.st_size, most))
+        copy.writelines(change(_pieces(file, status.st_size, most)))
     return min(status.st_size, most)
 
 
-def _lines(file: BinaryIO, size: int, most: int) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, size: int, most: int) -> Iterator[bytes]:
+    """Return the lines at the end of a file, those that are too long in pieces."""
     if size > most:
         file.seek(size - most)
-        file.readline(_LINE)
+        _skip_torn(file)
     left = most  # it may grow meanwhile
     while left > 0 and (line := file.readline(min(_LINE, left))):
         left -= len(line)
         yield line
 
 
-def _masked(line: bytes) -> bytes:
-    if b"://" not in line:
-        return line
-    return masked(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+def _skip_torn(file: BinaryIO) -> None:
+    """Go to the next line, or within one that is too long to the next word: the torn one may end an address."""
+    while torn := file.readline(_LINE):
+        whole = re.search(rb"\n" if torn.endswith(b"\n") else rb"\s", torn)
+        if whole is not None:
+            file.seek(whole.end() - len(torn), os.SEEK_CUR)
+            return
 
 
-def _history_line(bodies: str) -> Callable[[bytes], bytes]:
-    """Return what makes of a line of the history what the report may tell."""
+def _hidden(text: str, *, user: str, password: str) -> str:
+    return without_password(masked(text), user=user, password=password)
 
-    def change(line: bytes) -> bytes:
-        if bodies == "full" or not line.startswith(_PLANNED):
-            return _masked(line)
-        try:
-            planned = json.loads(line)
-            planned["body"]["hex"] = ""
-            planned["headers"] = []
+
+def _text(hide: _Hide, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Hide what is secret in lines of any bytes, also where one piece ends in the midst of it."""
+    held = b""
+    for piece in pieces:
+        held = hide((held + piece).decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        end = len(held) if piece.endswith(b"\n") else max(len(held) - _HELD, 0)
+        yield held[:end]
+        held = held[end:]
+    yield held
+
+
+def _facts(bodies: str, hide: _Hide, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the lines of a history, which tell of bodies what the report may; one that is cut off is no fact."""
+    held: list[bytes] = []
+    for piece in pieces:
+        held.append(piece)
+        if piece.endswith(b"\n"):
+            yield _fact(b"".join(held), bodies, hide)
+            held.clear()
+
+
+def _fact(line: bytes, bodies: str, hide: _Hide) -> bytes:
+    planned = bodies != "full" and line.startswith(_PLANNED)
+    if not planned and b"://" not in line and b"\\" not in line:
+        return hide(line.decode("ascii", "surrogateescape")).encode("ascii", "surrogateescape")
+    try:
+        told = json.loads(line)
+        if planned:
+            told["body"]["hex"] = ""
+            told["headers"] = []
             if bodies == "none":
-                planned["digest"] = ""
-        except (ValueError, KeyError, TypeError):
-            return b""  # cut off, so no fact
-        return _masked(json.dumps(planned, separators=(",", ":")).encode() + b"\n")
+                told["digest"] = ""
+    except (ValueError, KeyError, TypeError):
+        return b""
+    return json.dumps(_within(told, hide), separators=(",", ":")).encode() + b"\n"
 
-    return change
+
+def _within(value: object, hide: _Hide) -> object:
+    """Hide what is secret in each text of a value."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {hide(key): _within(each, hide) for key, each in value.items()}
+    return [_within(each, hide) for each in value] if isinstance(value, list) else value

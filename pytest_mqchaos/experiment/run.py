@@ -182,7 +182,8 @@ class Run:
     # --- what settling asks for ---
 
     def check(self) -> None:
-        """Raise a `ChaosError` if the ground is gone: the broker, the network, a publication, a strike."""
+        """Raise a `ChaosError` if the ground is gone: the disk, the broker, the network, a publication, a strike."""
+        self.history.check()
         self.inside.loops.check()
         if not self.broker.alive() and not self.injector.strikes_broker:
             tail = self.broker.log_tail(3).strip().replace("\n", " | ")

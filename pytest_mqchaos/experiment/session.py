@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.errors import ChaosError, NotPossible
+from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable, UsageError
 from pytest_mqchaos.experiment.chaos import Chaos
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
@@ -23,7 +23,8 @@ class Session:
         """Of those that disturb the broker, where others use the shared one at the same time."""
         self._thread: LoopThread | None = None
         self._open: list[Chaos] = []
-        self._unavailable: ChaosError | None = None
+        self._unavailable: dict[bool, ChaosError] = {}
+        """Why a stand cannot be had, by whether it is one of a test's own; that is not tried again."""
 
     @property
     def description(self) -> str:
@@ -52,18 +53,12 @@ class Session:
         """Make the run of one test.
 
         Raises:
-            ServerUnavailable: if no server can be had; a second call says the same at once.
+            ServerUnavailable: if no server can be had; a second call that needs the same says the same at once.
             NotPossible: if the scenario disturbs a broker that is not ours.
             ChaosError: if a server that was started does not answer, or an external one refuses us.
         """
         __tracebackhide__ = True
-        if self._unavailable is not None:
-            raise self._unavailable
-        try:
-            stand = self._stand(test)
-        except ChaosError as error:
-            self._unavailable = error
-            raise
+        stand = self._stand(test)
         self._refuse_impossible(test, stand)
         if self._thread is None:
             self._thread = LoopThread()
@@ -80,18 +75,35 @@ class Session:
         return chaos
 
     def _stand(self, test: TestSettings) -> Stand:
-        """The servers for a test; those that died in an earlier test, which said so, are replaced."""
+        """The servers for a test; those that died in an earlier test, which said so, are replaced.
+
+        What went wrong with servers of a test's own says nothing of those that the others share, nor the reverse.
+        """
+        __tracebackhide__ = True
         external = self._settings.servers == "external"
         if any(stand is not None and not stand.whole() for stand in (self._shared, self._own)):
             self._end()
-        if self._settings.worker and not external and test.disturbs:
-            if self._own is None:
-                self._own = own_stand(self._settings)
-            return self._own
-        if self._shared is None:
-            shared = not external and (self._settings.worker or self._settings.keep)
-            self._shared = (shared_stand if shared else own_stand)(self._settings)
-        return self._shared
+        own = bool(self._settings.worker) and not external and test.disturbs
+        if (stand := self._own if own else self._shared) is not None:
+            return stand
+        if own in self._unavailable:
+            raise self._unavailable[own]
+        try:
+            stand = self._new_stand(own=own)
+        except ChaosError as error:
+            # what started and does not answer may do so the next time; what somebody else runs is not asked again
+            if external or isinstance(error, ServerUnavailable | UsageError):
+                self._unavailable[own] = error
+            raise
+        if own:
+            self._own = stand
+        else:
+            self._shared = stand
+        return stand
+
+    def _new_stand(self, *, own: bool) -> Stand:
+        alone = self._settings.servers == "external" or not (self._settings.worker or self._settings.keep)
+        return (own_stand if own or alone else shared_stand)(self._settings)
 
     def close(self) -> None:
         """End every run and every server, remove every directory; may be called again."""

@@ -1,7 +1,7 @@
 """The history of one run: every event in the order seen, in memory and on disk as it happens.
 
-The file holds one JSON object a line, written with one `os.write` each on a descriptor opened for appending, so
-that the death of the process loses nothing that was seen.
+The file holds one JSON object a line, written with one `os.write` each, unless the disk takes less, on a descriptor
+opened for appending, so that the death of the process loses nothing that was seen.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.conditions import Condition
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.messages import Message
@@ -39,6 +40,7 @@ class History(Sequence[Event]):
         self.changed = Condition(threading.RLock())
         self._events: list[Event] = []
         self._subscribers: list[Callable[[Event], None]] = []
+        self._trouble: OSError | None = None
         self._file = (
             None
             if path is None
@@ -60,6 +62,18 @@ class History(Sequence[Event]):
             for subscriber in self._subscribers:
                 subscriber(event)
             self.changed.notify_all()
+
+    def check(self) -> None:
+        """Raise if a fact could not be written: no verdict rests on a history of which the disk has half.
+
+        Raises:
+            ChaosError: with the reason.
+        """
+        if self._trouble is not None:
+            raise ChaosError(
+                f"the history of the run could not be written ({self._trouble.strerror or self._trouble}) to "
+                f"{self.path}: TMPDIR=... names a folder with more room"
+            )
 
     def subscribe(self, subscriber: Callable[[Event], None]) -> None:
         """Call `subscriber` with every event from now on, and first with those already here."""
@@ -100,8 +114,20 @@ class History(Sequence[Event]):
         return iter(self.snapshot())
 
     def _write(self, record: dict[str, object]) -> None:
-        if self._file is not None:
-            os.write(self._file, _encode(record).encode() + b"\n")
+        """Write a line; after one that could not be written there are no more, so that none is missing between.
+
+        What is appended is told to all the same, so that nobody waits for it; `check` is what ends the run.
+        """
+        if self._file is None:
+            return
+        line = _encode(record).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            self._trouble = error
+            os.close(self._file)
+            self._file = None
 
 
 _NAMES: dict[type, tuple[str, ...]] = {}

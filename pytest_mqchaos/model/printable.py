@@ -11,20 +11,29 @@ import re
 __all__ = ["body_text", "cut", "masked", "printable"]
 
 _LONGEST = 20_000
-_QUOTES = "\\s'\"<>"
-_CREDENTIALS = re.compile(
-    rf"(?<=://)(?:[^/?#{_QUOTES}]{{1,512}}@|[^/@{_QUOTES}]{{0,256}}:(?!\d+(?:[/?#]|$))[^{_QUOTES}]{{0,256}}@)"
-)
-_SECRETS = re.compile(
-    rf"([?&](?:password|passwd|pwd|secret|token|api_?key)=)[^&#{_QUOTES}]{{1,512}}", re.IGNORECASE
-)
+_SECRET = 8192
+"""Characters that a password may have beyond what is shown: a token of OAuth 2 is one."""
+_SPACE = re.compile(r"\s")
+_LOGIN = re.compile(r"[^/?#@]*@|[^/@]*:(?!\d+(?:[/?#]|$))")
+_SECRETS = re.compile(r"([?&](?:password|passwd|pwd|secret|token|api_?key)=)[^&#\s'\"<>]+", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
-    """Return `text` with the credentials of every URL in it replaced by `***`."""
+    """Return `text` with the credentials of every URL in it replaced by `***`.
+
+    They end at the last `@` before white space or the next URL, since a password may hold quotes and brackets, and one
+    that is written wrongly slashes. The time is linear in the text's length.
+    """
     if "://" not in text:
         return text
-    return _SECRETS.sub(r"\1***", _CREDENTIALS.sub("***@", text))
+    head, *rest = text.split("://")
+    return _SECRETS.sub(r"\1***", "://".join([head, *map(_without_login, rest)]))
+
+
+def _without_login(rest: str) -> str:
+    """Return what stands behind `://` without a login."""
+    at = _SPACE.split(rest, maxsplit=1)[0].rfind("@")
+    return f"***{rest[at:]}" if at > 0 and _LOGIN.match(rest, 0, at + 1) else rest
 
 
 def cut(text: str, limit: int) -> str:
@@ -38,7 +47,7 @@ def printable(text: str, limit: int | None = None) -> str:
     Control characters, line breaks, invisible and text-turning characters and lone surrogates become escapes
     such as `\x1b`.
     """
-    text = masked(text[:_LONGEST])
+    text = masked(text[: _LONGEST + _SECRET])[:_LONGEST]
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escape(c) for c in text)
     return text if limit is None else cut(text, limit)
@@ -46,8 +55,9 @@ def printable(text: str, limit: int | None = None) -> str:
 
 def body_text(body: bytes, limit: int = 256) -> str:
     r"""Return a payload as one printable line, cut at `limit`; bytes that are no text become `\xff`."""
-    text = printable(body[: 4 * limit + 512].decode("utf-8", "backslashreplace"))
-    if len(text) <= limit and len(body) <= 4 * limit + 512:
+    most = 4 * limit + _SECRET
+    text = printable(body[:most].decode("utf-8", "backslashreplace"))
+    if len(text) <= limit and len(body) <= most:
         return text
     return cut(text + "...", limit)
 

@@ -10,12 +10,13 @@ import http.client
 import json
 import os
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_mqchaos.brokers._protocol import Broker, External, Launcher
+from pytest_mqchaos.brokers._protocol import Broker, Errands, External, Launcher
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
+from pytest_mqchaos.servers import locking
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.borrowed import RESTORE, BorrowedContainer, borrow
 from pytest_mqchaos.servers.engine import Engine
@@ -57,7 +58,7 @@ def opened(settings: ServerSettings, run: str, launcher: Launcher, guard: Guard,
         own = _borrowed(settings, run, (host, port), guard, ending)
         external = replace(external, container=own)
     if settings.isolation == "none":
-        _lock(place, said("isolation", "none"), ending)
+        _lock(place, said("isolation", "none"), guard, ending)
     broker = launcher.open_external(external)
     ending.callback(broker.stop)
     return broker
@@ -80,15 +81,16 @@ def _borrowed(
     return own
 
 
-def _lock(place: str, option: str, ending: ExitStack) -> None:
-    """Have a place for this session alone, as far as this host goes."""
-    from filelock import FileLock, Timeout
+def _lock(place: str, option: str, guard: Errands, ending: ExitStack) -> None:
+    """Have a place for this session alone, as far as this host goes; the file of it goes with the session."""
+    from filelock import Timeout
 
     mark = hashlib.sha256(place.encode()).hexdigest()[:12]
-    path = Path(tempfile.gettempdir()) / f"mqchaos-{os.getuid()}-{mark}.lock"
-    lock = FileLock(path)
+    path = Path(tempfile.gettempdir()).absolute() / f"mqchaos-{os.getuid()}-{mark}.lock"
+    ending.callback(guard.done, f"lock {path}")
+    guard.errand(f"lock {path}", locking.MODULE, {"path": str(path)})
     try:
-        lock.acquire(timeout=0)
+        lock = locking.take(path, 0.0)
     except Timeout:
         raise ChaosError(
             f"{option}: another session uses {place} just now; "
@@ -96,13 +98,7 @@ def _lock(place: str, option: str, ending: ExitStack) -> None:
         ) from None
     except OSError as error:
         raise ChaosError(f"{option}: no lock at {path}: {error.strerror or error}") from None
-
-    def release() -> None:
-        with suppress(OSError):
-            path.unlink()  # while it is still ours
-        lock.release()
-
-    ending.callback(release)
+    ending.callback(locking.give_up, lock, path)
 
 
 def toxiproxy_beside(

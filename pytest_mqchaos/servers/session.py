@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.servers.sharing import Place
     from pytest_mqchaos.servers.sharing.guest import SharedToxiproxy
 
-__all__ = ["Servers", "start", "visit"]
+__all__ = ["Servers", "start", "too_full", "visit"]
 
 _LEAST_FREE = 20e6
 _WIRE = "no Toxiproxy: the wire does its faults"
@@ -234,12 +234,19 @@ def _folder(directory: Path, run: str, guard: Guard, ending: ExitStack) -> Path:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise ServerUnavailable(f"{directory} cannot be written: {error.strerror}") from None
-    if free < _LEAST_FREE:
-        raise ServerUnavailable(
-            f"only {free / 1e6:.1f} MB are free in {directory.parent}, too few for a broker: "
-            "TMPDIR=... names a folder with more"
-        )
+    if why := too_full(directory.parent, free):
+        raise ServerUnavailable(why)
     return folder
+
+
+def too_full(folder: Path, free: int) -> str:
+    """Return why no servers start in a folder with so many bytes free; nothing where they do."""
+    if free >= _LEAST_FREE:
+        return ""
+    return (
+        f"only {free / 1e6:.1f} MB are free in {folder}, too few for a broker: "
+        "TMPDIR=... names a folder with more"
+    )
 
 
 def _remove_empty(directory: Path) -> None:

@@ -411,6 +411,60 @@ def test_toxiproxy_dies(tmp_path):
     assert {"test_good_and_hangs_afterwards[connection_drop-after-delivery-3]"} <= session.passed
 
 
+GROUND = """
+import re
+
+@pytest.mark.chaos(baseline())
+def test_broker_dies(mqchaos):
+    run(mqchaos, count=30)
+    mqchaos.wait(delivery(5))
+    os.kill(int(re.search("process (\\\\d+)", mqchaos.broker.description)[1]), signal.SIGKILL)
+
+@pytest.mark.chaos(connection_drop(after=delivery(3)))
+def test_good_between(mqchaos):
+    run(mqchaos)
+
+@pytest.mark.chaos(baseline(), connection_drop(after=delivery(8)))
+def test_full_disk(mqchaos):
+    run(mqchaos, count=30)
+    mqchaos.wait(delivery(5))
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, mqchaos.history._file, inheritable=False)
+    os.close(full)
+
+@pytest.mark.chaos(baseline())
+def test_full_disk_at_the_end(mqchaos):
+    run(mqchaos)
+    assert not mqchaos.settle().lost
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, mqchaos.history._file, inheritable=False)
+    os.close(full)
+"""
+
+
+def test_the_ground_is_gone(tmp_path):
+    """A broker that somebody kills and a disk that is full fail that test in a line; the next has what it needs."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {"TMPDIR": str(temporary)}
+    session = Session(tmp_path, GROUND, "--mqchaos-servers=process", environment=environment)
+    failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\w+)\S* - (.*)", session.output, re.M)
+    assert [name for name, _ in failed] == [
+        "test_broker_dies",
+        "test_full_disk",
+        "test_full_disk",
+        "test_full_disk_at_the_end",
+    ], session.output
+    assert "the broker died during the test" in failed[0][1]
+    for _, words in failed[1:]:
+        said = "the history of the run could not be written (No space left on device) to /"
+        assert words.startswith(said), words
+    session.no_frames_of_ours()
+    session.undisturbed()
+    assert "test_good_between[connection_drop-after-delivery-3]" in session.passed
+    assert list(temporary.iterdir()) == []
+
+
 def folder_of_commands(tmp_path, **scripts):
     """Return a PATH whose first folder holds commands of ours."""
     folder = tmp_path / "bin"

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
 from external_kit import DEFINED, LOSES, REJECTS, TOPOLOGY, Beside, Project, one_line, promises
@@ -196,23 +197,27 @@ def test_it(mqchaos, work):
 
 
 @pytest.mark.parametrize("isolation", ["prefix", "none"])
-def test_killed(project, url, broker, isolation):
-    """Neither does SIGKILL: the guard removes what the run has made."""
+def test_killed(project, url, broker, isolation, tmp_path, monkeypatch):
+    """Neither does SIGKILL: the guard removes what the run has made, the lock of the place among it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     source = """
-import os, signal
+import os, pathlib, signal, tempfile
 
 @pytest.mark.chaos(baseline())
 def test_it(mqchaos, work):
     mqchaos.queue("orders", dead_letter="orders.dead")
     mqchaos.exchange("events")
     work(env={"WORK": "0.5"})
+    pathlib.Path("locks").write_text(str(len([*pathlib.Path(tempfile.gettempdir()).glob("mqchaos-*.lock")])))
     os.kill(os.getpid(), signal.SIGKILL)
 """
     ran = project.run(source, f"--mqchaos-url={url}", f"--mqchaos-isolation={isolation}")
     assert ran.result.ret == -signal.SIGKILL
+    assert (project.path / "locks").read_text() == str(int(isolation == "none"))
     deadline = time.monotonic() + 15
-    while broker.census("/") and time.monotonic() < deadline:
+    while (broker.census("/") or [*tmp_path.glob("mqchaos-*")]) and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert [*tmp_path.glob("mqchaos-*")] == []
 
 
 def test_a_consumer_that_ignores_the_prefix(project, url, beside):
@@ -312,12 +317,13 @@ def test_none_takes_a_lock(project, url):
     from pytest_mqchaos.brokers._protocol import External
     from pytest_mqchaos.servers.external import _lock
 
+    guard = SimpleNamespace(errand=lambda *said: None, done=lambda *said: None)
     with contextlib.ExitStack() as ending:
         place = launcher("rabbitmq").external_place(External(url=url))[2]
-        _lock(place, "--mqchaos-isolation=none", ending)
+        _lock(place, "--mqchaos-isolation=none", guard, ending)
         ran = project.run(LOSES, f"--mqchaos-url={url}", "--mqchaos-isolation=none")
         with pytest.raises(ChaosError, match="another session"):
-            _lock(place, "--mqchaos-isolation=none", ending)
+            _lock(place, "--mqchaos-isolation=none", guard, ending)
     ran.outcomes(errors=1)
     one_line(ran, "--mqchaos-isolation=none: another session uses 127.0.0.1:")
 

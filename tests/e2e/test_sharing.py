@@ -86,6 +86,7 @@ def test_kept_servers(house):
     assert status == 0
     assert said.startswith("ended: RabbitMQ"), said
     house.nothing_left()
+    assert there(house.temporary, "mqchaos-kept-*") == []
     assert house.stop() == (0, "no servers are kept\n")
 
 

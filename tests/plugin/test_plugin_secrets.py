@@ -74,3 +74,18 @@ def test_options(bench: Bench) -> None:
     assert "https://***@hub.example/r" in result.stdout.str()
     assert SECRET not in result.stdout.str()
     assert SECRET not in (bench.path / "mqchaos-report" / "report.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["url", "management_url"])
+@pytest.mark.parametrize("secret", ["hunter2'<\">", "hunter2" * 100])
+def test_address_of_a_broker(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, secret: str) -> None:
+    """The password of the broker's address is in nothing that a session leaves, whether it ends or is killed."""
+    monkeypatch.setenv(f"PYTEST_MQCHAOS_{name.upper()}", f"amqp://app:{secret}@localhost/")
+    bench.run("def test_it(mqchaos):\n    mqchaos.lose(1)", "--mqchaos-report-md=report.md")
+    bench.run("import os\ndef test_it(mqchaos): os.kill(os.getpid(), 9)", subprocess=True)
+    left = [path for path in (bench.path / "mqchaos-report").rglob("*") if path.is_file()]
+    assert {path.name for path in left} >= {"report.json", "index.html"}
+    for path in [*left, bench.path / "report.md"]:
+        assert SECRET not in path.read_text(), path
+    (unfinished,) = (path for path in left if path.name.startswith("unfinished-"))
+    assert "amqp://app:***@localhost/" in unfinished.read_text()

@@ -254,7 +254,7 @@ def test_verdict_hook(bench: Bench, answer: str, counts: dict[str, int]) -> None
 
 
 def test_server_unavailable(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without servers chaos tests skip with the line that says what was tried; it is tried once."""
+    """Without servers chaos tests skip with the line that says what was tried."""
     monkeypatch.setenv("FAKE_UNAVAILABLE", "no RabbitMQ: no docker, no rabbitmq-server on PATH")
     source = """
         @pytest.mark.chaos
@@ -266,7 +266,6 @@ def test_server_unavailable(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
     assert (
         "SKIPPED [5] test_orders.py:5: no RabbitMQ: no docker, no rabbitmq-server on PATH" in result.outlines
     )
-    assert sum("open" in line for line in bench.log) == 1
     assert not (bench.path / "mqchaos-report").exists()
 
 

@@ -40,6 +40,7 @@ class ExternalRabbitMQ:
         tls: how it is spoken to.
         management: the API, if there is one that we may use.
         lacks: what there is not, and why, for the account.
+        old: what seems to be left there by runs of long ago, and how it is deleted.
         container: what may be disturbed, if anything.
         leftovers: is told what there is of runs, and sees to it if this process dies.
     """
@@ -55,6 +56,7 @@ class ExternalRabbitMQ:
         tls: tuple[ssl.SSLContext, str] | None = None,
         management: Management | None = None,
         lacks: str = "",
+        old: str = "",
         container: Borrowed | None = None,
         leftovers: Leftovers | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class ExternalRabbitMQ:
         self._address = address
         self._management = management
         self._lacks = lacks
+        self._old = f"; {old}" if old else ""
         self._container = container
         self._leftovers = leftovers
         self._places: dict[str, Place] = {}
@@ -73,9 +76,9 @@ class ExternalRabbitMQ:
 
     @property
     def description(self) -> str:
-        """One line: product, version, where, how runs are kept apart."""
+        """One line: product, version, where, how runs are kept apart, what is left of old ones."""
         place = f"{self.user}@{self._address.place}{' by TLS' if self.tls else ''}"
-        return f"RabbitMQ {self.version} (external, {place}, isolation: {self.isolation})"
+        return f"RabbitMQ {self.version} (external, {place}, isolation: {self.isolation}{self._old})"
 
     @property
     def untouchable(self) -> str:

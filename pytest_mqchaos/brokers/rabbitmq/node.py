@@ -25,7 +25,7 @@ from pytest_mqchaos.servers.guard import tagged
 from pytest_mqchaos.servers.process import Child, awake, free_ports, listens, one_line, tail
 from pytest_mqchaos.servers.waiting import wait_for
 
-__all__ = ["Node", "start_process"]
+__all__ = ["Node", "start_process", "unfit"]
 
 _TRIES = 4
 
@@ -40,11 +40,8 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
         ServerUnavailable: no RabbitMQ is installed, or it does not start; with its last words.
 
     """
-    if unfit := next((c for c in "'\"\n\r" if c in str(directory.absolute())), None):
-        raise ServerUnavailable(
-            f"RabbitMQ cannot run in {printable(str(directory))}, whose name has {unfit!r} in it: "
-            "TMPDIR=... names another folder"
-        )
+    if why := unfit(directory):
+        raise ServerUnavailable(why)
     installation = find_installation(directory)
     trimmed = True
     for left in reversed(range(_TRIES)):
@@ -66,6 +63,17 @@ def start_process(*, run: str, directory: Path) -> RabbitMQ:
     if taken:
         failure = f"somebody else took its ports, {_TRIES} times over ({failure})"
     raise ServerUnavailable(f"the RabbitMQ of {installation.home} did not start: {failure}")
+
+
+def unfit(directory: Path) -> str:
+    """Return why no node can run in a folder by its name; nothing where one can."""
+    found = next((c for c in "'\"\n\r" if c in str(directory.absolute())), None)
+    if found is None:
+        return ""
+    return (
+        f"RabbitMQ cannot run in {printable(str(directory))}, whose name has {found!r} in it: "
+        "TMPDIR=... names another folder"
+    )
 
 
 def _in_words(error: ChaosError | OSError) -> str:

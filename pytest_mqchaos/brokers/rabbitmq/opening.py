@@ -14,12 +14,14 @@ from pytest_mqchaos.brokers.rabbitmq.counter import Counter
 from pytest_mqchaos.brokers.rabbitmq.external import ExternalRabbitMQ
 from pytest_mqchaos.brokers.rabbitmq.leftovers import Leftovers
 from pytest_mqchaos.brokers.rabbitmq.management import Management
-from pytest_mqchaos.brokers.rabbitmq.place import is_leftover
+from pytest_mqchaos.brokers.rabbitmq.place import is_old
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.model.printable import printable
 
-__all__ = ["external_place", "open_external"]
+__all__ = ["external_place", "old_of_ours", "open_external"]
 
 _TIMEOUT = 5.0
+_SHOWN = 3
 _REMOTE = "is not on this host: --mqchaos-allow-remote permits chaos tests on it"
 
 
@@ -58,8 +60,7 @@ def open_external(external: External) -> ExternalRabbitMQ:
                 raise ChaosError(f"{where}: {why}")
             management = None
             isolation, lacks = _isolation(external, None, why)
-        if management is not None:
-            _sweep(management, counter, address.vhost, isolation)
+        old = "" if management is None else old_of_ours(management, address.vhost, isolation)
     finally:
         counter.close()
     version = about.get("version", "of unknown version")
@@ -70,6 +71,7 @@ def open_external(external: External) -> ExternalRabbitMQ:
         tls=tls,
         management=management,
         lacks=lacks,
+        old=old,
         container=external.container,
         leftovers=Leftovers(external, management.url if management is not None else ""),
     )
@@ -164,18 +166,25 @@ def _same(management: Management, about: dict[str, object]) -> bool:
     return not name or not said or name == said
 
 
-def _sweep(management: Management, counter: Counter, vhost: str, isolation: str) -> None:
-    """Remove what runs of ours left that died more than a day ago; nothing else, and nobody is kept waiting for it."""
+def old_of_ours(management: Management, vhost: str, isolation: str) -> str:
+    """Say what bears names of runs of ours that began more than a day ago, and how it is deleted.
+
+    It is only said: by a name alone nobody knows that the run has ended, nor that it was ours.
+    """
+    found: list[str] = []
     with suppress(ChaosError):
         if isolation == "vhost":
-            for name in management.vhosts():
-                if is_leftover(name):
-                    management.delete_vhost(name)
+            found = [f"vhost {name}" for name in management.vhosts() if is_old(name)]
         elif isolation == "prefix":
-            for kind, listed in (
-                ("queue", management.queues(vhost)),
-                ("exchange", management.exchanges(vhost)),
-            ):
-                for one in listed:
-                    if is_leftover(str(one["name"])):
-                        counter.delete(kind, str(one["name"]))
+            found = [f"queue {one['name']}" for one in management.queues(vhost) if is_old(str(one["name"]))]
+            found += [
+                f"exchange {one['name']}" for one in management.exchanges(vhost) if is_old(str(one["name"]))
+            ]
+    if not found:
+        return ""
+    more = f" and {len(found) - _SHOWN} more" if found[_SHOWN:] else ""
+    how = "`rabbitmqctl delete_vhost NAME`" if isolation == "vhost" else "the management API, or its page,"
+    return printable(
+        f"of runs that began over a day ago there are {', '.join(found[:_SHOWN])}{more}; "
+        f"{how} deletes what no session uses any more"
+    )

@@ -24,7 +24,7 @@ from pytest_mqchaos.model.declared import BUILT_IN, Declared
 from pytest_mqchaos.model.names import Names
 from pytest_mqchaos.model.topology import Binding, Topology
 
-__all__ = ["Config", "Place", "is_leftover", "own_name"]
+__all__ = ["Config", "Place", "is_old", "own_name"]
 
 _OWN = re.compile(r"mqchaos-[a-z2-9]{4}-(?P<hour>[0-9a-f]{5})[0-9a-f]{4}(?=\.|$)")
 _HOUR, _OLD = 3600, 24
@@ -39,8 +39,8 @@ def own_name(namespace: str) -> str:
     return f"{namespace}-{int(time.time()) // _HOUR & 0xFFFFF:05x}{secrets.token_hex(2)}"
 
 
-def is_leftover(name: str) -> bool:
-    """Whether a vhost or queue was made by a run of ours more than a day ago: that run is dead."""
+def is_old(name: str) -> bool:
+    """Whether a vhost or queue bears the name of a run that began more than a day ago."""
     found = _OWN.match(name)
     return found is not None and (int(time.time()) // _HOUR) - int(found["hour"], 16) > _OLD
 

@@ -112,10 +112,12 @@ class Publisher:
             failed = f"the publisher failed: {type(error).__name__}: {' '.join(str(error).split())}"
             self.error = ChaosError(failed)
         finally:
-            self._flight.lost()
-            for message in self._flight.abandon():
-                self._history.append(PublishFailed(at=now(), message=message.id, reason=failed))
-            self._ended.set()
+            try:
+                self._flight.lost()
+                for message in self._flight.abandon():
+                    self._history.append(PublishFailed(at=now(), message=message.id, reason=failed))
+            finally:
+                self._ended.set()  # whatever became of that: somebody waits for it
 
     def _await_target(self, since: str = "") -> None:
         """Wait until what is published to exists."""

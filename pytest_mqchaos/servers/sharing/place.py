@@ -18,10 +18,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_mqchaos.errors import ServerUnavailable
+from pytest_mqchaos.servers import locking
 from pytest_mqchaos.servers.sharing.talk import Address
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 __all__ = ["Place", "kept_place", "kept_places"]
 
@@ -35,7 +39,9 @@ _WORDS = {
     "engine": str,
     "description": str,
 }
+_LOCK = "lock"
 _LOCK_TIMEOUT = 300.0
+_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +56,20 @@ class Place:
         return self.folder / f"mqchaos-{run}"
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Have the place for this process alone meanwhile; whoever else wants it waits.
+    def alone(self, *, patience: float | None = None) -> Iterator[None]:
+        """Have the place for this process alone meanwhile; whoever else wants it waits, by default five minutes.
 
         Raises:
             ServerUnavailable: it cannot be had, or is somebody else's.
         """
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
-        _own_folder(self.folder.parent if self.kept else self.folder)
-        lock = FileLock(self.folder / "lock", timeout=_LOCK_TIMEOUT)
+        timeout = _LOCK_TIMEOUT if patience is None else patience
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock.acquire()
+            lock = self._locked(timeout)
         except Timeout:
             raise ServerUnavailable(
-                f"waited {_LOCK_TIMEOUT:g} s for another process that starts servers (it has {self.folder / 'lock'})"
+                f"waited {timeout:g} s for another process that starts servers (it has {self._lock})"
             ) from None
         except OSError as error:
             raise ServerUnavailable(f"{self.folder} cannot be written: {error.strerror or error}") from None
@@ -73,6 +77,30 @@ class Place:
             yield
         finally:
             lock.release()
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / _LOCK
+
+    def _locked(self, timeout: float) -> BaseFileLock:
+        """The lock of the place, which is made anew if `stop` removes it meanwhile."""
+        for left in reversed(range(_TRIES)):
+            try:
+                _own_folder(self.folder.parent if self.kept else self.folder)
+                self.folder.mkdir(mode=0o700, exist_ok=True)
+                return locking.take(self._lock, timeout)
+            except FileNotFoundError:
+                if not left:
+                    raise
+        raise AssertionError  # the last try returns or raises
+
+    def remove_unused(self) -> None:
+        """Remove the place, unless somebody is just coming to it or something of servers stands in it."""
+        with contextlib.suppress(ServerUnavailable, OSError), self.alone(patience=0.0):
+            files = {self.folder / name for name in (_STATE, f"{_STATE}.new", _LOCK)}
+            if self.state() is None and set(self.folder.iterdir()) <= files:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.parent.rmdir()  # where it was the last one
 
     def state(self) -> dict[str, Any] | None:
         """What the host wrote of itself; None if there is none, or what stands there is no host's."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
 from pytest_mqchaos.brokers._protocol import External
-from pytest_mqchaos.brokers.rabbitmq.opening import open_external
+from pytest_mqchaos.brokers.rabbitmq.opening import old_of_ours, open_external
+from pytest_mqchaos.brokers.rabbitmq.place import own_name
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
 from pytest_mqchaos.model.origins import Origins
 
@@ -102,3 +104,38 @@ def test_a_vhost_needs_the_api() -> None:
     with FakeBroker() as port, pytest.raises(ChaosError) as raised:
         open_external(External(url=f"amqp://ci:s3cr3t@127.0.0.1:{port}/", isolation="vhost"))
     assert str(raised.value).startswith("--mqchaos-isolation=vhost: no management API")
+
+
+class Listing:
+    """A management API that lists, and fails the test when it is asked for anything else."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def vhosts(self) -> tuple[str, ...]:
+        """The names as those of vhosts."""
+        return self._names
+
+    def queues(self, vhost: str) -> list[dict[str, str]]:
+        """The names as those of queues."""
+        return [{"name": f"{name}.orders"} for name in self._names]
+
+    def exchanges(self, vhost: str) -> list[dict[str, str]]:
+        """No exchanges of ours."""
+        return [{"name": "amq.topic"}]
+
+
+def test_what_seems_to_be_left_of_old_runs() -> None:
+    """It is told in one line, the first three of it, and nothing is deleted: a session may live longer than a day."""
+    old = [f"mqchaos-k3f9-0000{n}beef" for n in range(5)]
+    listing: Any = Listing("/", own_name("mqchaos-k3f9"), "mqchaos-of-somebody", *old)
+    assert old_of_ours(listing, "/", "vhost") == (
+        f"of runs that began over a day ago there are vhost {old[0]}, vhost {old[1]}, vhost {old[2]} and 2 more; "
+        "`rabbitmqctl delete_vhost NAME` deletes what no session uses any more"
+    )
+    few: Any = Listing(old[0])
+    assert old_of_ours(few, "/", "prefix").startswith(
+        f"of runs that began over a day ago there are queue {old[0]}.orders; the management API, or its page, deletes"
+    )
+    none: Any = Listing("/", own_name("mqchaos-k3f9"))
+    assert old_of_ours(none, "/", "vhost") == old_of_ours(listing, "/", "none") == ""

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_mqchaos.cli import main
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.servers.sharing import kept_place
+from pytest_mqchaos.servers.sharing import kept_place, kept_places
 from pytest_mqchaos.servers.sharing import place as module
 
 STATE = {"port": 1, "token": "secret", "pid": 4712, "since": 0.0, "engine": ""}
@@ -45,6 +45,24 @@ def test_holders_that_are_gone(capsys):
     assert not places[0].directory("a1").exists()
     assert main(["stop"]) == 0
     assert capsys.readouterr().out == "no servers are kept\n"
+
+
+def test_nothing_is_left_of_a_place(temporary):
+    """Neither its lock nor its folders, also of one whose holder ended by itself; what is being started stays."""
+    keep("a1")
+    with kept_place("b2").alone():
+        pass
+    used = kept_place("c3")
+    with used.alone():
+        assert main(["stop"]) == 0
+        assert kept_places() == [used]
+    started = keep("d4").directory("e5")
+    started.mkdir()
+    assert main(["stop"]) == 0
+    assert [place.folder for place in kept_places()] == [started.parent]
+    started.rmdir()
+    assert main(["stop"]) == 0
+    assert list(temporary.iterdir()) == []
 
 
 def test_one_in_use(capsys, monkeypatch):

@@ -87,7 +87,11 @@ def test_every_option_of_the_plugin_is_there() -> None:
         ("try cat --write t.py --queue a --write=t.py --seed 3 --mqchaos-seed=5 --scenario x --scenario=y",
          "try cat --queue a --scenario refuse --seed=4"),
         ("try 'node a b' --url amqp://u:secret@host/ --queue a",
-         "try 'node a b' --url 'amqp://***@host/' --queue a --scenario refuse --seed=4"),
+         "try 'node a b' --url 'amqp://u:***@host/' --queue a --scenario refuse --seed=4"),
+        ("try cat --mqchaos-url='amqp://u:<secret>@host/' --management-url 'http://u:secret secret@host'",
+         "try cat '--mqchaos-url=amqp://u:***@host/' --management-url 'http://u:***@host' --scenario refuse --seed=4"),
+        ("try 'cat amqp://u:<secret>@host/'", "try 'cat amqp://***@host/' --scenario refuse --seed=4"),
+        ("try cat --url", "try cat --url --scenario refuse --seed=4"),
     ],
 )  # fmt: skip
 def test_the_command_that_repeats_a_scenario(words: str, again: str) -> None:

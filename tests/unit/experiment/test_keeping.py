@@ -15,6 +15,7 @@ from pytest_mqchaos.model.events import Noted
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.messages import Message, digest
 
+PASSWORD = "geh'eim\""
 SECRET = "amqp://user:geheim@127.0.0.1:5672/v"
 MOST = 1_000_000
 
@@ -33,7 +34,8 @@ def run(tmp_path: Path) -> Any:
     (directory / "worker.output").write_bytes(f"started on {SECRET}\n".encode() + b"\xff\xfe\n")
     (directory / "worker#2.effects").write_text("orders-k3f9-000001\n")
     (directory / "worker.effects").touch()
-    return SimpleNamespace(directory=directory, broker_log=lambda lines: f"closed {SECRET}")
+    broker = SimpleNamespace(user="user", password=PASSWORD)
+    return SimpleNamespace(directory=directory, broker=broker, broker_log=lambda lines: f"closed {SECRET}")
 
 
 def kept(run: Any, tmp_path: Path, *, bodies: str = "digest", most: int = MOST) -> dict[str, bytes]:
@@ -96,3 +98,42 @@ def test_a_line_that_was_cut_off(run: Any, tmp_path: Path) -> None:
     with (run.directory / "history.jsonl").open("ab") as file:
         file.write(b'{"event":"Planned","id":"ord')
     assert len(kept(run, tmp_path)["history.jsonl"].splitlines()) == 2
+
+
+def test_the_password_itself(run: Any, tmp_path: Path) -> None:
+    """The broker's password is hidden wherever it stands, as it is and as a URL or JSON has it."""
+    history = History("k3f9", run.directory / "history.jsonl")
+    history.append(Noted(at=2, text=f"login {PASSWORD}"))
+    history.close()
+    said = f"{{'password': {PASSWORD}}}\nquoted geh%27eim%22, and ' alone\n"
+    (run.directory / "worker.output").write_text(said)
+    run.broker_log = lambda lines: f"refused {PASSWORD}"
+    found = kept(run, tmp_path)
+    assert found["worker.output"] == b"{'password': ***}\nquoted ***, and ' alone\n"
+    assert found["broker.log"] == b"refused ***\n"
+    assert json.loads(found["history.jsonl"].splitlines()[-1])["text"] == "login ***"
+
+
+@pytest.mark.parametrize("before", [2**20 - n for n in (3, 10, 20, 40)])
+@pytest.mark.parametrize("filled", [b"x" * 7 + b" ", b"x"])
+def test_a_secret_across_the_pieces_of_a_long_line(
+    run: Any, tmp_path: Path, before: int, filled: bytes
+) -> None:
+    """Where a line is too long to be read at once, nothing secret stands at its joints, and not a byte is missing."""
+    run.broker.password = "geheim"
+    before -= before % len(filled)
+    (run.directory / "worker.output").write_bytes(
+        filled * (before // len(filled)) + b"\xc3 amqp://me:anders@host/ x://a:geheim@ geheim " + b"y" * 2**20
+    )
+    assert kept(run, tmp_path, most=10 * 2**20)["worker.output"] == (
+        filled * (before // len(filled)) + b"\xc3 amqp://***@host/ x://***@ *** " + b"y" * 2**20
+    )
+
+
+def test_a_torn_address(run: Any, tmp_path: Path) -> None:
+    """Of a line without an end that does not fit, what is kept begins with a word: not within an address."""
+    (run.directory / "worker.output").write_bytes(
+        b"amqp://me:" + b"geheim" * 1000 + b"@host/ and " + b"y" * 2**21
+    )
+    output = kept(run, tmp_path, most=2**21 + 3000)["worker.output"]
+    assert output == b"and " + b"y" * 2**21
