@@ -23,6 +23,8 @@ class Feed:
     key: Callable[[object], object] | None = None
     pattern: re.Pattern[str] | None = None
     """What is looked for in the lines of a program's output."""
+    given: bool = False
+    """Whether it is the file that a consumer was given, `$MQCHAOS_EFFECTS`, not one that the test named."""
     trouble: ChaosError | None = None
     """Why it could not be read, the first time."""
 

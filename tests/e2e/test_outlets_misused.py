@@ -15,6 +15,9 @@ def run(mqchaos, target, count=5, key=None, **options):
     mqchaos.consumer(target, **options)
     mqchaos.publish("orders", count=count, body=lambda n, rng: {"n": n}, key=key)
 
+IDLE = ["python", "-c", "import os; from pytest_mqchaos import probe; from consumers import wrong; "
+        "wrong.does_nothing(os.environ['MQCHAOS_URL'])"]
+
 def invoices(mqchaos, **options):
     run(mqchaos, publishing.confirmed, env=options)
 
@@ -62,6 +65,16 @@ CASES = {
         'run(mqchaos, shopping.work, env={"CALL": "book"}, key="n", effect_after="consumers.shop:book", '
         'effect_key="nr")',
         r"work: book: effect_key='nr' is no argument and no field of one; there are: order_id, note"),
+    "keyless": ('run(mqchaos, shopping.work, env={"CALL": "book"}, effect_after="consumers.shop:book")',
+        r"5 entries in `consumers\.shop:book` name no message of this run \(the first: '1'\), though all 5 messages"),
+    "keyless_rows": (
+        'rows = []; mqchaos.effects(lambda: rows, name="rows"); run(mqchaos, shopping.work, env={"CALL": "book"}); '
+        "rows += [7, 8]",
+        r"2 entries in `rows` name no message of this run \(the first: '7'\), though all 5 messages"),
+    "uncalled": ('run(mqchaos, shopping.work, env={"CALL": "book"}, effect_after="consumers.shop:book_order")',
+        r"nothing at all shows in `consumers\.shop:book_order`, though all 5 messages were acknowledged"),
+    "uncalled_probe": ('run(mqchaos, IDLE)',
+        r"nothing at all shows in `\$MQCHAOS_EFFECTS`, though all 5 messages were acknowledged"),
 }  # fmt: skip
 
 
