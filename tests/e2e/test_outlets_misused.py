@@ -6,6 +6,7 @@ import pytest
 from test_bad_input import Session
 
 HEAD = """
+import re
 import pytest
 from pytest_mqchaos import *
 from consumers import correct, publishing, shopping
@@ -30,7 +31,9 @@ CASES = {
     "default": ('mqchaos.effects(exchange="")', r"what goes through the default exchange is queue="),
     "expression": ('mqchaos.effects(output="booked (")', r"output='booked \('\): no regular expression: missing"),
     "routing": ('mqchaos.effects(queue="a", routing_key="b")', r"routing_key='b' goes with exchange="),
-    "key": ('mqchaos.effects("a.log", key="n")', r"effects\('a\.log'\): key='n': a function of each entry"),
+    "key": ('mqchaos.effects("a.log", key=3)',
+        r"effects\('a\.log'\): key=3: the name of a JSON field, or a function of each entry"),
+    "bytes": ('mqchaos.effects(output=re.compile(b"a"))', r"output=re\.compile\(b'a'\)\): output= is a text"),
     "message_key": ('mqchaos.effects(queue="a", key=3)', r"key=3: the name of a JSON field, or a function of"),
     "of": ('mqchaos.effects("a.log", of=3)', r"of=3: the name of a consumer"),
     "taken": ('mqchaos.effects("a", name="x"); mqchaos.effects("b", name="x")', r"effects\('b'\): name='x' is taken"),
