@@ -78,6 +78,7 @@ def nothing_shows(case: Case) -> dict[str, Reason]:
 def _silence(case: Case, named: SourceNamed, acked: int, *, several: bool) -> Reason:
     name = named.source
     count, first = _strays(case, named)
+    bare = case.bare.get(name, "")
     though = f"though all {acked} messages were acknowledged"
     if count:
         entries, do_name = ("1 entry", "names") if count == 1 else (f"{count} entries", "name")
@@ -93,7 +94,8 @@ def _silence(case: Case, named: SourceNamed, acked: int, *, several: bool) -> Re
         detail=SILENT,
         source=name if several else "",
         claim=f"has no effect: nothing at all shows in `{name}`, {though}",
-        cause=f"no work was done, or `{name}` is not where it shows",
+        cause=f"no work was done, or `{name}` is not where it shows"
+        + (f" (looked at {bare})" if bare else ""),
         mend=_LOOK[named.kind].replace("{variable}", service_variable(name)),
     )
 

@@ -203,6 +203,15 @@ class Board:
             self._inside = True
             self._history.append(SourceNamed(at=now(), source=one.name, kind="probe"))
 
+    def bare(self) -> dict[str, str]:
+        """Return which files that the test named are not there or empty, by source: a path may be taken otherwise."""
+        found = {}
+        for one in self._files:
+            path = one.file.path.absolute()
+            if not one.given and one.in_order and not (path.exists() and path.stat().st_size):
+                found[one.name] = f"{path}: {'empty' if path.exists() else 'not there'}"
+        return found
+
     def check(self) -> None:
         """Raise if a source could not be read.
 

@@ -113,6 +113,7 @@ def _case_of(run: Run, *, final: bool, guarantee: Guarantee) -> Case:
         settled=bool(ends) and ends[-1].settled,
         planted=run.planting.planted,
         strays=dict(run.board.strays),
+        bare=run.board.bare(),
         final=final,
     )
 

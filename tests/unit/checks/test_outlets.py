@@ -133,6 +133,15 @@ def test_a_source_that_shows_nothing_at_all_says_what_to_check(kind: str) -> Non
         assert "transaction is still open" in finding.mend
 
 
+def test_a_silent_file_says_which_was_looked_at() -> None:
+    """A relative path may be taken from another folder than the test's author thought."""
+    run = sources(all_acked(), "orders.log").settled()
+    finding = only(run, "lost", bare={"orders.log": "/shop/orders.log: not there"})
+    assert finding.cause == (
+        "no work was done, or `orders.log` is not where it shows (looked at /shop/orders.log: not there)"
+    )
+
+
 def test_a_silent_service_says_where_its_address_stands() -> None:
     """In the variable of its own name: that without a name may be another service's."""
     run = sources(Run(3), "pay.v2", kind="http").start().subscribe().publish()

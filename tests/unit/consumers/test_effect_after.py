@@ -207,6 +207,11 @@ def test_without_a_test_nothing_is_wrapped(shop: str, tmp_path: Path) -> None:
         (":book", None, "a function as module:name"),
         ("shop handlers:book", None, "a function as module:name"),
         (len, None, "a function as module:name"),
+        (
+            "__main__:book",
+            None,
+            "effect_after='__main__:book': in the program's own file nothing can be wrapped",
+        ),
         ("shop:book", "order id", "effect_key='order id': the name of an argument"),
         ("shop:book", 3, "effect_key=3: the name of an argument"),
         (None, "order_id", "effect_key='order_id' goes with effect_after="),

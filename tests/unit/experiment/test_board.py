@@ -202,6 +202,19 @@ def test_entries_of_nobody_are_counted_by_source(scene: Scene, tmp_path: Path) -
     assert scene.effected == [2, 3]
 
 
+def test_files_that_are_not_there_or_empty(scene: Scene, tmp_path: Path) -> None:
+    """Of those that the test named; each with the whole path."""
+    for name in ("missing", "empty", "full"):
+        scene.board.add_file(tmp_path / name, name=name, consumer=None, named=True)
+    scene.board.add_file(tmp_path / "own", name="$MQCHAOS_EFFECTS", consumer="worker", named=False)
+    (tmp_path / "empty").touch()
+    (tmp_path / "full").write_text("x")
+    assert scene.board.bare() == {
+        "missing": f"{tmp_path}/missing: not there",
+        "empty": f"{tmp_path}/empty: empty",
+    }
+
+
 @pytest.mark.parametrize("text", ["#probe\n", "4711\n"])
 def test_a_probe_is_known_by_its_line_once(scene: Scene, tmp_path: Path, text: str) -> None:
     """Or by anything that was written to the file which its consumer was given; a file that the test named is none."""
