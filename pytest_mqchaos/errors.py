@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ChaosError", "NoCanary", "NotPossible", "ServerUnavailable", "UsageError"]
+__all__ = ["ChaosError", "NoCanary", "NotPossible", "NotReady", "ServerUnavailable", "UsageError"]
 
 
 class ChaosError(Exception):
@@ -19,6 +19,10 @@ class UsageError(ChaosError):
 
 class ServerUnavailable(ChaosError):
     """No server of the kind asked for could be had; the text says what was tried and how to get each."""
+
+
+class NotReady(ChaosError):
+    """A consumer ended before it consumed, or did not consume in time; the text says what was seen of it."""
 
 
 class NotPossible(ChaosError):

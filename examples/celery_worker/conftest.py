@@ -66,7 +66,8 @@ def start(protocol: Any, mqchaos: Chaos, tmp_path: Path) -> Start:
 
     def start(module: str = "shop", *, concurrency: int = 2, takes: float = 0.02, **options: Any) -> Consumer:
         book = tmp_path / "orders.log"
-        mqchaos.effects(book)
+        if "effect_after" not in options:
+            mqchaos.effects(book)
         worker = ["python", "-m", "celery", "-A", module, "worker"]
         return mqchaos.consumer(
             [*worker, "--without-mingle", f"--concurrency={concurrency}"],

@@ -35,6 +35,14 @@ def test_retries(mqchaos: Chaos, start, task) -> None:
     mqchaos.publish("orders", count=10, **task("shop.book_when_paid"))
 
 
+@pytest.mark.chaos(baseline(), consumer_crash(after=delivery(17)))
+@pytest.mark.parametrize("name", ["book", "book_when_paid"])
+def test_the_return_of_a_task_shows_its_work(mqchaos: Chaos, start, task, name: str) -> None:
+    """Without a file or a line in the worker: a try that ends in another one is no work."""
+    start(effect_after=f"shop:{name}", effect_key="order")
+    mqchaos.publish("orders", count=20, **task(f"shop.{name}"))
+
+
 @pytest.mark.chaos(consumer_crash(after=ack(17)), allow="*")
 def test_acks_early(mqchaos: Chaos, start, task) -> None:
     """Celery's default loses the order whose ack was the last that the broker saw."""

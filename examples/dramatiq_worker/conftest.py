@@ -47,7 +47,8 @@ def start(message: Any, mqchaos: Chaos, tmp_path: Path) -> Start:
 
     def start(module: str = "shop", **options: Any) -> Consumer:
         book = tmp_path / "orders.log"
-        mqchaos.effects(book)
+        if "effect_after" not in options:
+            mqchaos.effects(book)
         mqchaos.dead_letters("orders.XQ")
         return mqchaos.consumer(
             ["python", "-m", "dramatiq", module, "--processes=1", "--threads=2"],

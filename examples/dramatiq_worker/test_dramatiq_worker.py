@@ -25,6 +25,13 @@ def test_whatever_breaks(mqchaos: Chaos, start, calls) -> None:
     mqchaos.publish("orders", count=40, **calls)
 
 
+@pytest.mark.chaos(baseline())
+def test_the_return_of_an_actor_shows_its_work(mqchaos: Chaos, start, calls) -> None:
+    """Without a file or a line in the worker: a try that raised is no work."""
+    start(effect_after="shop:book", effect_key="order")
+    mqchaos.publish("orders", count=20, **calls)
+
+
 @pytest.mark.chaos(baseline(), allow="*")
 def test_gives_up(mqchaos: Chaos, start, calls) -> None:
     """Good orders that failed once are found among the dead letters."""

@@ -51,7 +51,7 @@ def check(case: Case) -> list[Finding]:
                 ),
                 fate.record.id,
             )
-        elif by_consumer and (quiet := silent_for(fate.record, silent)) is not None:
+        elif by_consumer and (quiet := silent_for(case, fate.record, silent)) is not None:
             groups.add(_unsure(fate, quiet), fate.record.id)
         elif by_consumer:
             reason = _by_consumer(case, progress, answers, _idle(by_consumer))

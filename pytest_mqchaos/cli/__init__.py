@@ -26,6 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     for name, module in _COMMANDS.items():
         own = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(own)
-        own.set_defaults(run=module.run, words=tuple(arguments))
-    chosen = parser.parse_args(arguments)
+        own.set_defaults(run=module.run, words=tuple(arguments), parser=own)
+    chosen, rest = parser.parse_known_args(arguments)
+    if rest:
+        hint = trying.unquoted(chosen.consumer, rest) if chosen.run is trying.run else ""
+        chosen.parser.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
     return int(chosen.run(chosen))

@@ -6,7 +6,8 @@ fault     =  NAME { ":" argument }                      consumer_crash:process=m
 argument  =  NAME "=" value                             as in Python, without quotes
           |  ("before" | "after") "=" moment
 moment    =  NAME [ ":" number ] { ":" own }            before=ack:5    after=delivery:3:queue=orders
-own       =  ("queue" | "message" | "delay") "=" value  right behind its moment
+own       =  ("queue" | "message" | "delay" | "by" | "service") "=" value
+                                                        right behind its moment
 ```
 A list is written `kinds=empty,truncated`, a body that is in a file `body=@bad.json`; a `:`, `+` or `,` that is part of
 a value has a backslash before it. Which arguments there are, and of what kind, is read off the faults themselves.
@@ -32,7 +33,7 @@ from pytest_mqchaos.model.faults import Fault, Scenario
 __all__ = ["Written", "parse"]
 
 _NO_FAULTS = {"allowed", "combine", "scenario"}
-_OWN = ("queue", "message", "delay")
+_OWN = ("queue", "message", "delay", "by", "service")
 
 
 @dataclass(frozen=True, slots=True)

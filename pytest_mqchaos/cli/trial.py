@@ -23,7 +23,7 @@ import pytest
 
 from pytest_mqchaos.cli.testfile import Plan, stem
 from pytest_mqchaos.crossing import first_line
-from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.errors import ChaosError, NotReady
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.printable import masked
 from pytest_mqchaos.model.sequences import plural
@@ -195,6 +195,11 @@ class Trial:
         reporter.ensure_newline()
         reporter.write_line(f"{name}: {self._outcome(report)}", **_COLOURS.get(report.outcome, {}))
 
+    @pytest.hookimpl
+    def pytest_exception_interact(self, call: pytest.CallInfo[None]) -> None:
+        """Take down that a consumer was not ready: only then its address, or its queue, may be what it lacks."""
+        self._unready = self._unready or (call.excinfo is not None and call.excinfo.errisinstance(NotReady))
+
     def _outcome(self, report: pytest.TestReport) -> str:
         account, self._account = self._account, None
         if isinstance(report.longrepr, tuple):
@@ -204,7 +209,6 @@ class Trial:
         said = first_line(report) if report.failed else ""
         # after an error of the test's own there is an account, too, and it is no verdict
         if account is None or (said and said != masked(account.summary)):
-            self._unready = self._unready or report.when == "call"
             return f"not tried: {said}"
         self._judged.append(account)
         return f"{account.summary} ({report.duration:.1f} s)"

@@ -20,7 +20,7 @@ from typing import Any
 from pytest_mqchaos.cli.testfile import Plan, stem, text
 from pytest_mqchaos.errors import ChaosError, UsageError
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "run", "unquoted"]
 
 HELP = "break a consumer with no test written; exit status 1 if a promise was not kept"
 
@@ -130,6 +130,14 @@ def _options(group: Any) -> None:
             group.add_argument(*names, dest=option.key, metavar=option.metavar, help=option.help)
 
 
+def unquoted(command: str, rest: list[str]) -> str:
+    """Return what mends words that nobody understood, where they look like those of a command; else nothing."""
+    plain = [number for number, word in enumerate(rest) if not word.startswith("-")]
+    if not plain or plain[0] != 0:
+        return ""
+    return f': quote the command: try "{" ".join([command, *rest[: plain[-1] + 1]])}"'
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Try the consumer, print the account, and return the exit status."""
     from pytest_mqchaos.cli.trial import Trial
@@ -169,7 +177,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         scenarios=tuple(parse(each) for each in arguments.scenario),
         consumer=_of_consumer(arguments),
         effects_output=_expression(arguments.effects_output),
-        definitions=_file("--definitions", arguments.definitions),
+        definitions=_definitions(arguments.definitions),
         options=_of_mark(arguments),
         **{name: getattr(arguments, name) for name in _AS_GIVEN},
     )
@@ -224,9 +232,19 @@ def _expression(pattern: str | None) -> str | None:
     return pattern
 
 
-def _file(flag: str, path: str | None) -> str | None:
-    if path is not None and not Path(path).is_file():
-        raise UsageError(f"{flag} {path}: no such file")
+def _definitions(path: str | None) -> str | None:
+    """Read a file of definitions once, before there are servers to load it into."""
+    from pytest_mqchaos.brokers.rabbitmq.definitions import read
+
+    if path is not None:
+        call = f"--definitions {path}"
+        try:
+            raw = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise UsageError(f"{call}: no such file") from None
+        except OSError as error:
+            raise UsageError(f"{call}: {error.strerror}") from None
+        read(raw, call=call, vhost=None)
     return path
 
 

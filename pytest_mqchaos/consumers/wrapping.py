@@ -39,6 +39,11 @@ class Wrapping:
                 f"consumer(): effect_after={target!r}: a function as module:name, such as 'shop.handlers:book' "
                 "or 'shop.handlers:Booker.book'"
             )
+        if target.partition(":")[0] == "__main__":
+            raise UsageError(
+                f"consumer(): effect_after={target!r}: in the program's own file nothing can be wrapped: it is not "
+                "imported but run; name a function of a module that it imports, or call probe.effect(id) there"
+            )
         if key is not None and not (isinstance(key, str) and key.isidentifier()):
             raise UsageError(f"consumer(): effect_key={key!r}: the name of an argument, or of a field of one")
         return cls(target, key)

@@ -20,7 +20,7 @@ from pytest_mqchaos.effects.file import EffectsFile
 from pytest_mqchaos.effects.resolve import Resolver
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.experiment.feed import Feed
-from pytest_mqchaos.model.events import Delivered, Effected
+from pytest_mqchaos.model.events import Delivered, Effected, SourceNamed
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Board"]
@@ -34,6 +34,8 @@ class Board:
     def __init__(self, history: History, on_effect: Callable[[Effected], None]) -> None:
         self.seen: dict[str, Counter[str]] = {}
         """Effects by source and message, as far as read."""
+        self.strays: dict[str, tuple[int, str]] = {}
+        """By source, how many entries name no message of the run, and the first; those that were there before aside."""
         self.named = False
         """Whether the test named a source."""
         self.named_in_order = False
@@ -52,6 +54,8 @@ class Board:
         self._calls: list[tuple[EffectsCall, str, Counter[str], str | None]] = []
         self._told = False
         """Whether there is a source that tells of each effect when it happens."""
+        self._inside = False
+        """Whether it was said that consumers have the probe."""
         self._looked: dict[EffectsFile | EffectsCall, int] = {}
         """When each source was looked at last."""
         self._lock = threading.RLock()
@@ -97,7 +101,9 @@ class Board:
             ChaosError: if it is named after the first publish and holds what cannot be work of this run.
         """
         with self._lock:
-            one = Feed(EffectsFile(path, comments=pattern is None), name, consumer, key, pattern)
+            one = Feed(
+                EffectsFile(path, comments=pattern is None), name, consumer, key, pattern, given=not named
+            )
             self._files.append(one)
             self.named = self.named or named
             self.named_in_order = self.named_in_order or (named and one.in_order)
@@ -189,6 +195,22 @@ class Board:
                 since = self._look_at(one.file)
                 for line in self._lines(one, final=final):
                     self._record(line, 1, one.name, one.consumer, since=since, in_order=one.in_order)
+                self._note_probe(one)
+
+    def _note_probe(self, one: Feed) -> None:
+        """Say, the first time, that a consumer has the probe, or writes to the file that it was given."""
+        if one.given and not self._inside and (one.file.probed or one.file.touched):
+            self._inside = True
+            self._history.append(SourceNamed(at=now(), source=one.name, kind="probe"))
+
+    def bare(self) -> dict[str, str]:
+        """Return which files that the test named are not there or empty, by source: a path may be taken otherwise."""
+        found = {}
+        for one in self._files:
+            path = one.file.path.absolute()
+            if not one.given and one.in_order and not (path.exists() and path.stat().st_size):
+                found[one.name] = f"{path}: {'empty' if path.exists() else 'not there'}"
+        return found
 
     def check(self) -> None:
         """Raise if a source could not be read.
@@ -320,6 +342,8 @@ class Board:
     ) -> None:
         found = self._resolver.resolve(entry)
         if found.kind == "foreign":
+            had, first = self.strays.get(source, (0, entry))
+            self.strays[source] = (had + count, first)
             return
         message = message or found.message
         seen = self.seen.setdefault(source, Counter())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -320,7 +321,7 @@ class Chaos:
         queue: str | None = None,
         exchange: str | None = None,
         routing_key: str = "#",
-        output: str | None = None,
+        output: str | re.Pattern[str] | None = None,
         key: str | Callable[[Any], object] | None = None,
         of: str | None = None,
         name: str | None = None,
@@ -334,9 +335,10 @@ class Chaos:
                 settles; where a later stage does, it is only watched on the wire.
             exchange, routing_key: an exchange that the consumer publishes to, and which of that; a queue of ours
                 is bound there.
-            output: a regular expression for lines of its output; its first group, or all of it, is the id or key.
-            key: makes the id or key out of each line or entry; of messages, the name of a JSON field, or a
-                function of the message. Without it a message is known by the header `x-mqchaos-id`, by
+            output: a regular expression for lines of its output; of its groups the first that took part, or without
+                any all of it, is the id or key.
+            key: the name of a JSON field of each message, line or entry, or a function of it that returns the id or
+                key. Without it a message is known by the header `x-mqchaos-id`, by
                 `message_id`, `correlation_id`, or the key that it was published with.
             of: the consumer whose work it shows: then it concerns only what stood in a queue which that one reads.
             name: what the account calls it.

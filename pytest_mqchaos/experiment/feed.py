@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_mqchaos.effects.file import EffectsFile
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "entry_field"]
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,8 @@ class Feed:
     key: Callable[[object], object] | None = None
     pattern: re.Pattern[str] | None = None
     """What is looked for in the lines of a program's output."""
+    given: bool = False
+    """Whether it is the file that a consumer was given, `$MQCHAOS_EFFECTS`, not one that the test named."""
     trouble: ChaosError | None = None
     """Why it could not be read, the first time."""
 
@@ -53,8 +57,30 @@ class Feed:
         return found
 
     def _entries(self, line: str) -> list[str]:
-        """What a line says: itself, or what the pattern finds in it, its first group if it has any."""
+        """What a line says: itself, or what the pattern finds in it: of its groups, the first that took part."""
         if self.pattern is None:
             return [line]
-        group = 1 if self.pattern.groups else 0
-        return [found[group] for found in self.pattern.finditer(line) if found[group]]
+        found = list(self.pattern.finditer(line))
+        if not self.pattern.groups:
+            return [each[0] for each in found if each[0]]
+        groups = (next((one for one in each.groups() if one is not None), "") for each in found)
+        return [one for one in groups if one]
+
+
+def entry_field(name: str) -> Callable[[Any], object]:
+    """Return what reads a field of an entry, a line of JSON or a mapping; one without the field stays as it is.
+
+    So it is counted among those that name no message.
+    """
+
+    def read(entry: Any) -> object:
+        content = entry
+        if isinstance(entry, str | bytes):
+            try:
+                content = json.loads(entry)
+            except (ValueError, RecursionError):
+                return entry
+        value = content.get(name) if isinstance(content, Mapping) else None
+        return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else entry
+
+    return read

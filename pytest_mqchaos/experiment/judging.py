@@ -112,6 +112,8 @@ def _case_of(run: Run, *, final: bool, guarantee: Guarantee) -> Case:
         order_keys=_order_keys(run, guarantee),
         settled=bool(ends) and ends[-1].settled,
         planted=run.planting.planted,
+        strays=dict(run.board.strays),
+        bare=run.board.bare(),
         final=final,
     )
 

@@ -23,6 +23,8 @@ __all__ = ["FIRST", "Producer"]
 FIRST = 10
 """Messages of a producer among which the moments lie that a test left open."""
 _LOOK_AGAIN = 0.02
+_SHOWN = 80
+"""Bytes of a body that are shown."""
 _ROUTES = 3
 """Ways to nowhere that are named."""
 
@@ -173,16 +175,8 @@ class Producer:
     def keys(self, rule: payloads.KeyRule) -> dict[str, str]:
         """Return the key of each of its messages by its id, under a rule that may be another than `key=`."""
         __tracebackhide__ = True
-        found = {}
-        for name in self.ids:
-            message = self._run.history.messages[name]
-            known = self._adoption.sent[name].properties
-            properties = {"message_id": message.message_id, **known.contract()}
-            draft = payloads.Draft(message.number, name, message.body, known.headers(), properties)
-            key = rule(draft)
-            if key is not None:
-                found[name] = key
-        return found
+        found = {name: self._key(name, rule) for name in self.ids}
+        return {name: key for name, key in found.items() if key is not None}
 
     def seen(self) -> list[Seen]:
         """Its messages, and how each was sent first; those too large to be read are left out."""
@@ -198,9 +192,10 @@ class Producer:
         """Take in what it said at last, and hold that each of its messages can be told from the others.
 
         Raises:
-            ChaosError: if they cannot.
+            ChaosError: if they cannot, or the rule that the test gave for their key fits none.
         """
         __tracebackhide__ = True
+        self._keyed()
         self.claims.conclude()
         alike = self._adoption.alike()
         if alike:
@@ -216,6 +211,29 @@ class Producer:
             how = "was ended by a fault" if process.ender == "fault" else "was struck by a fault and ended"
             text = f"{self.name} {how} (exit code {code}) after {len(self.ids)} messages"
             self._run.history.append(facts.Noted(at=now(), text=text))
+
+    def _keyed(self) -> None:
+        """Hold that the rule for keys fits at least one of the messages; those that were too large to be read aside."""
+        __tracebackhide__ = True
+        read = [one.message for one in self.seen()]
+        if self.rule.rule is None or not read or any(one.key is not None for one in read):
+            return
+        first = f"(the first: {read[0].body[:_SHOWN]!r})"
+        try:
+            self._key(read[0].id, self.rule)
+        except ChaosError as error:
+            why = str(error).removeprefix("publish(): ").removeprefix(f"{self.rule.written}: ")
+            first = f"{first}: {why}" if callable(self.rule.rule) else first
+        raise ChaosError(
+            f"producer({self.rule.written}): none of {len(read)} messages of {self.name} has it {first}"
+        )
+
+    def _key(self, name: str, rule: payloads.KeyRule) -> str | None:
+        __tracebackhide__ = True
+        message = self._run.history.messages[name]
+        known = self._adoption.sent[name].properties
+        properties = {"message_id": message.message_id, **known.contract()}
+        return rule(payloads.Draft(message.number, name, message.body, known.headers(), properties))
 
     def _unheard(self) -> None:
         """Note what went to exchanges that led it to no queue: nobody is to hear it, or a routing key is wrong."""

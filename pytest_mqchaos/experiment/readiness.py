@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.errors import ChaosError, NotReady
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.printable import printable
 
@@ -33,7 +33,7 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
         timeout: seconds for all replicas together.
 
     Raises:
-        ChaosError: if one ended, or does not read in time: with its output, and where else it is connected to.
+        NotReady: if one ended, or does not read in time: with its output, and where else it is connected to.
     """
     __tracebackhide__ = True
     deadline = time.monotonic() + timeout
@@ -48,7 +48,7 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
             if replica.over:
                 away = _left_behind(replica)
                 wrong = _why_ended(run, replica, reading)
-                raise ChaosError(
+                raise NotReady(
                     f"{replica.name} ended before it consumed{away}{wrong}: {replica.describe_failure()}"
                 )
         if not missing:
@@ -56,7 +56,7 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
             return
         left = deadline - time.monotonic()
         if left <= 0:
-            raise ChaosError(_not_ready(run, missing[0], reading, consumer.queues, timeout))
+            raise NotReady(_not_ready(run, missing[0], reading, consumer.queues, timeout))
         with run.history.changed:
             if reading.seen == len(run.history):
                 run.history.changed.wait(min(left, 0.05))

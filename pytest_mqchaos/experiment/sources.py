@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_mqchaos.errors import ChaosError, UsageError
+from pytest_mqchaos.experiment.feed import entry_field
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
@@ -62,26 +63,26 @@ class Sources:
         given = {"queue": queue, "exchange": exchange, "output": output}
         call = _call(source, given)
         _refuse(call, source, given, routing_key=routing_key, key=key, of=of, name=name)
+        text = isinstance(key, str)
+        rule = entry_field(key) if text else key
         if queue is not None or exchange is not None:
             kind: Literal["queue", "exchange"] = "queue" if queue is not None else "exchange"
-            rule = _field(key) if isinstance(key, str) else key
             chosen = self._named(kind, f"{kind} {queue or exchange}", of, name, call)
             self._run.outlets.add(
                 name=chosen, call=call, queue=queue, exchange=exchange, routing_key=routing_key, of=of,
-                key=rule)  # fmt: skip
+                key=_field(key) if text else key)  # fmt: skip
             self._run.board.named = True
         elif output is not None:
-            pattern = re.compile(str(output))
-            self._outputs.append(
-                _Output(pattern, self._named("output", f"output {output}", of, name, call), of, key)
-            )
+            pattern = re.compile(output)
+            chosen = self._named("output", f"output {pattern.pattern}", of, name, call)
+            self._outputs.append(_Output(pattern, chosen, of, rule))
             self._run.board.named = True
         elif callable(source):
-            self._add_call(source, key, of, name, call)
+            self._add_call(source, rule, of, name, call)
         else:
             self._refuse_late(Path(str(source)), of, call)
             chosen = self._named("file", str(source), of, name, call)
-            self._paths.append(_Path(Path(str(source)), chosen, of, key))
+            self._paths.append(_Path(Path(str(source)), chosen, of, rule))
             self._files.append(self._paths[-1])
             self._run.board.named = self._run.board.named_in_order = True
         self.resolve()
@@ -217,7 +218,8 @@ def _refuse(call: str, source: object, given: Mapping[str, object], **more: obje
     if source is not None and not callable(source) and not (isinstance(source, str | Path) and str(source)):
         raise UsageError(f"effects({source!r}): {_PLACES}")
     for name, value in given.items():
-        if value is not None and not (isinstance(value, str) and value):
+        text = value.pattern if name == "output" and isinstance(value, re.Pattern) else value
+        if text is not None and not (isinstance(text, str) and text):
             mend = (
                 "; what goes through the default exchange is queue="
                 if value == "" and name == "exchange"
@@ -229,20 +231,16 @@ def _refuse(call: str, source: object, given: Mapping[str, object], **more: obje
     if not isinstance(more["routing_key"], str):
         raise UsageError(f"{call}: routing_key={more['routing_key']!r}: a text")
     key, published = more["key"], given["queue"] is not None or given["exchange"] is not None
-    if key is not None and not callable(key) and not (published and isinstance(key, str) and key):
-        wanted = (
-            "the name of a JSON field, or a function of the message"
-            if published
-            else "a function of each entry"
-        )
-        raise UsageError(f"{call}: key={key!r}: {wanted}")
+    if key is not None and not callable(key) and not (isinstance(key, str) and key):
+        what = "the message" if published else "each entry"
+        raise UsageError(f"{call}: key={key!r}: the name of a JSON field, or a function of {what}")
     for name in ("of", "name"):
         if more[name] is not None and not (isinstance(more[name], str) and more[name]):
             raise UsageError(
                 f"{call}: {name}={more[name]!r}: {'the name of a consumer' if name == 'of' else 'a name'}"
             )
     try:
-        re.compile(str(given["output"] or ""))
+        re.compile(given["output"] or "")  # type: ignore[call-overload]
     except re.error as error:
         raise UsageError(f"{call}: no regular expression: {error}") from None
 

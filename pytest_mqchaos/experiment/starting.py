@@ -18,6 +18,8 @@ from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sources import Sources
 from pytest_mqchaos.experiment.wrapped import refuse_complaints
 from pytest_mqchaos.link.publishing import Adopt
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.image import DockerImage
 from pytest_mqchaos.model.scaling import checked_scale
 
@@ -74,6 +76,8 @@ def start_consumer(
     run.consumers.append(consumer)
     for replica in consumer.replicas:
         run.board.add_file(replica.effects, name="$MQCHAOS_EFFECTS", consumer=replica.name, named=False)
+    if consumer.wrapping is not None:
+        run.history.append(facts.SourceNamed(at=now(), source=consumer.wrapping.target, kind="function"))
     sources.resolve()
     run.sharing.admit(*wanted)
     before = len(run.history)

@@ -94,5 +94,9 @@ class Case:
     cut_short: bool = False
     """Whether it is `interrupted` by the test's own end, which took its consumers with it."""
     planted: Planted = Planted()
+    strays: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """By source of effects: how many entries there name no message of the run, and the first of them."""
+    bare: Mapping[str, str] = field(default_factory=dict)
+    """By source of effects that is a file: its path, and that it is not there, or empty."""
     final: bool = True
     """Whether the consumers were ended and the effects read a last time."""

@@ -492,10 +492,13 @@ class Answered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceNamed(Event):
-    """The test named a source of effects; that of the probe is there without a name."""
+    """The test named a source of effects.
+
+    Or one that stands inside of a consumer was found to be there: a function that is wrapped, the probe.
+    """
 
     source: str
-    kind: Literal["file", "call", "queue", "exchange", "output", "http"]
+    kind: Literal["file", "call", "queue", "exchange", "output", "http", "function", "probe"]
     of: str | None = None
     """The consumer whose work it shows; None where it is anybody's."""
 

@@ -30,6 +30,8 @@ class Sourcing:
         self._read = read
         self.named: dict[str, SourceNamed] = {}
         """The sources that the test named, in order."""
+        self._inside: dict[str, SourceNamed] = {}
+        """Those inside of consumers, by what the test calls them: what they show has the name of their file."""
         self._shown: dict[str, set[str]] = {}
         """Of which workloads each source has shown work."""
         self._workers: set[str] = set()
@@ -43,7 +45,10 @@ class Sourcing:
         return list(dict.fromkeys((*self.named, *self._shown)))
 
     def name(self, event: SourceNamed) -> None:
-        """Take in a source that the test named."""
+        """Take in a source that the test named; one inside of a consumer concerns whatever it shows."""
+        if event.kind in ("function", "probe"):
+            self._inside[event.source] = event
+            return
         self.named[event.source] = event
         self.several = self.several or event.of is not None or len(self.names) > 1
 
@@ -63,6 +68,17 @@ class Sourcing:
     def weighs(self, record: Record) -> bool:
         """Whether a message's work is more than a number: it matters where it shows, or who did it."""
         return self.several or record.message.expect > 1
+
+    @property
+    def to_show(self) -> dict[str, SourceNamed]:
+        """The sources where something should show: those named, else, while nothing does, those inside of consumers.
+
+        Who has a function wrapped has the probe by that.
+        """
+        if self.named or self._shown:
+            return self.named
+        functions = {name: one for name, one in self._inside.items() if one.kind == "function"}
+        return functions or self._inside
 
     def silent(self, source: str) -> bool:
         """Whether a source has shown nothing at all."""

@@ -42,9 +42,9 @@ class KeyRule:
         if self.rule is None:
             return None
         if isinstance(self.rule, str):
-            value, where = self._field(draft), f"{self._written}: of message {draft.number} it is "
+            value, where = self._field(draft), f"{self.written}: of message {draft.number} it is "
         else:
-            call = "key" if self.name == "key" else f"{self._written}: by"
+            call = "key" if self.name == "key" else f"{self.written}: by"
             call = f"{call}(message {draft.number})"
             value, where = told(call, self.rule, draft), f"{call} returned "
         if isinstance(value, bytes):
@@ -54,7 +54,7 @@ class KeyRule:
         return str(value)
 
     @property
-    def _written(self) -> str:
+    def written(self) -> str:
         """The rule as the test wrote it."""
         name = getattr(self.rule, "__name__", "")
         shown = (
@@ -78,4 +78,4 @@ class KeyRule:
             return content[self.rule]
         shown = f"{draft.body[:80]!r}{'...' if len(draft.body) > 80 else ''}"
         why = f"has no field {self.rule!r}" if isinstance(content, dict) else "is no JSON object"
-        raise UsageError(f"publish(): {self._written}: the body of message {draft.number} {why}: {shown}")
+        raise UsageError(f"publish(): {self.written}: the body of message {draft.number} {why}: {shown}")

@@ -1,6 +1,9 @@
 """Where work shows as messages or lines: invoices in a queue, events at an exchange, what is printed."""
 
 import collections
+import json
+import os
+import re
 
 import pytest
 from consumers import kit
@@ -213,6 +216,39 @@ def test_lines_of_its_output(scene, mqchaos, stream, forgets):
     assert numbers(account.lost) == (TENTHS if forgets else []), text(account)
     assert not account.acked_before_effect
     assert not [hazard for hazard in account.hazards if hazard.kind == "acked_before_effect"]
+
+
+def writes_json(url):
+    """Write each order as it came, a line of JSON."""
+
+    def handle(channel, method, properties, body):
+        kit.append(os.environ["LOG"], body.decode())
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+@pytest.mark.parametrize("called", [False, True])
+@pytest.mark.chaos(baseline(), guarantee="exactly-once")
+def test_a_field_of_each_line_or_row(scene, mqchaos, called):
+    """As in the body of a message: its name says where the key stands."""
+    scene.queue("classic")
+    log = scene.folder / "orders.jsonl"
+    log.touch()
+    mqchaos.effects((lambda: map(json.loads, log.read_text().splitlines())) if called else log, key="n")
+    scene.forked(writes_json, env={"LOG": str(log)})
+    scene.publish(count=COUNT, key="n")
+    passes(mqchaos)
+
+
+@pytest.mark.chaos(baseline(), guarantee="exactly-once")
+def test_a_compiled_expression_with_several_forms(scene, mqchaos):
+    """Its flags count, and whichever form a line has."""
+    scene.queue("classic")
+    mqchaos.effects(output=re.compile(r"sold order-(\d+)|BOOKED order-(\d+)", re.IGNORECASE))
+    scene.consumer("publishing", "prints")
+    scene.publish(count=COUNT, key="n")
+    passes(mqchaos)
 
 
 @pytest.mark.chaos(baseline(), allow="*")

@@ -6,6 +6,7 @@ import pytest
 from test_bad_input import Session
 
 HEAD = """
+import re
 import pytest
 from pytest_mqchaos import *
 from consumers import correct, publishing, shopping
@@ -14,6 +15,9 @@ def run(mqchaos, target, count=5, key=None, **options):
     mqchaos.queue("orders")
     mqchaos.consumer(target, **options)
     mqchaos.publish("orders", count=count, body=lambda n, rng: {"n": n}, key=key)
+
+IDLE = ["python", "-c", "import os; from pytest_mqchaos import probe; from consumers import wrong; "
+        "wrong.does_nothing(os.environ['MQCHAOS_URL'])"]
 
 def invoices(mqchaos, **options):
     run(mqchaos, publishing.confirmed, env=options)
@@ -27,7 +31,9 @@ CASES = {
     "default": ('mqchaos.effects(exchange="")', r"what goes through the default exchange is queue="),
     "expression": ('mqchaos.effects(output="booked (")', r"output='booked \('\): no regular expression: missing"),
     "routing": ('mqchaos.effects(queue="a", routing_key="b")', r"routing_key='b' goes with exchange="),
-    "key": ('mqchaos.effects("a.log", key="n")', r"effects\('a\.log'\): key='n': a function of each entry"),
+    "key": ('mqchaos.effects("a.log", key=3)',
+        r"effects\('a\.log'\): key=3: the name of a JSON field, or a function of each entry"),
+    "bytes": ('mqchaos.effects(output=re.compile(b"a"))', r"output=re\.compile\(b'a'\)\): output= is a text"),
     "message_key": ('mqchaos.effects(queue="a", key=3)', r"key=3: the name of a JSON field, or a function of"),
     "of": ('mqchaos.effects("a.log", of=3)', r"of=3: the name of a consumer"),
     "taken": ('mqchaos.effects("a", name="x"); mqchaos.effects("b", name="x")', r"effects\('b'\): name='x' is taken"),
@@ -62,6 +68,16 @@ CASES = {
         'run(mqchaos, shopping.work, env={"CALL": "book"}, key="n", effect_after="consumers.shop:book", '
         'effect_key="nr")',
         r"work: book: effect_key='nr' is no argument and no field of one; there are: order_id, note"),
+    "keyless": ('run(mqchaos, shopping.work, env={"CALL": "book"}, effect_after="consumers.shop:book")',
+        r"5 entries in `consumers\.shop:book` name no message of this run \(the first: '1'\), though all 5 messages"),
+    "keyless_rows": (
+        'rows = []; mqchaos.effects(lambda: rows, name="rows"); run(mqchaos, shopping.work, env={"CALL": "book"}); '
+        "rows += [7, 8]",
+        r"2 entries in `rows` name no message of this run \(the first: '7'\), though all 5 messages"),
+    "uncalled": ('run(mqchaos, shopping.work, env={"CALL": "book"}, effect_after="consumers.shop:book_order")',
+        r"nothing at all shows in `consumers\.shop:book_order`, though all 5 messages were acknowledged"),
+    "uncalled_probe": ('run(mqchaos, IDLE)',
+        r"nothing at all shows in `\$MQCHAOS_EFFECTS`, though all 5 messages were acknowledged"),
 }  # fmt: skip
 
 

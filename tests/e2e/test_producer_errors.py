@@ -42,6 +42,18 @@ def test_other_names(mqchaos):
     start(mqchaos, "other_names")
 
 @pytest.mark.chaos(baseline())
+def test_no_such_field(mqchaos):
+    start(mqchaos, "confirmed", key="ordr")
+
+@pytest.mark.chaos(baseline())
+def test_no_such_name(mqchaos):
+    start(mqchaos, "other_names", key="ordr")
+
+@pytest.mark.chaos(baseline())
+def test_key_raises(mqchaos):
+    start(mqchaos, "confirmed", key=lambda message: message.json["ordr"])
+
+@pytest.mark.chaos(baseline())
 def test_publishes_nothing(mqchaos):
     start(mqchaos, "nothing")
 
@@ -91,6 +103,12 @@ SAYS = {
     "test_stays": ["billing has published nothing for 1.5 s and has not ended", 'until="quiet"'],
     "test_too_few": ["billing has published nothing for 1.5 s", "30 of 31 messages"],
     "test_other_names": ["none of the 30", "number-1", "producer(..., key=)"],
+    "test_no_such_field": ["producer(key='ordr'): none of 30 messages of billing has it (the first: b'{"],
+    "test_no_such_name": ["producer(key='ordr'): none of 30 messages of billing has it (the first: b'{"],
+    "test_key_raises": [
+        "producer(key=a function): none of 30 messages of billing has it (the first: b'{",
+        "raised KeyError: 'ordr'",
+    ],
     "test_publishes_nothing": ["billing published nothing through its link", "exit code 0"],
     "test_name_is_taken": ["producer(): name='worker' is taken in this test"],
     "test_until_when": ["producer(): until='done': 'exit' or 'quiet'"],

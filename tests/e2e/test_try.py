@@ -22,7 +22,10 @@ def on_order(channel, method, properties, body):
     if "ack_first" in sys.argv:
         channel.basic_ack(method.delivery_tag)
     time.sleep(0.02)
-    probe.effect(order)
+    if "prints" in sys.argv:
+        print("booked", order)
+    else:
+        probe.effect(order)
     if "ack_first" not in sys.argv:
         channel.basic_ack(method.delivery_tag)
 
@@ -30,13 +33,20 @@ while True:
     try:
         connection = pika.BlockingConnection(pika.URLParameters(os.environ["BROKER"]))
         channel = connection.channel()
-        channel.queue_declare("orders", durable=True)
+        if "declares_nothing" not in sys.argv:
+            channel.queue_declare("orders", durable=True)
         channel.basic_qos(prefetch_count=10)
         channel.basic_consume("orders", on_order)
         channel.start_consuming()
     except pika.exceptions.AMQPError:
         time.sleep(0.1)
 """
+DEFINITIONS = """{
+    "queues": [{"name": "orders", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {}}],
+    "exchanges": [{"name": "shop", "vhost": "/", "type": "topic", "durable": true, "arguments": {}}],
+    "bindings": [{"source": "shop", "vhost": "/", "destination": "orders", "destination_type": "queue",
+                  "routing_key": "order.#", "arguments": {}}]
+}"""
 
 
 class Project:
@@ -159,6 +169,37 @@ def test_a_python_worker_with_the_probe(project, how, status):
     assert "each with a key of its own (`number`, guessed: --key FIELD names another)" in said
     assert ("consumer_crash-after-ack-5: lost: 1 of 50 messages" in said) == bool(status)
     assert "broker's view" not in said
+
+
+@pytest.mark.parametrize(("how", "status"), [("ack_last", 0), ("ack_first", 1)])
+def test_a_worker_whose_work_shows_in_what_it_prints(project, how, status):
+    """Lines of its output are where effects are looked for; what it lost is found there."""
+    words = ["--queue", "orders", "--body", "order.json", "--env", "BROKER={url}", "--count", "20"]
+    words += ["--effects-output", "booked (.+)", "--scenario", "consumer_crash:after=ack:5"]
+    said = project.run(f"python worker.py prints {how}", *words, status=status)
+    line = "lost: 1 of 20 messages" if status else "20 messages, 20 effected"
+    assert f"consumer_crash-after-ack-5: {line}" in said
+    assert "broker's view" not in said
+
+
+def test_a_worker_whose_queue_the_ops_team_declares(project):
+    """The topology comes out of the file of definitions: without it there is neither its queue nor an exchange."""
+    (project.folder / "definitions.json").write_text(DEFINITIONS)
+    words = [
+        "--exchange",
+        "shop",
+        "--routing-key",
+        "order.new",
+        "--body",
+        "order.json",
+        "--env",
+        "BROKER={url}",
+        "--count",
+        "10",
+    ]
+    words += ["--scenario", "consumer_crash:after=ack:5", "--definitions", "definitions.json"]
+    said = project.run("python worker.py declares_nothing ack_last", *words, status=0)
+    assert "consumer_crash-after-ack-5: 10 messages, 10 effected: at-least-once (" in said
 
 
 def test_a_worker_that_does_not_start(project):

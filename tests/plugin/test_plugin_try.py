@@ -18,6 +18,7 @@ from terminal_screen import on_terminal, screen
 STAGED = """
 import os, pathlib, sys, time
 import fake_mqchaos
+from pytest_mqchaos.errors import NotReady
 from fake_mqchaos import FakeChaos, pytest_mqchaos_session
 
 def consumer(self, command, **options):
@@ -29,6 +30,8 @@ def publish(self, *queue, **options):
         self.lose(17)
     if self.scenario in os.environ.get("VACUOUS", "").split():
         self.prove_nothing()
+    if self.scenario in os.environ.get("UNREADY", "").split():
+        raise NotReady("worker ended before it consumed: exit code 1")
     if self.scenario in os.environ.get("FAIL", "").split():
         self.error = "the consumer `worker` ended before it read any queue: exit code 1"
     if os.environ.get("LOOK"):
@@ -189,11 +192,18 @@ def test_no_server_can_be_had(tried: Tried) -> None:
 
 def test_a_consumer_that_does_not_start(tried: Tried) -> None:
     """It broke no promise: exit status 3, its reason, and the rest of the battery is not waited for."""
-    out, _ = tried.run(*COMMAND, status=3, FAIL="baseline")
-    why = "the consumer `worker` ended before it read any queue: exit code 1"
+    out, _ = tried.run(*COMMAND, status=3, UNREADY="baseline")
+    why = "worker ended before it consumed: exit code 1"
     assert f"baseline: not tried: {why}" in out
     assert f"consumer_crash: skipped: the baseline failed: {why}" in out
     assert "a consumer that takes its broker from elsewhere gets it by --env NAME={url}; a queue " in out
+
+
+def test_another_error_says_nothing_of_the_address(tried: Tried) -> None:
+    """A consumer that was there and ended later has found its broker."""
+    out, _ = tried.run(*COMMAND, status=3, FAIL="baseline")
+    assert "baseline: not tried: the consumer `worker` ended before it read any queue: exit code 1" in out
+    assert "--env NAME={url}" not in out
 
 
 def test_an_error_after_a_verdict(tried: Tried) -> None:

@@ -33,6 +33,17 @@ _COMPONENTS = {
     "operator_policy": ("operator policy", "operator policies"),
     "vhost-limits": ("limit of a vhost", "limits of vhosts"),
 }
+_ARGUMENTS = frozenset(
+    f"x-{name}"
+    for name in (
+        "consumer-timeout", "dead-letter-exchange", "dead-letter-routing-key", "dead-letter-strategy", "delivery-limit",
+        "expires", "initial-cluster-size", "max-age", "max-in-memory-bytes", "max-in-memory-length", "max-length",
+        "max-length-bytes", "max-priority", "message-ttl", "overflow", "queue-leader-locator", "queue-master-locator",
+        "queue-mode", "queue-type", "queue-version", "quorum-initial-group-size", "single-active-consumer",
+        "stream-max-segment-size-bytes",
+    )
+)  # fmt: skip
+"""What RabbitMQ knows as an argument of a queue."""
 _BUILT_IN = "amq."
 _SHOWN = 8
 
@@ -70,6 +81,8 @@ def read(text: bytes, *, call: str, vhost: str | None) -> Definitions:
     own = {
         part: [one for one in found if one.get("vhost", chosen) == chosen] for part, found in parts.items()
     }
+    for part in (*_OTHERS, "parameters", "vhosts"):
+        _listed(said, part, call)
     for part in ("queues", "exchanges", "policies"):
         _checked(own[part], part, call)
     exchanges = [
@@ -244,8 +257,11 @@ def _unmatched(
 ) -> str:
     kind, there = ("queue", queues) if name.startswith("x-") else ("policy", policies)
     hint = ""
-    if kind == "policy" and any(fnmatchcase(str(one["name"]), glob) for one in queues):
-        hint = f"; {name!r} is a policy's, an argument of a queue is 'x-{name}'"
+    if kind == "policy" and f"x-{name}" in _ARGUMENTS:
+        if any(fnmatchcase(str(one["name"]), glob) for one in queues):
+            hint = f"; {name!r} is a policy's, an argument of a queue is 'x-{name}'"
+    elif kind == "policy":
+        hint = "; only arguments (x-...) of queues and policies' values can be overridden"
     names = [str(one["name"]) for one in there]
     more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     listed = ", ".join(names[:_SHOWN]) + more or "none"

@@ -48,6 +48,8 @@ class Hook(importlib.abc.MetaPathFinder):
         self.key = key
         self._probe = probe
         self._complained = False
+        self._holders: list[Any] = []
+        """Objects of frameworks whose function is wrapped."""
 
     def install(self) -> None:
         """Begin."""
@@ -105,14 +107,58 @@ class Hook(importlib.abc.MetaPathFinder):
             self.complain(f"there is no {step!r} in {self.module}: {self.path} cannot be wrapped")
             return
         try:
+            if self._held(raw):
+                return
             wrapped = self._wrapped(owner, name, raw)
         except TypeError as error:
             self.complain(str(error))
             return
         setattr(owner, name, wrapped)
         self._rebind(raw, wrapped)
+        self._done()
+
+    def _done(self) -> None:
         self._tell("wrapped")
         self._probe._announce()
+
+    def _held(self, found: Any) -> bool:
+        """Wrap what a framework calls by an object of its own, inside of that; return whether it is such an object.
+
+        Celery makes its tasks when the application is complete: looked at before, they would miss its settings.
+        """
+        kind = _class_of(found)
+        if kind == "celery.local.PromiseProxy":  # @app.task
+            found.__then__(lambda: self._inside(found._get_current_object(), "_orig_run", "run"))
+        elif kind == "celery.local.Proxy":  # @shared_task: each application has its own
+            state = sys.modules["celery._state"]
+            for app in list(state._get_active_apps()):
+                if app.finalized:
+                    self._shared(found)
+            state.connect_on_app_finalize(
+                lambda app: app.on_after_finalize.connect(lambda **_: self._shared(found), weak=False)
+            )
+        elif "celery.app.task.Task" in _classes_of(found):
+            self._inside(found, "_orig_run", "run")  # what it retries by itself calls the first
+        elif "dramatiq.actor.Actor" in _classes_of(found):
+            self._inside(found, "fn")
+        else:
+            return False
+        return True
+
+    def _shared(self, proxy: Any) -> None:
+        """Wrap the task that a shared one stands for at present, unless it was wrapped before."""
+        with suppress(Exception):  # as long as there is none
+            self._inside(proxy._get_current_object(), "_orig_run", "run")
+
+    def _inside(self, holder: Any, *names: str) -> None:
+        name = next(one for one in names if hasattr(holder, one) or one == names[-1])
+        function = getattr(holder, name, None)
+        if not callable(function):
+            self.complain(_untouched(self.path, holder))
+        elif not any(one is holder for one in self._holders):
+            self._holders.append(holder)
+            setattr(holder, name, self._around(function, bound=False))
+            self._done()
 
     def _wrapped(self, owner: Any, name: str, raw: Any) -> Any:
         if isinstance(raw, (staticmethod, classmethod)):
@@ -123,6 +169,8 @@ class Hook(importlib.abc.MetaPathFinder):
             raise TypeError(f"{self.path} is a class: name one of its methods, as in {self.path}.save")
         if not callable(found):
             raise TypeError(f"{self.path} is no function, but {type(found).__name__}")
+        if not inspect.isroutine(found):
+            raise TypeError(_untouched(self.path, found))
         if inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):
             raise TypeError(f"{self.path} is a generator, which has no moment of return")
         return self._around(found, bound=inspect.isclass(owner))
@@ -227,6 +275,24 @@ class Hook(importlib.abc.MetaPathFinder):
     def _first(given: Mapping[str, Any]) -> Any:
         first = next(iter(given.values()), None)
         return first if isinstance(first, _PLAIN) or type(first).__name__ == "UUID" else None
+
+
+def _class_of(found: Any) -> str:
+    """The name of an object's own class: a stand-in of Celery's would say that of what it stands for."""
+    return f"{type(found).__module__}.{type(found).__name__}"
+
+
+def _classes_of(found: Any) -> list[str]:
+    return [f"{one.__module__}.{one.__name__}" for one in type(found).__mro__]
+
+
+def _untouched(path: str, found: Any) -> str:
+    """Why an object is left as it is: in its place a function would lack all that the object has besides."""
+    article = "an" if type(found).__name__[:1] in "AEIOUaeiou" else "a"
+    return (
+        f"{path} is {article} {type(found).__name__}, no function, and what calls it need not come by that name: "
+        "name the function inside, or probe.effect(id)"
+    )
 
 
 def _find(key: str, given: Mapping[str, Any]) -> Any:

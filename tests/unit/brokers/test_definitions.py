@@ -120,9 +120,14 @@ def test_scaled_and_overridden() -> None:
     [
         ({"x*": {"x-a": 1}}, "definitions('f'): override: no queue matches 'x*'; there are: orders"),
         (
-            {"orders": {"ttl": 1}},
-            "definitions('f'): override: no policy matches 'orders'; 'ttl' is a policy's, an argument of a queue is "
-            "'x-ttl'; there are: none",
+            {"orders": {"message-ttl": 1}},
+            "definitions('f'): override: no policy matches 'orders'; 'message-ttl' is a policy's, an argument of a "
+            "queue is 'x-message-ttl'; there are: none",
+        ),
+        (
+            {"orders": {"durable": False}},
+            "definitions('f'): override: no policy matches 'orders'; only arguments (x-...) of queues and policies' "
+            "values can be overridden; there are: none",
         ),
     ],
 )
@@ -148,3 +153,12 @@ def test_a_glob_that_matched_nothing(override: dict[str, Any], line: str) -> Non
 def test_the_rule_of_scaling(milliseconds: int, scale: float, expected: int) -> None:
     """At least one millisecond, unless it was none."""
     assert scaled(milliseconds, scale) == expected
+
+
+@pytest.mark.parametrize("part", ["parameters", "users", "vhosts", "permissions"])
+@pytest.mark.parametrize("value", ['["x"]', "5", '{"name": "x"}'])
+def test_a_part_of_another_shape(part: str, value: str) -> None:
+    """It is one line, also where the part is only left out."""
+    with pytest.raises(UsageError) as caught:
+        read(f'{{"queues": [], "{part}": {value}}}'.encode(), call="definitions('f')", vhost=None)
+    assert str(caught.value) == f"definitions('f'): its {part} are no list of objects"

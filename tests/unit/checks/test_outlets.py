@@ -6,9 +6,9 @@ import pytest
 from check_builders import Run, found, only, queue
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.faults import consumer_crash
+from pytest_mqchaos.model.faults import connection_drop, consumer_crash
 from pytest_mqchaos.model.ledger import Ledger
-from pytest_mqchaos.model.triggers import ack
+from pytest_mqchaos.model.triggers import ack, delivery
 
 
 def sources(run: Run, *named: str, kind: str = "file", of: str | None = None) -> Run:
@@ -133,6 +133,15 @@ def test_a_source_that_shows_nothing_at_all_says_what_to_check(kind: str) -> Non
         assert "transaction is still open" in finding.mend
 
 
+def test_a_silent_file_says_which_was_looked_at() -> None:
+    """A relative path may be taken from another folder than the test's author thought."""
+    run = sources(all_acked(), "orders.log").settled()
+    finding = only(run, "lost", bare={"orders.log": "/shop/orders.log: not there"})
+    assert finding.cause == (
+        "no work was done, or `orders.log` is not where it shows (looked at /shop/orders.log: not there)"
+    )
+
+
 def test_a_silent_service_says_where_its_address_stands() -> None:
     """In the variable of its own name: that without a name may be another service's."""
     run = sources(Run(3), "pay.v2", kind="http").start().subscribe().publish()
@@ -179,6 +188,111 @@ def test_missing_work_is_waited_for_in_each_source() -> None:
     assert Ledger.of(run.events, run.messages).missing_effects() == ["orders-k3f9-000001"]
     run.effect(1, source="mailed")
     assert Ledger.of(run.events, run.messages).missing_effects() == []
+
+
+INSIDE = [("consumers.shop:book", "function", "registry"), ("$MQCHAOS_EFFECTS", "probe", "probe.effect(id)")]
+
+
+def all_acked(count: int = 3, *, auto: bool = False) -> Run:
+    """Every message is acknowledged, and nothing shows."""
+    run = Run(count).start().subscribe(auto_ack=auto).publish()
+    for number in range(1, count + 1):
+        hand = run.deliver(number, auto_ack=auto)
+        if not auto:
+            run.ack(hand)
+    return run
+
+
+@pytest.mark.parametrize("auto", [False, True])
+@pytest.mark.parametrize(("source", "kind", "look"), INSIDE)
+def test_a_silent_source_inside_of_a_consumer_says_what_to_check(
+    source: str, kind: str, look: str, auto: bool
+) -> None:
+    """A function that was wrapped and never called, a probe likewise: and the test fails all the same."""
+    finding = only(sources(all_acked(auto=auto), source, kind=kind).settled(), "lost")
+    assert finding.name == "lost:nothing_shows"
+    assert finding.violation
+    assert f"nothing at all shows in `{source}`, though all 3 messages" in finding.claim
+    assert look in finding.mend
+
+
+def test_a_function_is_asked_for_before_the_probe_that_came_with_it() -> None:
+    """The test knows it by that name."""
+    run = sources(all_acked(), "$MQCHAOS_EFFECTS", kind="probe")
+    finding = only(sources(run, "consumers.shop:book", kind="function").settled(), "lost")
+    assert "`consumers.shop:book`" in finding.claim
+
+
+def test_a_worker_without_anything_inside_has_done_nothing() -> None:
+    """It acknowledges and does nothing: its messages are lost, as ever."""
+    assert only(all_acked().settled(), "lost", evidence="effects").name == "lost:by_consumer"
+
+
+@pytest.mark.parametrize(("source", "kind"), [one[:2] for one in INSIDE])
+def test_a_source_inside_of_a_consumer_that_showed_some_work(source: str, kind: str) -> None:
+    """Then what lacks there is lost as ever, message by message."""
+    run = sources(Run(5), source, kind=kind).start().subscribe().publish()
+    for number in range(1, 6):
+        run.ack(run.effect(*[1] * (number == 1), source="$MQCHAOS_EFFECTS").deliver(number))
+    assert found(run.settled()) == {"lost:by_consumer": [2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize(("source", "kind"), [one[:2] for one in INSIDE])
+def test_a_source_inside_of_a_consumer_beside_one_that_the_test_named(source: str, kind: str) -> None:
+    """A test that looks elsewhere need not see it called: the probe may be imported for another path."""
+    run = sources(sources(Run(3), "booked"), source, kind=kind).start().subscribe().publish()
+    for number in (1, 2, 3):
+        run.ack(run.effect(number, source="booked").deliver(number))
+    assert found(run.settled(), "exactly-once") == {}
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_what_a_crash_took_is_no_silence_of_a_probe(auto: bool) -> None:
+    """All was acknowledged in one go before the first work: the crash explains it, the place does not."""
+    run = sources(all_acked(auto=auto), "$MQCHAOS_EFFECTS", kind="probe").plan(consumer_crash(after=ack(3)))
+    finding = only(run.crash(fault=0).start().subscribe(auto_ack=auto).settled(), "lost")
+    assert finding.name == "lost:by_consumer"
+    assert finding.fault == 0
+
+
+def test_what_was_in_a_buffer_is_no_silence_of_a_probe() -> None:
+    """Read with automatic ack, and thrown away with its connection."""
+    run = sources(all_acked(auto=True), "$MQCHAOS_EFFECTS", kind="probe").plan(
+        connection_drop(after=delivery(3))
+    )
+    finding = only(run.fire(0).lose().subscribe(auto_ack=True).settled(), "lost")
+    assert finding.name == "lost:by_consumer"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "place"),
+    [("booked", "call", "booked"), *((*one[:2], "$MQCHAOS_EFFECTS") for one in INSIDE)],
+)
+def test_entries_that_name_nothing_are_said_to(source: str, kind: str, place: str) -> None:
+    """It is untrue that nothing at all shows; what they name is what is looked at."""
+    run = sources(all_acked(), source, kind=kind).settled()
+    finding = only(run, "lost", strays={place: (200, "4711")})
+    assert finding.name == "lost:nothing_shows"
+    assert finding.violation
+    assert finding.claim == (
+        f"has no effect: 200 entries in `{source}` name no message of this run (the first: '4711'), "
+        "though all 3 messages were acknowledged"
+    )
+    assert "publish(key=...)" in finding.mend
+
+
+def test_entries_of_others_beside_work_of_the_run_are_no_finding() -> None:
+    """A table outlives a scenario."""
+    run = booked_and_mailed(booked=(1, 2, 3), mailed=(1, 2, 3))
+    assert found(run, "exactly-once", strays={"booked": (200, "4711")}) == {}
+
+
+def test_entries_that_name_nothing_beside_a_source_that_is_silent() -> None:
+    """Of two sources the one with entries is spoken of."""
+    run = booked_and_mailed(booked=(), mailed=())
+    finding = only(run, "lost", strays={"mailed": (1, "x")})
+    assert finding.source == "booked, mailed"
+    assert finding.claim.startswith("has no effect: 1 entry in `mailed` names no message of this run")
 
 
 @pytest.mark.parametrize(

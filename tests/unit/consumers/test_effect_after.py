@@ -207,6 +207,11 @@ def test_without_a_test_nothing_is_wrapped(shop: str, tmp_path: Path) -> None:
         (":book", None, "a function as module:name"),
         ("shop handlers:book", None, "a function as module:name"),
         (len, None, "a function as module:name"),
+        (
+            "__main__:book",
+            None,
+            "effect_after='__main__:book': in the program's own file nothing can be wrapped",
+        ),
         ("shop:book", "order id", "effect_key='order id': the name of an argument"),
         ("shop:book", 3, "effect_key=3: the name of an argument"),
         (None, "order_id", "effect_key='order_id' goes with effect_after="),
@@ -222,3 +227,120 @@ def test_what_is_no_function_is_refused(target: Any, key: Any, message: str) -> 
 def test_nothing_is_nothing() -> None:
     """Most consumers have no such function."""
     assert Wrapping.of(None, None) is None
+
+
+CELERY = """
+    from celery import Celery, Task, shared_task
+    app = Celery("{shop}", set_as_current=True)
+    app.conf.task_always_eager = True
+    @app.task
+    def book(order_id, note=""):
+        return order_id
+    @app.task(bind=True)
+    def bound(self, order_id):
+        return self.name
+    @app.task(autoretry_for=(KeyError,), retry_kwargs={{"max_retries": 3, "countdown": 0}})
+    def retried(order_id, tries=[]):
+        tries.append(order_id)
+        if len(tries) < 3:
+            raise KeyError(order_id)
+        return order_id
+    @app.task(bind=True, max_retries=1)
+    def given_up(self, order_id):
+        raise self.retry(countdown=0)
+    @shared_task
+    def shared(order_id): return order_id
+    app.conf.task_acks_late = True
+"""
+MADE_AT_ONCE = """
+    class Booker(Task):
+        name = "booker"
+        def run(self, order_id): return order_id
+    by_class = app.register_task(Booker())
+    @app.task(lazy=False)
+    def made_at_once(order_id): return order_id
+"""
+
+
+@pytest.fixture
+def celery_shop(shop: str, tmp_path: Path) -> Iterator[str]:
+    """An application of Celery, not imported yet."""
+    state = pytest.importorskip("celery._state")
+    text = textwrap.dedent(CELERY).format(shop=shop)
+    (tmp_path / f"{shop}.py").write_text(text)
+    (tmp_path / f"{shop}_at_once.py").write_text(text + textwrap.dedent(MADE_AT_ONCE))
+    finalizers, current = set(state._on_app_finalizers), state._tls.current_app
+    yield shop
+    state._on_app_finalizers.clear()
+    state._on_app_finalizers.update(finalizers)
+    state._tls.current_app = current
+    sys.modules.pop(f"{shop}_at_once", None)
+
+
+@pytest.mark.parametrize("path", ["book", "bound", "retried", "made_at_once", "shared", "by_class"])
+def test_a_task_of_celery_stays_one(effects: Path, celery_shop: str, path: str) -> None:
+    """It is wrapped inside, where a worker calls it, and once: however it is declared, and by whatever it is called."""
+    at_once = path in ("made_at_once", "by_class")
+    module = wrapped(f"{celery_shop}_at_once" if at_once else celery_shop, path, "order_id")
+    module.app.finalize()
+    task = getattr(module, path)
+    assert module.app.tasks[task.name].delay(7).successful()
+    assert [line for line in lines(effects) if not line.startswith("#")] == ["7"]
+    assert lines(effects)[0] == "#effect_after wrapped"
+
+
+def test_a_task_is_not_made_before_its_application_is_complete(effects: Path, celery_shop: str) -> None:
+    """It takes settings over as it is made, and some stand behind it in the same file."""
+    module = wrapped(celery_shop, "book")
+    assert not module.app.finalized
+    assert module.book.acks_late is True
+
+
+def test_a_task_that_gives_up_has_no_effect(effects: Path, celery_shop: str) -> None:
+    """It raises each time."""
+    module = wrapped(celery_shop, "given_up")
+    assert not module.given_up.delay(7).successful()
+    assert lines(effects) == ["#effect_after wrapped", "#probe"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_actor_of_dramatiq_stays_one(effects: Path, shop: str, tmp_path: Path, is_async: bool) -> None:
+    """What the broker knows under its name shows the effect, worked on by a worker."""
+    pytest.importorskip("dramatiq")
+    text = f"""
+        import dramatiq
+        from dramatiq.brokers.stub import StubBroker
+        from dramatiq.middleware import AsyncIO
+        broker = StubBroker(middleware=[AsyncIO()])
+        @dramatiq.actor(broker=broker)
+        {"async " * is_async}def book(order_id): return None
+    """
+    (tmp_path / f"{shop}.py").write_text(textwrap.dedent(text))
+    module = wrapped(shop, "book")
+    worker = __import__("dramatiq").Worker(module.broker, worker_timeout=10)
+    worker.start()
+    try:
+        module.book.send(7)
+        module.broker.join("default", timeout=10_000)
+        worker.join()
+    finally:
+        worker.stop()
+    assert lines(effects)[-1] == "7"
+
+
+def test_any_other_object_is_left_as_it_is(effects: Path, shop: str, tmp_path: Path) -> None:
+    """A function in its place would lack what else it has, and whoever holds it would not call that."""
+    text = """
+        class Job:
+            def __init__(self, function): self.function = function
+            def __call__(self, order_id): return self.function(order_id)
+            def delay(self, order_id): return "sent"
+        @Job
+        def book(order_id): return order_id
+    """
+    (tmp_path / f"{shop}.py").write_text(textwrap.dedent(text))
+    assert wrapped(shop, "book").book.delay(7) == "sent"
+    assert lines(effects) == [
+        "#effect_after book is a Job, no function, and what calls it need not come by that name: name the function "
+        "inside, or probe.effect(id)"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -180,6 +181,55 @@ def test_a_late_source_that_cannot_be_read_is_told_at_once(scene: Scene, tmp_pat
     scene.begin()
     with pytest.raises(ChaosError, match=r"source orders\.log: could not be read: .*[Dd]irectory"):
         scene.board.add_file(tmp_path, name="orders.log", consumer=None, named=True)
+
+
+def test_entries_of_nobody_are_counted_by_source(scene: Scene, tmp_path: Path) -> None:
+    """In a file, in a program's output, from a callable: those that came in the run, and the first of them."""
+    path, output, rows = tmp_path / "orders.log", tmp_path / "output", {"old": 3}
+    scene.board.add_file(path, name="orders.log", consumer=None, named=True)
+    pattern = re.compile(r"booked (\S+)")
+    scene.board.add_file(output, name="output", consumer=None, named=True, pattern=pattern)
+    scene.board.add_call(lambda: rows, name="rows")
+    path.write_text("old\n")
+    scene.begin()
+    with path.open("a") as log:
+        log.write("4711\n2\n4712\n")
+    output.write_text("booked x\nsold y\n")
+    rows |= {"new": 2, "3": 1}
+    scene.board.poll()
+    scene.board.poll_calls()
+    assert scene.board.strays == {"orders.log": (2, "4711"), "output": (1, "x"), "rows": (2, "new")}
+    assert scene.effected == [2, 3]
+
+
+def test_files_that_are_not_there_or_empty(scene: Scene, tmp_path: Path) -> None:
+    """Of those that the test named; each with the whole path."""
+    for name in ("missing", "empty", "full"):
+        scene.board.add_file(tmp_path / name, name=name, consumer=None, named=True)
+    scene.board.add_file(tmp_path / "own", name="$MQCHAOS_EFFECTS", consumer="worker", named=False)
+    (tmp_path / "empty").touch()
+    (tmp_path / "full").write_text("x")
+    assert scene.board.bare() == {
+        "missing": f"{tmp_path}/missing: not there",
+        "empty": f"{tmp_path}/empty: empty",
+    }
+
+
+@pytest.mark.parametrize("text", ["#probe\n", "4711\n"])
+def test_a_probe_is_known_by_its_line_once(scene: Scene, tmp_path: Path, text: str) -> None:
+    """Or by anything that was written to the file which its consumer was given; a file that the test named is none."""
+    own, other = tmp_path / "effects", tmp_path / "orders.log"
+    scene.board.add_file(own, name="$MQCHAOS_EFFECTS", consumer="worker", named=False)
+    scene.board.add_file(other, name="orders.log", consumer=None, named=True)
+    scene.begin()
+    other.write_text(text)
+    scene.board.poll()
+    assert not any(isinstance(event, facts.SourceNamed) for event in scene.history)
+    own.write_text(text)
+    scene.board.poll()
+    scene.board.poll()
+    named = [event for event in scene.history if isinstance(event, facts.SourceNamed)]
+    assert [(event.source, event.kind) for event in named] == [("$MQCHAOS_EFFECTS", "probe")]
 
 
 def test_a_key_makes_the_name_out_of_a_line(scene: Scene, tmp_path: Path) -> None:

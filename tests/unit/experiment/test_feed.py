@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mqchaos.effects.file import EffectsFile
-from pytest_mqchaos.experiment.feed import Feed
+from pytest_mqchaos.experiment.feed import Feed, entry_field
 
 
 def feed(path: Path, pattern: str | None = None, key: object = None) -> Feed:
@@ -22,6 +22,7 @@ def feed(path: Path, pattern: str | None = None, key: object = None) -> Feed:
     [
         (r"booked (\S+)", b"booked a\nbooked b\n", ["a", "b"]),
         (r"order-\d+", b"booked order-1 and order-2\n", ["order-1", "order-2"]),
+        (r"booked (\d+)|done (\d+)", b"booked 1\ndone 2\nbooked 3 done 4\n", ["1", "2", "3", "4"]),
         (r"booked (\S+) for (\S+)", b"booked a for b\n", ["a"]),
         (r"booked (\S+)?", b"booked \nbooked a\n", ["a"]),
         (r"booked (\S+)", b"\xff\xfe booked a\r\n", ["a"]),
@@ -55,6 +56,30 @@ def test_a_key_of_what_was_found(tmp_path: Path) -> None:
     path = tmp_path / "output"
     path.write_bytes(b"booked 0017\n")
     assert feed(path, r"booked (\S+)", key=int).read() == ["17"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('{"order": "o-1", "at": 5}', "o-1"),
+        ('{"order": 17}', "17"),
+        ('{"order": null}', '{"order": null}'),
+        ('{"orders": 17}', '{"orders": 17}'),
+        ("[17]", "[17]"),
+        ("17", "17"),
+        ("o-1", "o-1"),
+    ],
+)
+def test_a_key_that_is_a_field(tmp_path: Path, line: str, found: str) -> None:
+    """Of a line of JSON; a line without it stays as it is, and so is counted among those that name no message."""
+    path = tmp_path / "orders.jsonl"
+    path.write_text(f"{line}\n")
+    assert feed(path, key=entry_field("order")).read() == [found]
+
+
+def test_a_field_of_a_row() -> None:
+    """A callable may return mappings."""
+    assert entry_field("order")({"order": 17}) == "17"
 
 
 def test_output_is_not_in_order(tmp_path: Path) -> None:
