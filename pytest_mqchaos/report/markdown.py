@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.headings import heading
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.states import is_open, many
 from pytest_mqchaos.report.words import SYMBOLS, WORDS
@@ -91,14 +92,13 @@ def _where(overview: Record, runs: Sequence[Record]) -> str:
 def _causes(causes: Sequence[Record], runs: Sequence[Record]) -> str:
     lines = ["### What broke, by cause", ""]
     for cause in causes[:_CAUSES]:
-        several = len(cause["scenarios"]) > 1
-        head = f"{plural(len(cause['scenarios']), 'scenario')}, one cause: " if several else ""
-        lines.append(f"- {SYMBOLS[cause['state']]} **{head}{_text(cause['claim'] or cause['cause'])}**  ")
+        lines.append(f"- {SYMBOLS[cause['state']]} **{_text(heading(cause, runs))}**  ")
         name = f"{cause['kind']}:{cause['detail']}" if cause["detail"] else cause["kind"]
         counted = f", {plural(cause['messages'], 'message')}" if cause["messages"] else ""
         where = ", ".join(_code(f"{runs[n]['test']} {runs[n]['scenario']}") for n in cause["runs"][:6])
         more = f" and {len(cause['runs']) - 6:,} more" if len(cause["runs"]) > 6 else ""
-        lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}, in {where}{more}")
+        behind = f"; behind it: {_text(cause['cause'])}" if cause["cause"] and not cause["unknown"] else ""
+        lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}{behind}; in {where}{more}")
         if cause["mend"]:
             lines[-1] += "  "
             lines.append(f"  Mend: {_text(cause['mend'])}")

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_mqchaos.model.findings import FINDING_KINDS
 from pytest_mqchaos.model.sequences import plural
 
-__all__ = ["ORDER", "happened", "is_open", "many", "plural_attempts", "state_of", "worst_state"]
+__all__ = ["ORDER", "happened", "is_open", "many", "plural_attempts", "severity", "state_of", "worst_state"]
 
 Record = Mapping[str, Any]
 
@@ -52,6 +53,13 @@ def is_open(finding: Record) -> bool:
     return (finding["violation"] or finding["kind"] == "vacuous") and finding["allowed"] is None
 
 
+def severity(finding: Record) -> tuple[bool, int, int]:
+    """Return what findings and causes are sorted by: what is certain first, then the gravest, then the largest."""
+    kind = finding["kind"]
+    grave = FINDING_KINDS.index(kind) if kind in FINDING_KINDS else len(FINDING_KINDS)
+    return finding["unknown"], grave, -finding.get("count", finding.get("messages", 0))
+
+
 def happened(run: Record) -> str:
     """Return what happened in a run, as one sentence."""
     if run["outcome"] == "skipped":
@@ -68,7 +76,7 @@ def happened(run: Record) -> str:
         if run["outcome"] in ("failed", "error"):
             return "The test failed by itself, or while it was torn down; no promise was broken."
         return f"{plural(run['counts']['published'], 'message')} published, {run['counts']['effected']:,} worked on."
-    first, *others = telling
+    first, *others = sorted(telling, key=severity)
     more = f"; and {plural(len(others), 'finding')} more" if others else ""
     return f"{_told(first, run)}{more}."
 

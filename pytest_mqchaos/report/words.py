@@ -83,8 +83,11 @@ def ending(process: Mapping[str, Any]) -> str:
     )
     if process["exit_code"] is None:
         how = "ended, its exit code is not known"
+    by = _BY.get(process["by"], process["by"])
     again = ", started again" if process["restarts"] else ""
-    return f"{how} at {seconds(process['until'])}, {_BY.get(process['by'], process['by'])}{again}"
+    if process["by"] == "fault":  # its strike has a moment of its own
+        return f"{how} {by}, seen to be gone at {seconds(process['until'])}{again}"
+    return f"{how} at {seconds(process['until'])}, {by}{again}"
 
 
 def setting(value: object) -> str:

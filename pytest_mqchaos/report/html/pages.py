@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_mqchaos.report.headings import heading
 from pytest_mqchaos.report.html.chain import chain
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
@@ -77,6 +78,7 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             omitted=omitted,
             tests=overview["tests"][:rows],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
+            heading=heading,
             most_causes=max(int(40 * share), 5),
             style=markup(style),
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

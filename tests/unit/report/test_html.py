@@ -136,7 +136,7 @@ def test_a_failing_run_is_told_in_full() -> None:
         'allow=("lost:by_consumer",)',
         "acknowledged by worker ← before its effect",
         "worker killed ← consumer_crash(after=ack(17))",
-        "killed by SIGKILL at 0.072 s, by a fault, started again",
+        "killed by SIGKILL by a fault, seen to be gone at 0.072 s, started again",
         "Traceback: boom",
         "ran when the run was judged",
         "refuse(after=delivery(6), duration=0.5)",

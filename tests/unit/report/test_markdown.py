@@ -35,8 +35,9 @@ the broker, its work was never done; behind it: consumer\\_crash(after=ack(17)).
 
 ### What broke, by cause
 
-- ✗ **lost by the consumer: its ack reached the broker, its work was never done**{"  "}
-  `lost:by_consumer` failed, 1 message, in `test_orders consumer_crash-after-ack-3`{"  "}
+- ✗ **Lost 1 message: its ack reached the broker, its work was never done**{"  "}
+  `lost:by_consumer` failed, 1 message; behind it: consumer\\_crash(after=ack(17)); in \
+`test_orders consumer_crash-after-ack-3`{"  "}
   Mend: acknowledge after the work
 
 ### Tests and scenarios
