@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.findings import FINDING_KINDS
 from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.claims import claimed
 
-__all__ = ["ORDER", "happened", "is_open", "many", "plural_attempts", "severity", "state_of", "worst_state"]
+__all__ = [
+    "ORDER",
+    "happened",
+    "is_open",
+    "many",
+    "plural_attempts",
+    "severity",
+    "state_of",
+    "told_by",
+    "worst_state",
+]
 
 Record = Mapping[str, Any]
 
@@ -24,9 +34,6 @@ _SENTENCES = {
     "poison stuck: ": "stuck: ",
     "requeue storm: ": "in a requeue storm: ",
 }
-_PLURALS = {"was": "were", "is": "are", "has": "have"}
-_PLURAL = re.compile(r"^(?:was|is|has)\b")
-"""A claim goes on from one message; of several the verb is another."""
 
 
 def state_of(run: Record) -> str:
@@ -60,12 +67,17 @@ def severity(finding: Record) -> tuple[bool, int, int]:
     return finding["unknown"], grave, -finding.get("count", finding.get("messages", 0))
 
 
+def told_by(run: Record) -> list[Record]:
+    """Return the findings that a run is told by, the gravest first: those that count, else what is allowed."""
+    telling = [each for each in run["findings"] if is_open(each)]
+    return sorted(telling or [each for each in run["findings"] if each["violation"]], key=severity)
+
+
 def happened(run: Record) -> str:
     """Return what happened in a run, as one sentence."""
     if run["outcome"] == "skipped":
         return run.get("reason") or run["error"] or "skipped"
-    telling = [each for each in run["findings"] if is_open(each)]
-    telling = telling or [each for each in run["findings"] if each["violation"]]
+    telling = told_by(run)
     if run["error"] is not None and not any(is_open(each) for each in telling):
         return (
             f"No verdict: {run['error']}"
@@ -76,13 +88,13 @@ def happened(run: Record) -> str:
         if run["outcome"] in ("failed", "error"):
             return "The test failed by itself, or while it was torn down; no promise was broken."
         return f"{plural(run['counts']['published'], 'message')} published, {run['counts']['effected']:,} worked on."
-    first, *others = sorted(telling, key=severity)
+    first, *others = telling
     more = f"; and {plural(len(others), 'finding')} more" if others else ""
     return f"{_told(first, run)}{more}."
 
 
 def _told(finding: Record, run: Record) -> str:
-    claim = finding["claim"] or finding["kind"].replace("_", " ")
+    claim = claimed(finding, run)
     for prefix, shorter in _SENTENCES.items():
         if claim.startswith(prefix):
             claim = shorter + claim.removeprefix(prefix)
@@ -95,8 +107,6 @@ def _told(finding: Record, run: Record) -> str:
     if finding["kind"] == "vacuous":
         return f"This run proves nothing: {claim}{cause}"
     counted = many(finding, run)
-    if finding["count"] > 1:
-        claim = _PLURAL.sub(lambda verb: _PLURALS[verb[0]], claim)
     return f"{counted} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
 
 

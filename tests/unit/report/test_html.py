@@ -104,16 +104,19 @@ def read(text: str) -> Reader:
 
 
 def test_the_verdict_comes_first() -> None:
-    """The headline, what was promised and what happened stand before everything else."""
-    text = read(page(session(passing(), failing()))).text.partition("Skip to the verdict")[2]
+    """The headline, what was promised, what happened and how to repeat it stand before everything else."""
+    other = failing(nodeid="t.py::test_other[refuse]", scenario="refuse")
+    text = read(page(session(passing(), failing(), other))).text.partition("Skip to the verdict")[2]
     where = [
         text.index(words)
         for words in (
-            "1 of 2 chaos tests failed.",
+            "2 of 3 chaos tests failed.",
             "Promised",
             "Every good message is worked on, settled and gone",
             "Happened",
-            "1 of 10 messages lost by the consumer: its ack reached the broker, its work was never done",
+            "1 of 10 messages lost by worker, which acked at 0.069 s and was killed at 0.071 s before any effect",
+            f"Repeat it{AGAIN}",
+            "RabbitMQ 4.0.5 (docker)",
             "What broke, by cause",
             "Tests and scenarios Each test",
             "Runs ✗ failed",
@@ -121,6 +124,49 @@ def test_the_verdict_comes_first() -> None:
         )
     ]
     assert where == sorted(where)
+
+
+def test_it_is_said_once() -> None:
+    """Of the only run that failed the head says claim and command; what proves it, the mend and a life are with it."""
+    run = failing()
+    run["hazards"][0]["messages"] = [name(3)]
+    text = read(page(session(passing(), run))).text
+
+    for words in (
+        "which acked at 0.069 s",
+        AGAIN,
+        "acknowledged by worker",
+        "acked_before_effect: acks early (1 message); this run proves it",
+        f"Mendacknowledge after the work {name(3)}",
+    ):
+        assert text.count(words) == 1, words
+    assert "What broke" not in text
+    assert text.index("this run proves it") < text.index("Mend")
+
+
+def test_where_several_runs_failed_each_has_its_own() -> None:
+    """The causes are told, and every run says what was promised, what happened and how to repeat it."""
+    text = read(page(session(failing(), failing(nodeid="t.py::test_other[x]", scenario="x")))).text
+
+    assert "What broke, by cause" in text
+    assert text.count("Repeat it") == 3
+    assert text.count("which acked at 0.069 s") > 4
+
+
+def test_processes_and_ports_are_the_sessions() -> None:
+    """The head names versions; which process and which port stands at the end."""
+    servers = {
+        "broker": "rabbitmq",
+        "version": "4.0.5",
+        "kind": "process",
+        "toxiproxy": "2.12.0 (process)",
+        "description": "RabbitMQ 4.0.5 (process 17, 127.0.0.1:28412), Toxiproxy 2.12.0 (process 18, API 127.0.0.1:1)",
+    }
+    head, _, rest = read(page(session(failing(), servers=servers))).text.partition("Tests and scenarios")
+
+    assert "RabbitMQ 4.0.5 (process), Toxiproxy 2.12.0 (process)" in head
+    assert "28412" not in head
+    assert servers["description"] in rest
 
 
 def test_a_failing_run_is_told_in_full() -> None:
@@ -277,7 +323,7 @@ def test_what_is_cut_is_said() -> None:
 
     assert "and 1,495 more" in text
     assert "... and 1,295 more, 795 of them in report.json" in text
-    assert "36 more lives" in text
+    assert "35 more lives" in text
     assert "Too many marks to draw one by one: each bar counts" in text
     assert "1,460 more messages that findings name have no life here." in text
     assert "40 lives are told; 1,460 more messages that findings name have none here." in text

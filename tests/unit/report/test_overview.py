@@ -244,7 +244,7 @@ def test_the_worst_run_speaks_for_the_session() -> None:
 
     assert (bad["first"], bad["guarantee"]) == (1, "at-least-once")
     assert bad["promise"].startswith("Every good message is worked on")
-    assert bad["happened"].startswith("1 of 10 messages lost by the consumer")
+    assert bad["happened"].startswith("1 of 10 messages lost by `worker`, which acked at ")
     assert good["happened"] == "20 messages published, 4 faults struck, every message accounted for."
     assert over()["first"] is None
 
