@@ -15,8 +15,10 @@ from pytest_mqchaos.report.html.chain import chain
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 from pytest_mqchaos.report.html.ranks import ranks
+from pytest_mqchaos.report.html.spoken import spoken
 from pytest_mqchaos.report.html.texts import environment, markup, style_sheet
 from pytest_mqchaos.report.html.timeline import timeline
+from pytest_mqchaos.report.html.zoom import zooms
 from pytest_mqchaos.report.states import ORDER, is_open, many, severity, told_by
 from pytest_mqchaos.report.words import served_by
 
@@ -143,6 +145,8 @@ def _context(runs: Sequence[Mapping[str, Any]], number: int) -> dict[str, Any]:
         "number": number,
         "baseline": None if run["baseline"] is None else runs[run["baseline"]],
         "drawing": timeline(run),
+        "zooms": zooms(run),
+        "spoken": spoken,
         "chain": chain(run["lifecycle"]) if run.get("lifecycle") else None,
         "claimed": claimed,
         "proofs": proofs,
