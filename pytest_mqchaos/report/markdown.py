@@ -22,7 +22,7 @@ __all__ = ["MOST", "markdown"]
 
 MOST = 200 * 1024
 """Most bytes of the text."""
-_RESERVE = 400
+_RESERVE = 2200
 _CAUSES, _ROWS, _RUNS = 30, 200, 20
 _FIRST, _LAST = 20, 10
 """Steps of a life: how it began, and how it ended."""
@@ -35,8 +35,8 @@ _TICKED = re.compile("`([^`]+)`")
 Record = Mapping[str, Any]
 
 
-def markdown(document: Record) -> str:
-    """Return the summary of a document of any 1.x, at most `MOST` bytes of it."""
+def markdown(document: Record, *, where: str = "") -> str:
+    """Return the summary of a document of any 1.x, at most `MOST` bytes of it; `where` is its report's path."""
     whole = complete(document)
     made: list[str] = []
     used = left_out = 0
@@ -51,6 +51,8 @@ def markdown(document: Record) -> str:
         made.append(
             f"**Cut here: {plural(left_out, 'section')} more would not fit. The report has all of it.**\n"
         )
+    if where:
+        made.append(f"The whole report, with timelines and all lives, is {_code(where)}.\n")
     return "\n".join(made)
 
 
