@@ -9,13 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["claimed"]
+__all__ = ["claimed", "in_plural"]
 
 Record = Mapping[str, Any]
 
 _EARLY = re.compile(r"lost by .*: its ack reached the broker, its work was never done")
 _VERBS = {"was": "were", "is": "are", "has": "have"}
 _VERB = re.compile(r"^(?:was|is|has)\b")
+_ITS = re.compile(r"\bits\b")
 _AGAIN = re.compile(r"\bit (was|is|has)\b")
 """A claim that begins with a verb goes on from the message, and `it` in its first part is the message still."""
 
@@ -24,7 +25,7 @@ def claimed(finding: Record, run: Record) -> str:
     """Return a finding's claim, about several messages in the plural; of an ack before a death, whose and when."""
     claim: str = finding["claim"] or finding["kind"].replace("_", " ")
     if finding["count"] > 1:
-        claim = _in_plural(claim)
+        claim = in_plural(claim)
     if not _EARLY.fullmatch(claim):
         return claim
     lives = {life["id"]: life for life in run["lives"]}
@@ -39,12 +40,12 @@ def claimed(finding: Record, run: Record) -> str:
     return f"lost by `{consumer}`, which acked{when} and was killed at {killed} before any effect"
 
 
-def _in_plural(claim: str) -> str:
+def in_plural(claim: str) -> str:
     """Return a claim about several messages: `was worked on after it was published` with `were` and `they were`."""
     if not _VERB.match(claim):
         return claim
     head, colon, tail = claim.partition(": ")
-    head = _VERB.sub(lambda verb: _VERBS[verb[0]], head)
+    head = _ITS.sub("their", _VERB.sub(lambda verb: _VERBS[verb[0]], head))
     return f"{_AGAIN.sub(lambda found: f'they {_VERBS[found[1]]}', head)}{colon}{tail}"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.causes import without_faults
+from pytest_mqchaos.report.claims import in_plural
 
 __all__ = ["heading", "proofs"]
 
@@ -47,13 +48,18 @@ _PROVED_BY = {"acked_before_effect": "lost", "auto_ack": "lost", "effect_before_
 
 
 def heading(cause: Record, runs: Sequence[Record]) -> str:
-    """Return the heading of a cause of an overview: what, how many, and why; of what is unknown the claim alone."""
+    """Return the heading of a cause of an overview: what, how many, and why; of what is unknown the claim."""
     where = _where(cause)
     what = _WHAT.get(cause["kind"])
-    if what is None or not cause["messages"] or cause["unknown"]:
-        return f"{where}: {cause['claim'] or cause['cause']}" if where else cause["claim"] or cause["cause"]
+    claim: str = cause["claim"] or cause["cause"]
+    if what is None or not cause["messages"]:
+        return f"{where}: {claim}" if where else claim
     noun = "poison message" if cause["kind"].startswith("poison") else "message"
-    return f"{what.format(plural(cause['messages'], noun))}{where and f' in {where}'}: {_why(cause, runs)}"
+    many = plural(cause["messages"], noun)
+    within = f" in {where}" if where else ""
+    if cause["unknown"]:
+        return f"{many}{within}: {in_plural(claim) if cause['messages'] > 1 else claim}"
+    return f"{what.format(many)}{within}: {_why(cause, runs)}"
 
 
 def _where(cause: Record) -> str:

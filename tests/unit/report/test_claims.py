@@ -65,6 +65,8 @@ def test_only_what_all_lives_say() -> None:
     [
         ("was worked on more than 0.2 s after it was published, outside",
          "were worked on more than 0.2 s after they were published, outside"),
+        ("was acknowledged, but whether its work was done cannot be seen: its source",
+         "were acknowledged, but whether their work was done cannot be seen: its source"),
         ("has no effect: it is refused", "have no effect: it is refused"),
         ("came to worker when it was full", "came to worker when it was full"),
         ("lost by policy: it was old", "lost by policy: it was old"),

@@ -47,12 +47,13 @@ def headings(*runs: dict[str, Any]) -> list[str]:
          "Worked on 1 message more than once: it came again"),
         (found("reordered", 1, claim="was worked on after `a: b`"),
          "Worked on 1 message out of order: was worked on after `a: b`"),
-        (UNKNOWN, UNKNOWN.claim),
+        (UNKNOWN, f"1 message: {UNKNOWN.claim}"),
+        (found("lost", 1, 2, claim="was acked", unknown=True), "2 messages: were acked"),
         (VACUOUS, VACUOUS.claim),
     ],
 )  # fmt: skip
 def test_what_why_and_how_many(finding: Finding, told: str) -> None:
-    """The kind says what was done, the cause why; without a cause the claim does, and of the unknown it is all."""
+    """The kind says what was done, the cause why; without a cause the claim does, and of the unknown always."""
     assert headings(record(finding)) == [told]
 
 
@@ -85,5 +86,7 @@ def test_scenarios_that_share_a_cause_are_counted() -> None:
     assert headings(*runs) == [
         "Lost 2 messages in 2 scenarios, one cause: worker acknowledges before its work shows"
     ]
-    assert headings(record(UNKNOWN), record(UNKNOWN, scenario="y"))[0].startswith("2 scenarios, one cause: ")
+    assert headings(record(UNKNOWN), record(UNKNOWN, scenario="y"))[0].startswith(
+        "2 messages in 2 scenarios, one cause: "
+    )
     assert headings(record(LOST), record(LOST))[0].startswith("Lost 2 messages in 2 runs: its ack")
