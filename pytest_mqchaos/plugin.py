@@ -129,6 +129,16 @@ def pytest_report_teststatus(
     return verdict.status(report)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    """Show the lives of a failure in the terminal's width and colours."""
+    if any(getattr(each, verdict.CROSSING, None) for each in terminalreporter.stats.get("failed", ())):
+        from pytest_mqchaos.screen import around_summary
+
+        return (yield from around_summary(terminalreporter))
+    return (yield)
+
+
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Show the lives of messages in a failed comparison."""
     return verdict.compare(op, left, right)

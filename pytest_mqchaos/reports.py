@@ -154,14 +154,24 @@ def _markdown(config: pytest.Config, whole: Mapping[str, Any], written: Written)
     try:
         from pytest_mqchaos.report.markdown import markdown
 
-        text = markdown(whole)
+        text = markdown(whole, where=_relative(config, written.path))
         if path:
             _put(config, path, text)
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(text)
+                file.write(
+                    f"\n\n{text}" if file.tell() else text
+                )  # behind text without an end a heading is none
     except Exception as error:  # as above
         written.troubles.append(f"no Markdown: {type(error).__name__}: {error}")
+
+
+def _relative(config: pytest.Config, path: Path | None) -> str:
+    """Return a path as a reader of the job finds it: from the root directory, where it lies within."""
+    if path is None:
+        return ""
+    whole = path.absolute()
+    return str(whole.relative_to(config.rootpath)) if whole.is_relative_to(config.rootpath) else str(path)
 
 
 def _junit(config: pytest.Config, whole: Mapping[str, Any], written: Written) -> None:

@@ -33,7 +33,7 @@ def check(case: Case) -> list[Finding]:
 
 def _reason(case: Case, tag: Tag, event: e.Subscribed, promised: int) -> Reason | None:
     link, queue = event.link, event.queue
-    claim = f"came to {link} when it had {promised} in hand already"
+    claim = f"came to {link} when it had {promised} or more in hand already"
     if not event.prefetch:
         strike = strike_near(case, link, event.at) if tag.again else None
         again = " after a reconnect" if tag.again else ""

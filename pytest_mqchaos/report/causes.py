@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_mqchaos.report.states import ORDER, is_open, worst_state
+from pytest_mqchaos.report.states import ORDER, is_open, severity, worst_state
 
-__all__ = ["causes"]
+__all__ = ["causes", "without_faults"]
 
 Record = Mapping[str, Any]
 
@@ -17,14 +17,18 @@ _STATES = ("failed", "unknown", "expected", "allowed")
 
 
 def causes(runs: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return each cause with the runs it shows in, those that failed a test first, then the most frequent."""
+    """Return each cause with the runs it shows in, failed tests first; of them the gravest, then the largest."""
     groups: dict[tuple[str, ...], list[tuple[int, Record]]] = {}
     for number, run in enumerate(runs):
         if run["state"] in _STATES:
             for finding in _telling(run):
                 groups.setdefault(_key(finding, run), []).append((number, finding))
     found = [_cause(seen, runs) for seen in groups.values()]
-    return sorted(found, key=lambda each: (ORDER.index(each["state"]), -len(each["runs"])))
+    return sorted(found, key=_rank)
+
+
+def _rank(cause: Record) -> tuple[Any, ...]:
+    return ORDER.index(cause["state"]), *severity(cause), -len(cause["runs"])
 
 
 def _telling(run: Record) -> Iterator[Record]:
@@ -59,12 +63,12 @@ def _own_failure(run: Record) -> str:
 
 
 def _key(finding: Record, run: Record) -> tuple[str, ...]:
-    cause = _without_faults(finding["cause"], run)
+    cause = without_faults(finding["cause"], run)
     claim = "" if cause else _NUMBER.sub("#", finding["claim"])
     return finding["kind"], finding["detail"], cause, claim, finding["mend"], str(finding["unknown"])
 
 
-def _without_faults(cause: str, run: Record) -> str:
+def without_faults(cause: str, run: Record) -> str:
     """Return a cause without the faults of its run: those differ where the cause is the same."""
     for fault in run["faults"]:
         for words in (f" after {fault['description']}", fault["description"]):
@@ -77,12 +81,12 @@ def _cause(seen: Sequence[tuple[int, Record]], runs: Sequence[Record]) -> dict[s
     numbers = list(dict.fromkeys(number for number, _ in seen))
     scenarios = list(dict.fromkeys(runs[number]["scenario"] for number in numbers))
     alone = len(numbers) == 1
-    why = first["cause"] if alone else _without_faults(first["cause"], first_run)
+    why = first["cause"] if alone else without_faults(first["cause"], first_run)
     return {
         "kind": first["kind"],
         "detail": first["detail"],
         "state": worst_state([runs[number]["state"] for number in numbers]),
-        "claim": first["claim"] if alone or not why else "",
+        "claim": first["claim"] if len({finding["claim"] for _, finding in seen}) == 1 or not why else "",
         "cause": why,
         "mend": first["mend"],
         "unknown": first["unknown"],

@@ -12,16 +12,18 @@ from typing import Any
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.claims import claimed
+from pytest_mqchaos.report.headings import heading, proofs
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.machines import labels
-from pytest_mqchaos.report.states import is_open, many
-from pytest_mqchaos.report.words import SYMBOLS, WORDS
+from pytest_mqchaos.report.states import is_open, many, told_by
+from pytest_mqchaos.report.words import SYMBOLS, WORDS, served_by
 
 __all__ = ["MOST", "markdown"]
 
 MOST = 200 * 1024
 """Most bytes of the text."""
-_RESERVE = 400
+_RESERVE = 2200
 _CAUSES, _ROWS, _RUNS = 30, 200, 20
 _FIRST, _LAST = 20, 10
 """Steps of a life: how it began, and how it ended."""
@@ -34,8 +36,8 @@ _TICKED = re.compile("`([^`]+)`")
 Record = Mapping[str, Any]
 
 
-def markdown(document: Record) -> str:
-    """Return the summary of a document of any 1.x, at most `MOST` bytes of it."""
+def markdown(document: Record, *, where: str = "") -> str:
+    """Return the summary of a document of any 1.x, at most `MOST` bytes of it; `where` is its report's path."""
     whole = complete(document)
     made: list[str] = []
     used = left_out = 0
@@ -50,6 +52,8 @@ def markdown(document: Record) -> str:
         made.append(
             f"**Cut here: {plural(left_out, 'section')} more would not fit. The report has all of it.**\n"
         )
+    if where:
+        made.append(f"The whole report, with timelines and all lives, is {_code(where)}.\n")
     return "\n".join(made)
 
 
@@ -77,8 +81,7 @@ def _verdict(whole: Record) -> str:
         plural(overview["messages"], "message"),
         f"{plural(overview['strikes'], 'fault')} struck",
     ]
-    description = whole["servers"].get("description")
-    facts += [_text(str(description))] if description else []
+    facts += [_text(servers)] if (servers := served_by(whole["servers"])) else []
     return "\n".join([*lines, " · ".join(facts), ""])
 
 
@@ -92,14 +95,14 @@ def _where(overview: Record, runs: Sequence[Record]) -> str:
 def _causes(causes: Sequence[Record], runs: Sequence[Record]) -> str:
     lines = ["### What broke, by cause", ""]
     for cause in causes[:_CAUSES]:
-        several = len(cause["scenarios"]) > 1
-        head = f"{plural(len(cause['scenarios']), 'scenario')}, one cause: " if several else ""
-        lines.append(f"- {SYMBOLS[cause['state']]} **{head}{_text(cause['claim'] or cause['cause'])}**  ")
+        head = heading(cause, runs)
+        lines.append(f"- {SYMBOLS[cause['state']]} **{_text(head)}**  ")
         name = f"{cause['kind']}:{cause['detail']}" if cause["detail"] else cause["kind"]
         counted = f", {plural(cause['messages'], 'message')}" if cause["messages"] else ""
         where = ", ".join(_code(f"{runs[n]['test']} {runs[n]['scenario']}") for n in cause["runs"][:6])
         more = f" and {len(cause['runs']) - 6:,} more" if len(cause["runs"]) > 6 else ""
-        lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}, in {where}{more}")
+        behind = f"; behind it: {_text(cause['cause'])}" if cause["cause"] not in head else ""
+        lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}{behind}; in {where}{more}")
         if cause["mend"]:
             lines[-1] += "  "
             lines.append(f"  Mend: {_text(cause['mend'])}")
@@ -148,13 +151,12 @@ def _run(run: Record, where: str) -> str:
     lines += [f"**{_text(run['happened'])}**", ""]
     lives = {life["id"]: life for life in run["lives"]}
     told: set[str] = set()
-    for finding in run["findings"]:
-        if not is_open(finding):
-            continue
+    for finding in filter(is_open, told_by(run)):
         name = f"{finding['kind']}:{finding['detail']}" if finding["detail"] else finding["kind"]
         counted = many(finding, run)
-        lines.append(f"- {_code(name)}{f', {counted}' if counted else ''}: {_text(finding['claim'])}")
+        lines.append(f"- {_code(name)}{f', {counted}' if counted else ''}: {_text(claimed(finding, run))}")
         lines += [f"  - cause: {_text(finding['cause'])}"] if finding["cause"] else []
+        lines += [f"  - hazard, proved by this run: {_text(each['claim'])}" for each in proofs(finding, run)]
         lines += [f"  - mend: {_text(finding['mend'])}"] if finding["mend"] else []
         lines += (
             [f"  - to allow just this: {_code(finding['how_to_allow'])}"] if finding["how_to_allow"] else []

@@ -47,22 +47,24 @@ _ONE = {
 def overview(runs: Sequence[Record], skipped: Sequence[Record]) -> dict[str, Any]:
     """Return the overview of the runs, whose `state` is set, and of what was skipped before it began."""
     states = [run["state"] for run in runs] + ["skipped"] * len(skipped)
+    found = causes(runs)
     return {
         "state": worst_state(states),
         "headline": _headline(states, [run for run in runs if run["state"] != "skipped"]),
-        **_first(runs),
+        **_first(runs, found),
         "states": {state: states.count(state) for state in ORDER if state in states},
         "messages": sum(run["counts"]["published"] for run in runs),
         "strikes": sum(fault["strikes"] for run in runs for fault in run["faults"]),
-        "causes": causes(runs),
+        "causes": found,
         **_matrix(runs, skipped),
     }
 
 
-def _first(runs: Sequence[Record]) -> dict[str, Any]:
-    """Return what was promised and what happened in the first run of the worst state."""
+def _first(runs: Sequence[Record], found: Sequence[Record]) -> dict[str, Any]:
+    """Return what was promised and what happened in a run of the worst state: the first one of the first cause."""
     worst = worst_state([run["state"] for run in runs])
-    first = next((number for number, run in enumerate(runs) if run["state"] == worst), None)
+    numbers = [*(number for cause in found for number in cause["runs"]), *range(len(runs))]
+    first = next((number for number in numbers if runs[number]["state"] == worst), None)
     if first is None:
         return {"first": None, "guarantee": None, "promise": "", "happened": ""}
     run = runs[first]

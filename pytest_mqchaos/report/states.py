@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_mqchaos.model.findings import FINDING_KINDS
 from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.claims import claimed
 
-__all__ = ["ORDER", "happened", "is_open", "many", "plural_attempts", "state_of", "worst_state"]
+__all__ = [
+    "ORDER",
+    "happened",
+    "is_open",
+    "many",
+    "plural_attempts",
+    "severity",
+    "state_of",
+    "told_by",
+    "worst_state",
+]
 
 Record = Mapping[str, Any]
 
@@ -23,9 +34,6 @@ _SENTENCES = {
     "poison stuck: ": "stuck: ",
     "requeue storm: ": "in a requeue storm: ",
 }
-_PLURALS = {"was": "were", "is": "are", "has": "have"}
-_PLURAL = re.compile(r"^(?:was|is|has)\b")
-"""A claim goes on from one message; of several the verb is another."""
 
 
 def state_of(run: Record) -> str:
@@ -52,12 +60,24 @@ def is_open(finding: Record) -> bool:
     return (finding["violation"] or finding["kind"] == "vacuous") and finding["allowed"] is None
 
 
+def severity(finding: Record) -> tuple[bool, int, int]:
+    """Return what findings and causes are sorted by: what is certain first, then the gravest, then the largest."""
+    kind = finding["kind"]
+    grave = FINDING_KINDS.index(kind) if kind in FINDING_KINDS else len(FINDING_KINDS)
+    return finding["unknown"], grave, -finding.get("count", finding.get("messages", 0))
+
+
+def told_by(run: Record) -> list[Record]:
+    """Return the findings that a run is told by, the gravest first: those that count, else what is allowed."""
+    telling = [each for each in run["findings"] if is_open(each)]
+    return sorted(telling or [each for each in run["findings"] if each["violation"]], key=severity)
+
+
 def happened(run: Record) -> str:
     """Return what happened in a run, as one sentence."""
     if run["outcome"] == "skipped":
         return run.get("reason") or run["error"] or "skipped"
-    telling = [each for each in run["findings"] if is_open(each)]
-    telling = telling or [each for each in run["findings"] if each["violation"]]
+    telling = told_by(run)
     if run["error"] is not None and not any(is_open(each) for each in telling):
         return (
             f"No verdict: {run['error']}"
@@ -74,7 +94,7 @@ def happened(run: Record) -> str:
 
 
 def _told(finding: Record, run: Record) -> str:
-    claim = finding["claim"] or finding["kind"].replace("_", " ")
+    claim = claimed(finding, run)
     for prefix, shorter in _SENTENCES.items():
         if claim.startswith(prefix):
             claim = shorter + claim.removeprefix(prefix)
@@ -87,8 +107,6 @@ def _told(finding: Record, run: Record) -> str:
     if finding["kind"] == "vacuous":
         return f"This run proves nothing: {claim}{cause}"
     counted = many(finding, run)
-    if finding["count"] > 1:
-        claim = _PLURAL.sub(lambda verb: _PLURALS[verb[0]], claim)
     return f"{counted} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
 
 

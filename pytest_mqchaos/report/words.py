@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["SYMBOLS", "WORDS", "ending", "number", "percent", "rate", "seconds", "setting", "span", "weight"]
+__all__ = [
+    "SYMBOLS",
+    "WORDS",
+    "ending",
+    "number",
+    "percent",
+    "rate",
+    "seconds",
+    "served_by",
+    "setting",
+    "span",
+    "weight",
+]
 
 SYMBOLS: Mapping[str, str] = {
     "failed": "✗",
@@ -83,8 +95,20 @@ def ending(process: Mapping[str, Any]) -> str:
     )
     if process["exit_code"] is None:
         how = "ended, its exit code is not known"
+    by = _BY.get(process["by"], process["by"])
     again = ", started again" if process["restarts"] else ""
-    return f"{how} at {seconds(process['until'])}, {_BY.get(process['by'], process['by'])}{again}"
+    if process["by"] == "fault":  # its strike has a moment of its own
+        return f"{how} {by}, seen to be gone at {seconds(process['until'])}{again}"
+    return f"{how} at {seconds(process['until'])}, {by}{again}"
+
+
+def served_by(servers: Mapping[str, Any]) -> str:
+    """Return which servers it ran on, without their processes and addresses: those stand with the session."""
+    if not servers.get("kind") or not servers.get("version"):
+        return str(servers.get("description") or "")
+    broker = {"rabbitmq": "RabbitMQ"}.get(servers.get("broker", ""), str(servers.get("broker", "")))
+    toxiproxy = f", Toxiproxy {servers['toxiproxy']}" if servers.get("toxiproxy") else ""
+    return f"{broker} {servers['version']} ({servers['kind']}){toxiproxy}"
 
 
 def setting(value: object) -> str:

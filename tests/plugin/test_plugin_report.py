@@ -134,11 +134,14 @@ def test_page_cannot_be_made(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
 def test_summary_of_a_ci_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where GitHub names a file for the summary of a step, the report is added to it as Markdown."""
     summary = bench.path / "summary.md"
-    summary.write_text("before\n")
+    summary.write_text("before")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     bench.run(SOURCE)
     text = summary.read_text(encoding="utf-8")
-    assert text.startswith("before\n## ✗ 3 of 6 chaos tests failed, 1 could not be judged.\n")
+    assert text.startswith("before\n\n## ✗ 3 of 6 chaos tests failed, 1 could not be judged.\n")
+    assert text.endswith(
+        "\nThe whole report, with timelines and all lives, is `mqchaos-report/index.html`.\n"
+    )
     assert "pytest 'test_orders.py::test_it[consumer_crash-after-ack-17]' --mqchaos-seed=0" in text
 
 

@@ -328,3 +328,37 @@ def test_a_breakpoint_without_chaos(bench: Bench) -> None:
     result = bench.run(source, "--pdbcls=debugger:Debugger", subprocess=True)
     result.assert_outcomes(passed=3)
     assert bench.log[2:] == ["conclude", "close", "session closed"]
+
+
+WIDE = "def test_it(mqchaos):\n    mqchaos.lose(17)"
+
+
+def test_a_narrow_terminal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lives stand in the width of pytest, and nothing else of the report is changed: JUnit has the text whole."""
+    monkeypatch.setenv("COLUMNS", "60")
+    result = bench.run(WIDE, "--show-capture=no", "--junitxml=out.xml")
+    shown = [line for line in block(result, "test_it") if not line.startswith("- generated")]
+
+    assert max(len(line) for line in shown) <= 60
+    assert " ".join(" ".join(shown).split()) == " ".join(LOST.split())
+    assert LOST.splitlines()[1] in (bench.path / "out.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n1")])
+def test_colours(bench: Bench, workers: tuple[str, ...]) -> None:
+    """Where pytest has colours the notes are red, also of a worker's test; where it has none no escape is printed."""
+    coloured = bench.run(WIDE, "--show-capture=no", "--color=yes", *workers).stdout.str()
+    plain = bench.run(WIDE, "--show-capture=no", "--color=no", *workers).stdout.str()
+
+    assert "\x1b[31m<- before its effect\x1b[0m" in coloured
+    assert "\x1b[32m  mend: acknowledge after the work." in coloured
+    assert "\x1b" not in plain
+    assert LOST in plain
+
+
+def test_a_failure_of_the_tests_own_is_left_alone(bench: Bench) -> None:
+    """Its traceback is pytest's, in pytest's colours."""
+    result = bench.run("def test_it(mqchaos):\n    assert 1 == 2, '<- x'", "--color=yes")
+
+    assert "\x1b[31m<- x" not in result.stdout.str()
+    assert "AssertionError" in result.stdout.str()

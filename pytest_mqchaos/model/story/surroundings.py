@@ -102,6 +102,8 @@ def _ended(walk: Walk, event: ConsumerEnded) -> None:
     text = {"plugin": "ended with the run", "itself": f"ended by itself{how}", "fault": f"terminated{how}"}
     killed = event.by == "fault" and code == -9
     walk.say(event, f"{event.consumer} {'killed' if killed else text[event.by]}", fault=fault)
+    if killed and fault is not None:
+        walk.killed.append((len(walk.steps) - 1, fault))
     if walk.open or walk.at_broker:
         walk.down.add(event.consumer)
     for at in acked:

@@ -75,9 +75,21 @@ def _taken_along(lost: Event, ended: ConsumerEnded, faults: Sequence[FaultFired]
     return nearest is not None and nearest.description.startswith("consumer_")
 
 
+def _when_struck(steps: Sequence[Step], place: int, struck: float) -> Step:
+    """Return a step at the time of the strike, as the finding and the fault tell it, unless that turned the order.
+
+    Its own time is when somebody noticed: the link lost, or the process reaped.
+    """
+    before = steps[place - 1].seconds if place else struck
+    after = steps[place + 1].seconds if place + 1 < len(steps) else struck
+    return replace(steps[place], seconds=struck) if before <= struck <= after else steps[place]
+
+
 def _finished(walk: Walk) -> tuple[Step, ...]:
     """Put in the strikes that no step speaks of, and merge what belongs on one line."""
     steps = list(walk.steps)
+    for place, fault in walk.killed:
+        steps[place] = _when_struck(steps, place, (fault.at - walk.start) / 1e9)
     for place, fault in reversed(walk.struck):
         if (fault.fault, fault.at) not in walk.told:
             where = printable(fault.target, 60) or "the run"

@@ -78,6 +78,8 @@ class Walk:
     told: set[tuple[int, int]] = field(default_factory=set)
     """The strikes, by fault and moment, that a step's note names already."""
     struck: list[tuple[int, FaultFired]] = field(default_factory=list)
+    killed: list[tuple[int, FaultFired]] = field(default_factory=list)
+    """The steps that tell of a process killed by a strike, by their place."""
     down: set[str] = field(default_factory=set)
 
     @property

@@ -63,7 +63,7 @@ def _points(life: Record, rows: Rows, scale: Scale) -> Points:
     points = []
     for step in life["events"]:
         row = rows.get(_row(step))
-        if row is not None and step["at"] <= scale.last:
+        if row is not None and scale.first <= step["at"] <= scale.last:
             points.append((scale(step["at"]), row))
     return points[: POINTS + 1]
 

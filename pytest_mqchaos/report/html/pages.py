@@ -9,14 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_mqchaos.report.claims import claimed
+from pytest_mqchaos.report.headings import heading, proofs
 from pytest_mqchaos.report.html.chain import chain
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 from pytest_mqchaos.report.html.ranks import ranks
+from pytest_mqchaos.report.html.spoken import spoken
 from pytest_mqchaos.report.html.texts import SHORT, environment, markup, short, style_sheet
 from pytest_mqchaos.report.html.timeline import timeline
+from pytest_mqchaos.report.html.zoom import zooms
 from pytest_mqchaos.report.machines import labels
-from pytest_mqchaos.report.states import ORDER, many
+from pytest_mqchaos.report.states import ORDER, is_open, many, severity, told_by
+from pytest_mqchaos.report.words import served_by
 
 __all__ = ["MOST", "page", "write_page"]
 
@@ -65,7 +70,8 @@ def page(document: Mapping[str, Any]) -> str:
 
 def _render(whole: Mapping[str, Any], share: float) -> str:
     overview: Mapping[str, Any] = whole["overview"]
-    told, in_short, omitted = _within_budget(whole, share)
+    alone = _alone(whole)
+    told, in_short, omitted = _within_budget(whole, share, alone)
     rows, style = int(_ROWS * share), style_sheet()
     skipped = whole["skipped"][: int(_SKIPPED * share)]
     return (
@@ -83,6 +89,9 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             reasons_cut=sum(len(each["reason"]) > SHORT for each in skipped),
             tests=[_shortened(row) for row in overview["tests"][:rows]],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
+            heading=heading,
+            served_by=served_by,
+            causes=_causes(overview, alone),
             most_causes=max(int(40 * share), 5),
             style=markup(style),
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -95,7 +104,22 @@ def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "cells": [{**cell, "reason": short(cell["reason"])} for cell in row["cells"]]}
 
 
-def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[int, str]], int, int]:
+def _alone(whole: Mapping[str, Any]) -> int | None:
+    """Return the one run that a reader must look at, if it is one: what the head of the page says is said of it."""
+    open_ones = [number for number, run in enumerate(whole["runs"]) if run["state"] in _OPEN]
+    return open_ones[0] if open_ones == [whole["overview"]["first"]] else None
+
+
+def _causes(overview: Mapping[str, Any], alone: int | None) -> list[Mapping[str, Any]]:
+    """Return the causes to be told: the only one of the only run is told there."""
+    causes: list[Mapping[str, Any]] = overview["causes"]
+    known = [each for each in causes if each["state"] not in _OPEN]
+    return causes if alone is None or len(causes) - len(known) > 1 else known
+
+
+def _within_budget(
+    whole: Mapping[str, Any], share: float, alone: int | None
+) -> tuple[list[tuple[int, str]], int, int]:
     """Return the runs as HTML in the order told, how many of them in short, and how many are left out."""
     runs: Sequence[Mapping[str, Any]] = whole["runs"]
     template = environment().get_template("run.html")
@@ -103,8 +127,13 @@ def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[i
     where = labels(runs)
     told: list[tuple[int, str]] = []
     used = in_short = 0
-    for number in sorted(range(len(runs)), key=lambda number: ORDER.index(runs[number]["state"])):
-        context = {**_context(runs, number), "open": number in firsts, "where": where(runs[number])}
+    for number in _in_order(whole):
+        context = {
+            **_context(runs, number),
+            "open": number in firsts,
+            "alone": number == alone,
+            "where": where(runs[number]),
+        }
         full = used < _FULL * share
         text = template.render(**context, full=full)
         if full and used + len(text.encode()) > _SHORT * share:
@@ -117,17 +146,57 @@ def _within_budget(whole: Mapping[str, Any], share: float) -> tuple[list[tuple[i
     return told, in_short, len(runs) - len(told)
 
 
+def _in_order(whole: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the runs: by their state, those of the first cause first."""
+    runs = whole["runs"]
+    by_cause = dict.fromkeys(number for cause in whole["overview"]["causes"] for number in cause["runs"])
+    numbers = dict.fromkeys([*by_cause, *range(len(runs))])
+    return sorted(numbers, key=lambda number: ORDER.index(runs[number]["state"]))
+
+
 def _context(runs: Sequence[Mapping[str, Any]], number: int) -> dict[str, Any]:
     run = runs[number]
+    findings = _told(run)
     return {
         "run": run,
         "number": number,
         "baseline": None if run["baseline"] is None else runs[run["baseline"]],
         "drawing": timeline(run),
+        "zooms": zooms(run),
+        "spoken": spoken,
         "chain": chain(run["lifecycle"]) if run.get("lifecycle") else None,
+        "claimed": claimed,
+        "proofs": proofs,
+        "findings": findings,
+        "proved": [each for _, finding in findings for each in proofs(finding, run)],
+        "first": next(iter(told_by(run)), None),
+        "beside": _beside(run, findings),
         "draw_ranks": ranks,
         "draw_within": within_bars,
         "draw_prefetch": prefetch_bars,
         "lives": {life["id"]: place for place, life in enumerate(run["lives"])},
         "many": many,
     }
+
+
+def _told(run: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the findings that have a section of their own with their place: those that count, the gravest first."""
+    told = [
+        (place, each)
+        for place, each in enumerate(run["findings"])
+        if each["violation"] or each["kind"] == "vacuous"
+    ]
+    return sorted(told, key=lambda one: (not is_open(one[1]), severity(one[1])))
+
+
+def _beside(
+    run: Mapping[str, Any], findings: Sequence[tuple[int, Mapping[str, Any]]]
+) -> dict[int, Mapping[str, Any]]:
+    """Return the life that stands within each finding, by the finding's place: the first that is not yet told."""
+    lives = {life["id"]: life for life in run["lives"]}
+    found: dict[int, Mapping[str, Any]] = {}
+    for place, finding in findings:
+        first = next((name for name in finding["messages"] if name in lives), None)
+        if first is not None:
+            found[place] = lives.pop(first)
+    return found

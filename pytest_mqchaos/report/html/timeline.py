@@ -222,7 +222,7 @@ class _Plotter:
 
     def _interval(self, interval: Record, y: float, height: float, kind: str, title: str) -> None:
         until = self._facts["until"] if interval["until"] is None else interval["until"]
-        if until < self._facts["from"]:
+        if until < self._facts["from"] or interval["from"] > self._facts["until"]:
             return
         x = self._scale(interval["from"])
         ended = "" if interval["until"] is None else f" to {until:.3f} s"

@@ -37,7 +37,7 @@ def test_more_in_hand_than_was_promised() -> None:
         [3, 4],
         True,
     )
-    assert finding.claim == "came to worker when it had 2 in hand already"
+    assert finding.claim == "came to worker when it had 2 or more in hand already"
     assert finding.cause == "worker subscribed to `orders` with a prefetch of 10, and had 4 in hand"
     assert finding.how_to_allow == 'allow=("prefetch_breach:above",)'
 

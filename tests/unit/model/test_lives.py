@@ -151,6 +151,20 @@ def test_a_killed_process_explains_the_delivery_that_came_back() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("struck", "acknowledged", "at"), [(3, 2.5, 0.003), (3, 3.5, 0.005), (6, 2.5, 0.006)]
+)
+def test_a_kill_is_told_at_the_time_of_its_strike(struck: float, acknowledged: float, at: float) -> None:
+    """The finding and the fault name that moment; where something stands between, the steps keep their order."""
+    events = [
+        published(1), delivered(1, 2), acked(1, acknowledged), fired(struck, CRASH, message=name(1)), lost_link(5),
+        ended(7),
+    ]  # fmt: skip
+    life = lives(sorted(events, key=lambda event: event.at), workload(1))[name(1)].events
+
+    assert [(step.seconds, step.text) for step in life][-1] == (at, "worker killed")
+
+
 def test_a_process_that_ends_because_of_a_cut_stands_behind_it() -> None:
     """A cut that the consumer did not survive is told in the order of cause and consequence."""
     assert told(

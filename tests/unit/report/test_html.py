@@ -105,16 +105,19 @@ def read(text: str) -> Reader:
 
 
 def test_the_verdict_comes_first() -> None:
-    """The headline, what was promised and what happened stand before everything else."""
-    text = read(page(session(passing(), failing()))).text.partition("Skip to the verdict")[2]
+    """The headline, what was promised, what happened and how to repeat it stand before everything else."""
+    other = failing(nodeid="t.py::test_other[refuse]", scenario="refuse")
+    text = read(page(session(passing(), failing(), other))).text.partition("Skip to the verdict")[2]
     where = [
         text.index(words)
         for words in (
-            "1 of 2 chaos tests failed.",
+            "2 of 3 chaos tests failed.",
             "Promised",
             "Every good message is worked on, settled and gone",
             "Happened",
-            "1 of 10 messages lost by the consumer: its ack reached the broker, its work was never done",
+            "1 of 10 messages lost by worker, which acked at 0.069 s and was killed at 0.071 s before any effect",
+            f"Repeat it{AGAIN}",
+            "RabbitMQ 4.0.5 (docker)",
             "What broke, by cause",
             "Tests and scenarios Each test",
             "Runs ✗ failed",
@@ -122,6 +125,49 @@ def test_the_verdict_comes_first() -> None:
         )
     ]
     assert where == sorted(where)
+
+
+def test_it_is_said_once() -> None:
+    """Of the only run that failed the head says claim and command; what proves it, the mend and a life are with it."""
+    run = failing()
+    run["hazards"][0]["messages"] = [name(3)]
+    text = read(page(session(passing(), run))).text
+
+    for words in (
+        "which acked at 0.069 s",
+        AGAIN,
+        "acknowledged by worker",
+        "acked_before_effect: acks early (1 message); this run proves it",
+        f"Mendacknowledge after the work {name(3)}",
+    ):
+        assert text.count(words) == 1, words
+    assert "What broke" not in text
+    assert text.index("this run proves it") < text.index("Mend")
+
+
+def test_where_several_runs_failed_each_has_its_own() -> None:
+    """The causes are told, and every run says what was promised, what happened and how to repeat it."""
+    text = read(page(session(failing(), failing(nodeid="t.py::test_other[x]", scenario="x")))).text
+
+    assert "What broke, by cause" in text
+    assert text.count("Repeat it") == 3
+    assert text.count("which acked at 0.069 s") > 4
+
+
+def test_processes_and_ports_are_the_sessions() -> None:
+    """The head names versions; which process and which port stands at the end."""
+    servers = {
+        "broker": "rabbitmq",
+        "version": "4.0.5",
+        "kind": "process",
+        "toxiproxy": "2.12.0 (process)",
+        "description": "RabbitMQ 4.0.5 (process 17, 127.0.0.1:28412), Toxiproxy 2.12.0 (process 18, API 127.0.0.1:1)",
+    }
+    head, _, rest = read(page(session(failing(), servers=servers))).text.partition("Tests and scenarios")
+
+    assert "RabbitMQ 4.0.5 (process), Toxiproxy 2.12.0 (process)" in head
+    assert "28412" not in head
+    assert servers["description"] in rest
 
 
 def test_a_failing_run_is_told_in_full() -> None:
@@ -137,7 +183,7 @@ def test_a_failing_run_is_told_in_full() -> None:
         'allow=("lost:by_consumer",)',
         "acknowledged by worker ← before its effect",
         "worker killed ← consumer_crash(after=ack(17))",
-        "killed by SIGKILL at 0.072 s, by a fault, started again",
+        "killed by SIGKILL by a fault, seen to be gone at 0.072 s, started again",
         "Traceback: boom",
         "ran when the run was judged",
         "refuse(after=delivery(6), duration=0.5)",
@@ -203,7 +249,7 @@ def test_no_script_no_network_no_style_in_attributes() -> None:
 def test_the_timeline_needs_no_style() -> None:
     """Every shape of the drawing carries its own colours, and every row its name and number."""
     text = page(session(failing()))
-    drawing = re.search(r"<svg.*?</svg>", text, re.DOTALL)
+    drawing = re.search(r'<svg[^>]*class="plot".*?</svg>', text, re.DOTALL)
     assert drawing is not None
     for tag in re.findall(r"<(?:path|rect|circle)[^>]*>", drawing[0]):
         assert " fill=" in tag or " stroke=" in tag, tag
@@ -278,7 +324,7 @@ def test_what_is_cut_is_said() -> None:
 
     assert "and 1,495 more" in text
     assert "... and 1,295 more, 795 of them in report.json" in text
-    assert "36 more lives" in text
+    assert "35 more lives" in text
     assert "Too many marks to draw one by one: each bar counts" in text
     assert "1,460 more messages that findings name have no life here." in text
     assert "40 lives are told; 1,460 more messages that findings name have none here." in text
@@ -346,31 +392,70 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+GROUNDS = ("paper", "card", "tint", "bad-tint", "unsure-tint", "good-tint", "let-tint", "none-tint")
+TEXTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("ink", "soft", "link"), GROUNDS),
+    **{
+        state: ("paper", "card", "tint", f"{state}-tint")
+        for state in ("bad", "unsure", "good", "let", "none")
+    },
+    "pink": ("card", "tint"),
+}
+"""Each colour of a text, and what it may stand on."""
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, by WCAG 2."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(scheme: str) -> None:
     """Text has a contrast of 4.5 on what it stands on, marks of 3, light and dark."""
     style = HTML.joinpath("templates", "style.css").read_text(encoding="utf-8")
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[scheme == "dark"]))
+    rules = style.partition("* { box-sizing")[2]
 
-    def contrast(one: str, other: str) -> float:
-        high, low = sorted((luminance(colour[one]), luminance(colour[other])), reverse=True)
-        return (high + 0.05) / (low + 0.05)
-
-    for text in ("ink", "soft", "link"):
-        for ground in (
-            "paper",
-            "card",
-            "tint",
-            "bad-tint",
-            "unsure-tint",
-            "good-tint",
-            "let-tint",
-            "none-tint",
-        ):
-            assert contrast(text, ground) >= 4.5, (text, ground)
-    for state in ("bad", "unsure", "good", "let", "none"):
-        assert contrast(state, f"{state}-tint") >= 4.5, state
-        assert contrast(state, "card") >= 4.5, state
+    texts = set(re.findall(r"(?<![-\w])color: var\(--([\w-]+)\)", rules))
+    texts |= set(re.findall(r"(?:text|-name|\.tick|\.small|\.number) \{ fill: var\(--([\w-]+)\)", rules))
+    assert texts == set(TEXTS)
+    assert set(re.findall(r"background: var\(--([\w-]+)\)", rules)) <= set(GROUNDS)
+    for text, grounds in TEXTS.items():
+        for ground in grounds:
+            assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+    assert contrast(colour["card"], colour["orange"]) >= 4.5  # the number on a flag
     for mark in ("blue", "violet", "green", "ochre", "orange", "pink"):
-        assert min(contrast(mark, "card"), contrast(mark, "tint")) >= 3, mark
+        for ground in ("card", "tint"):
+            assert contrast(colour[mark], colour[ground]) >= 3, mark
+
+
+def test_contrast_without_style() -> None:
+    """What is written into a drawing can be read by its own attributes: on white, and the number on its flag."""
+    text = page(session(failing()))
+    (flag,) = set(re.findall(r'class="flag"[^>]* fill="(#\w{6})"', text))
+    (number,) = set(re.findall(r'class="flag-number"[^>]* fill="#(\w{3})"', text))
+    written = set(re.findall(r'<text[^>]* fill="(#\w{6})"', text))
+
+    assert contrast(flag, "#" + "".join(2 * digit for digit in number)) >= 4.5
+    assert written
+    assert all(contrast(fill, "#ffffff") >= 4.5 for fill in written)
+
+
+def test_paper_is_white() -> None:
+    """Print takes every colour from the light scheme: the dark one is for screens only."""
+    style = HTML.joinpath("templates", "style.css").read_text(encoding="utf-8")
+
+    assert re.findall(r"@media ([^{]*prefers-color-scheme[^{]*) \{", style) == [
+        "screen and (prefers-color-scheme: dark)"
+    ]
+    assert "color-scheme: light" in style.partition("@media print")[2]
+
+
+def test_a_narrow_matrix_names_its_cells() -> None:
+    """Where its head is not shown each cell says itself what it is."""
+    text = read(page(session(passing(), failing(), *(passing(f"test_{n}", f"s{n}") for n in range(9))))).text
+
+    assert "Baseline: ✓ as promised" in text
+    assert "Under chaos: ✗ failed: consumer_crash-after-ack-3" in text

@@ -25,6 +25,7 @@ LOOK = """
 const told = [...document.querySelectorAll('iframe')].map(frame => {
   const page = frame.contentDocument, seen = [...page.querySelectorAll('*')];
   page.querySelectorAll('details').forEach(each => { each.open = true; });
+  page.querySelectorAll('.timeline .scroll').forEach(each => { each.scrollLeft = 300; });
   const root = page.documentElement, within = '.scroll, .output, nav, .skip, .hidden';
   return {
     elements: seen.length,
@@ -37,6 +38,12 @@ const told = [...document.querySelectorAll('iframe')].map(frame => {
       .slice(0, 5).map(each => each.outerHTML.slice(0, 200)),
     tables: [...page.querySelectorAll('thead')].filter(each => !each.closest('.matrix:not(.dense)')
       && getComputedStyle(each).display === 'none').length,
+    idle: [...page.querySelectorAll('[tabindex="0"]')].filter(each => each.scrollWidth <= each.clientWidth)
+      .map(each => each.outerHTML.slice(0, 200)),
+    stuck: seen.filter(each => each.scrollWidth > each.clientWidth && getComputedStyle(each).overflowX === 'auto'
+      && each.getAttribute('tabindex') !== '0' && !each.querySelector('a')).map(each => each.outerHTML.slice(0, 200)),
+    named: [...page.querySelectorAll('.names text')].filter(each => each.getBoundingClientRect().width > 0
+      && each.getBoundingClientRect().left < each.closest('.scroll').getBoundingClientRect().right).length,
   };
 });
 const said = document.createElement('pre');
@@ -93,3 +100,21 @@ def test_nothing_is_cut_off(tmp_path: Path, width: int) -> None:
     ]
     for told in looked_at(tmp_path, [page(each) for each in documents], width):
         assert (told["width"] <= told["room"], told["beyond"], told["tables"]) == (True, [], 0)
+
+
+def test_only_what_scrolls_is_a_tab_stop(tmp_path: Path) -> None:
+    """On a phone every tab stop but a link has something to scroll to, and all that scrolls can be reached."""
+    documents = [
+        session(failing(), heard()),
+        session(passing()),
+        session(recorded(everything("orders"), ALL)),
+    ]
+    for told in looked_at(tmp_path, [page(each) for each in documents], 390):
+        assert (told["idle"], told["stuck"]) == ([], [])
+
+
+def test_a_narrow_timeline_keeps_its_lanes_named(tmp_path: Path) -> None:
+    """Scrolled to the right on a phone the names of the lanes stand over the drawing; where all is seen, nowhere."""
+    narrow, wide = (looked_at(tmp_path, [page(session(failing()))], width)[0] for width in (390, 1280))
+
+    assert (narrow["named"], wide["named"]) == (4, 0)

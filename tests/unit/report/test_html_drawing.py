@@ -207,7 +207,7 @@ def test_other_words() -> None:
         ({"exit_code": None, "by": "itself"}, "ended, its exit code is not known at 1.000 s, by itself"),
         (
             {"exit_code": -9, "signal": "SIGKILL", "by": "fault", "restarts": True},
-            "killed by SIGKILL at 1.000 s, by a fault, started again",
+            "killed by SIGKILL by a fault, seen to be gone at 1.000 s, started again",
         ),
     ],
 )

@@ -28,15 +28,16 @@ def test_a_summary_whole() -> None:
 
 **Promised** (at-least-once): Every good message is worked on, settled and gone; every bad one is where it \
 belongs.{"  "}
-**Happened**: `test_orders` under `consumer_crash-after-ack-3`: 1 of 10 messages lost by the consumer: its ack reached \
-the broker, its work was never done; behind it: consumer\\_crash(after=ack(17)).
+**Happened**: `test_orders` under `consumer_crash-after-ack-3`: 1 of 10 messages lost by `worker`, which acked at \
+0.069 s and was killed at 0.071 s before any effect; behind it: consumer\\_crash(after=ack(17)).
 
 ✗ 1 failed · ✓ 1 as promised · – 1 skipped · 20 messages · 4 faults struck · RabbitMQ 4.0.5 (docker)
 
 ### What broke, by cause
 
-- ✗ **lost by the consumer: its ack reached the broker, its work was never done**{"  "}
-  `lost:by_consumer` failed, 1 message, in `test_orders consumer_crash-after-ack-3`{"  "}
+- ✗ **Lost 1 message: its ack reached the broker, its work was never done**{"  "}
+  `lost:by_consumer` failed, 1 message; behind it: consumer\\_crash(after=ack(17)); in \
+`test_orders consumer_crash-after-ack-3`{"  "}
   Mend: acknowledge after the work
 
 ### Tests and scenarios
@@ -48,10 +49,11 @@ the broker, its work was never done; behind it: consumer\\_crash(after=ack(17)).
 
 ### ✗ `test_orders` under `consumer_crash-after-ack-3`
 
-**1 of 10 messages lost by the consumer: its ack reached the broker, its work was never done; behind it: \
+**1 of 10 messages lost by `worker`, which acked at 0.069 s and was killed at 0.071 s before any effect; behind it: \
 consumer\\_crash(after=ack(17)).**
 
-- `lost:by_consumer`, 1 of 10 messages: lost by the consumer: its ack reached the broker, its work was never done
+- `lost:by_consumer`, 1 of 10 messages: lost by `worker`, which acked at 0.069 s and was killed at 0.071 s \
+before any effect
   - cause: consumer\\_crash(after=ack(17))
   - mend: acknowledge after the work
   - to allow just this: `allow=("lost:by_consumer",)`
@@ -161,3 +163,28 @@ def test_a_long_life_is_cut() -> None:
     run = run_record(account, nodeid=NODE, attempt=1, outcome="failed", reproduce="x")
 
     assert re.search(r"^ {7}\.\.\.  \d+ steps more$", markdown(session(run)), re.MULTILINE)
+
+
+def test_a_cause_names_what_is_behind_it_once() -> None:
+    """The fault stands behind the heading; a reason that the heading gives already is not said again."""
+    made = markdown(session(failing()))
+    slow = found("stalled", 1, 2, claim="stalled: 2 ready", cause="nobody reads", violation=True)
+    other = markdown(
+        session(run_record(judged(slow), nodeid=NODE, attempt=1, outcome="failed", reproduce="x"))
+    )
+
+    assert "failed, 1 message; behind it: consumer\\_crash(after=ack(17)); in" in made
+    assert "- ✗ **Left 2 messages waiting: nobody reads**" in other
+    assert "`stalled` failed, 2 messages; in" in other
+
+
+def test_where_the_whole_report_is() -> None:
+    """The last line says where there is more, also behind a cut, and stays within the limit."""
+    run = failing()
+    long = session(*(dict(run, nodeid=f"t.py::t{n}[x]", reproduce="x" * 19_000) for n in range(25)))
+    for made in (markdown(session(run), where="out/`x`.html"), markdown(long, where="out/`x`.html")):
+        assert made.endswith("\n\nThe whole report, with timelines and all lives, is ``out/`x`.html``.\n")
+        assert len(made.encode()) <= MOST
+    assert "The whole report" not in markdown(session(run))
+    hazard = dict(run["hazards"][0], messages=[run["findings"][0]["messages"][0]])
+    assert "  - hazard, proved by this run: acks early\n" in markdown(session(dict(run, hazards=[hazard])))

@@ -63,6 +63,8 @@ def test_the_worst_comes_first() -> None:
             record(LOST, found("stalled", 2, 3)),
             "1 of 200 messages lost in some way; behind it: consumer_crash(after=ack(17)); and 1 finding more.",
         ),
+        (record(found("late", 2), found("lost", 1), found("lost", 3, 4, claim="is gone")),
+         "2 of 200 messages are gone; and 2 findings more."),
         (record(LOST, found("stalled", 2), allow=(("lost", ""),)), "1 of 200 messages stalled in some way."),
         (
             record(VACUOUS),
@@ -166,25 +168,29 @@ def test_scenarios_that_share_a_cause_are_one() -> None:
 
 
 def test_causes_that_count_come_first() -> None:
-    """What failed a test stands before what is unknown, expected and allowed, and the frequent before the rare."""
+    """What failed a test stands before what is unknown, expected and allowed, and the grave before the frequent."""
     causes = over(
         record(LOST, allow=(("lost", "known"),)),
         record(UNKNOWN),
         record(found("stalled", 1), outcome="failed"),
+        record(found("late", 1), outcome="failed"),
+        record(found("late", 2), outcome="failed", nodeid="t.py::test_other"),
         record(found("duplicated", 1), outcome="failed"),
-        record(found("duplicated", 2), outcome="failed", nodeid="t.py::test_other"),
+        record(found("duplicated", 1, 2, detail="more"), outcome="failed"),
         record(outcome="failed", error="assert 1 == 2"),
         record(),
     )["causes"]
 
-    assert [(each["kind"], each["state"]) for each in causes] == [
-        ("duplicated", "failed"),
-        ("stalled", "failed"),
-        ("error", "failed"),
-        ("lost", "unknown"),
-        ("lost", "allowed"),
+    assert [(each["kind"], each["state"], each["messages"]) for each in causes] == [
+        ("duplicated", "failed", 2),
+        ("duplicated", "failed", 1),
+        ("stalled", "failed", 1),
+        ("late", "failed", 2),
+        ("error", "failed", 0),
+        ("lost", "unknown", 1),
+        ("lost", "allowed", 1),
     ]
-    assert causes[2]["claim"] == "the test failed by itself: assert 1 == 2"
+    assert causes[4]["claim"] == "the test failed by itself: assert 1 == 2"
 
 
 def test_the_matrix() -> None:
@@ -238,9 +244,18 @@ def test_the_worst_run_speaks_for_the_session() -> None:
 
     assert (bad["first"], bad["guarantee"]) == (1, "at-least-once")
     assert bad["promise"].startswith("Every good message is worked on")
-    assert bad["happened"].startswith("1 of 10 messages lost by the consumer")
+    assert bad["happened"].startswith("1 of 10 messages lost by `worker`, which acked at ")
     assert good["happened"] == "20 messages published, 4 faults struck, every message accounted for."
     assert over()["first"] is None
+
+
+def test_the_gravest_run_speaks_for_the_session() -> None:
+    """Of several that failed the one with the first cause is told at the head, wherever it stands."""
+    made = over(
+        record(found("late", 1), outcome="failed"), record(found("lost", 1), outcome="failed"), passing()
+    )
+
+    assert (made["first"], made["happened"]) == (1, "1 of 200 messages lost in some way.")
 
 
 def test_a_good_session_names_all_that_was_promised() -> None:

@@ -1,0 +1,96 @@
+"""What a cause is called: what became of how many messages, and why, in one line.
+
+```
+Lost 5 messages in 5 scenarios, one cause: worker acknowledges before its work shows
+Worked on 39 messages late: it waited in `orders` for most of that: its consumers are too slow or too few
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_mqchaos.model.sequences import plural
+from pytest_mqchaos.report.causes import without_faults
+from pytest_mqchaos.report.claims import in_plural
+
+__all__ = ["heading", "proofs"]
+
+Record = Mapping[str, Any]
+
+_WHAT: Mapping[str, str] = {
+    "lost": "Lost {}",
+    "persistence_loss": "Lost {} when the broker stopped",
+    "stranded": "Stranded {}",
+    "duplicated": "Worked on {} more than once",
+    "redelivered": "Delivered {} again",
+    "unacknowledged": "Left {} unacknowledged",
+    "stalled": "Left {} waiting",
+    "acked_before_effect": "Acknowledged {} before its work",
+    "requeue_storm": "Gave {} back again and again",
+    "poison_stuck": "Stuck on {}",
+    "poison_effected": "Worked on {}",
+    "dead_letter_miss": "Missed the dead-letter queue with {}",
+    "dead_letter_false_positive": "Dead-lettered {} without need",
+    "unexpected": "Came upon {} that nobody published",
+    "corrupted": "Corrupted {}",
+    "illegal_transition": "Settled {} in a way that cannot be",
+    "reordered": "Worked on {} out of order",
+    "late": "Worked on {} late",
+    "prefetch_breach": "Handed out {} beyond the prefetch",
+    "failover_miss": "Failed to take {} over in time",
+    "retry_schedule": "Tried {} again off the schedule",
+    "overflow": "Overflowed with {}",
+}
+"""What was done to messages, by the kind of a finding. Kinds that are about no messages have their claim alone."""
+_PROVED_BY = {"acked_before_effect": "lost", "auto_ack": "lost", "effect_before_ack": "duplicated"}
+
+
+def heading(cause: Record, runs: Sequence[Record]) -> str:
+    """Return the heading of a cause of an overview: what, how many, and why; of what is unknown the claim."""
+    where = _where(cause)
+    what = _WHAT.get(cause["kind"])
+    claim: str = cause["claim"] or cause["cause"]
+    if what is None or not cause["messages"]:
+        return f"{where}: {claim}" if where else claim
+    noun = "poison message" if cause["kind"].startswith("poison") else "message"
+    many = plural(cause["messages"], noun)
+    within = f" in {where}" if where else ""
+    if cause["unknown"]:
+        return f"{many}{within}: {in_plural(claim) if cause['messages'] > 1 else claim}"
+    return f"{what.format(many)}{within}: {_why(cause, runs)}"
+
+
+def _where(cause: Record) -> str:
+    if len(cause["scenarios"]) > 1:
+        return f"{plural(len(cause['scenarios']), 'scenario')}, one cause"
+    return plural(len(cause["runs"]), "run") if len(cause["runs"]) > 1 else ""
+
+
+def _why(cause: Record, runs: Sequence[Record]) -> str:
+    """Return the hazard that the runs prove, else the cause that is more than its fault, else what is claimed."""
+    first = runs[cause["runs"][0]]
+    findings = [each for each in first["findings"] if _is_of(each, cause)]
+    for finding in findings:
+        for hazard in proofs(finding, first) if finding["detail"] != "in_transit" else ():
+            return str(hazard["claim"]).partition(": ")[0]
+    if why := without_faults(cause["cause"], first):
+        return why
+    claim: str = cause["claim"] or (findings[0]["claim"] if findings else cause["kind"].replace("_", " "))
+    head, colon, tail = claim.partition(": ")
+    return tail if colon and "`" not in head else claim
+
+
+def _is_of(finding: Record, cause: Record) -> bool:
+    same = all(finding[name] == cause[name] for name in ("kind", "detail", "mend"))
+    return same and (not cause["claim"] or finding["claim"] == cause["claim"])
+
+
+def proofs(finding: Record, run: Record) -> Iterator[Record]:
+    """Yield the hazards of a run that a finding proves: by a fault it came about in just that way."""
+    named = set(finding["messages"])
+    for hazard in run["hazards"] if finding["fault"] is not None else ():
+        fits = hazard["confirmed"] and finding["kind"] == _PROVED_BY.get(hazard["kind"])
+        if fits and named & set(hazard["messages"]):
+            yield hazard
