@@ -180,7 +180,7 @@ def test_a_life_in_the_document() -> None:
             step(0.412, "published, confirmed", "", "published", "publisher"),
             step(0.431, "delivered to worker (tag 17)", "", "delivered", "worker"),
             step(0.4312, "acknowledged by worker", "before its effect", "acked", "worker"),
-            step(0.433, "worker killed", "consumer_crash(after=ack(17))", "consumer_ended", "worker"),
+            step(0.4329, "worker killed", "consumer_crash(after=ack(17))", "consumer_ended", "worker"),
         ],
         "events_left_out": 0,
         "events_gap": None,
