@@ -79,7 +79,7 @@ HOSTILE = {
     "absolute": "{0}",
     "terminal": "\x1b]0;pwned\x07\x1b[2J\x1b[31m\x9b31m\x07\x08\x7f",
     "bidi": "\u202eelif\u2066\u200b\ufeff \u0430 \U0001f4a5 e\u0301 \u2028",
-    "page": "<img src=x onerror=alert(1)></script><script>alert(2)</script>&#x27;\"{{7*7}}",
+    "page": '<img src=x onerror=alert(1)></script><script>alert(2)</script>&#x27;"{{7*7}}',
     "markdown": "|`[x](javascript:alert(1))`|**x**\\|<!--",
     "address": "a/b?c=d#e%2f..%2f%00",
 }
@@ -167,7 +167,9 @@ def test_the_report_holds_them_as_text(session):
     """Both reports name the queues, as text, and hold nothing that a page would run."""
     folder, hostile, _ = session
     report = folder / "w" / "mqchaos-report"
-    pages = [path.read_text() for path in report.rglob("*") if path.suffix in (".html", ".json", ".md", ".xml")]
+    pages = [
+        path.read_text() for path in report.rglob("*") if path.suffix in (".html", ".json", ".md", ".xml")
+    ]
     assert len(pages) >= 2
     for page in pages:
         assert not obeyed(page), obeyed(page)
