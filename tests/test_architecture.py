@@ -51,6 +51,24 @@ CLIENTS = {
     "_pytest": {"testing"},
 }
 """Where each third-party library may be imported, besides pytest in the plugin's layer."""
+READS_CODE = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "code", "codeop"}
+"""Modules that run what they read: whoever may write to them may run code here."""
+MULTIPROCESSING = {"multiprocessing", "multiprocessing.connection", "concurrent.futures.process"}
+"""Modules whose pipes and queues speak pickle."""
+SHELLS = {
+    "os.system",
+    "os.popen",
+    "pty.spawn",
+    "commands.getoutput",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "asyncio.create_subprocess_shell",
+}
+"""Functions that give a text to a shell. A broker's `os:cmd` is Erlang's, and text of ours alone."""
+IN_CONTAINERS = {"brokers.rabbitmq.container"}
+"""Where `sh -c` has a script that stands in our code, in the broker's container; what varies is its arguments."""
+CODE = {"eval", "exec", "compile", "builtins.eval", "builtins.exec", "builtins.compile", "__import__"}
+"""Functions that make code of a text."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +279,78 @@ def test_public_names_have_homes() -> None:
         if isinstance(each, ast.ImportFrom) and (each.module or "").startswith(f"{PACKAGE}."):
             home = (each.module or "").removeprefix(f"{PACKAGE}.")
             assert {alias.name for alias in each.names} <= set(_offered(modules()[home]) or ()), home
+
+
+def of_names(tree: ast.Module) -> dict[str, str]:
+    """Return what each imported name of a module stands for, by its name there: `run` for `subprocess.run`."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.asname or part_of(alias.name): alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def dangers(tree: ast.Module) -> list[str]:
+    """Return what a module does that could run a text of somebody else's: loads pickles, asks a shell, evaluates."""
+    found, names = [], of_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            loaded = {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            loaded = {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Name | ast.Attribute):
+            first, dot, rest = ast.unparse(node).partition(".")
+            called = f"{names.get(first, first)}{dot}{rest}"
+            found += [f"{node.lineno}: {called}"] * (called in SHELLS | CODE)
+            continue
+        elif isinstance(node, ast.keyword) and node.arg in ("shell", "executable"):
+            never = isinstance(node.value, ast.Constant) and not node.value.value
+            found += [] if never else [f"{node.value.lineno}: {node.arg}={ast.unparse(node.value)}"]
+            continue
+        elif isinstance(node, ast.List | ast.Tuple):
+            words = [each.value for each in node.elts if isinstance(each, ast.Constant)]
+            shell = (
+                words and isinstance(words[0], str) and words[0].rpartition("/")[2] in ("sh", "bash", "dash")
+            )
+            found += [f"{node.lineno}: {ast.unparse(node)}"] * bool(shell and "-c" in words)
+            continue
+        else:
+            continue
+        bad = {name for name in loaded if part_of(name) in READS_CODE} | loaded & MULTIPROCESSING
+        found += [f"{node.lineno}: imports {name}" for name in sorted(bad)]
+    return sorted(set(found))
+
+
+def test_no_pickle_and_no_shell() -> None:
+    """No module loads a pickle, gives a text to a shell, or makes code of a text: what others write stays a text."""
+    script = "['sh', '-c', _SHELL, _COOKIE, *shell_arguments(_NODE, name=name)]"
+    found = [(name, each.partition(": ")[2]) for name, tree in modules().items() for each in dangers(tree)]
+    assert found == [(name, script) for name in IN_CONTAINERS]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from marshal import loads",
+        "import multiprocessing.connection",
+        "import shelve as store",
+        "import subprocess as s; s.run('ls', shell=True)",
+        "subprocess.Popen(words, shell=wanted)",
+        "import os; os.system('ls')",
+        "from os import popen as p; p('ls')",
+        "from subprocess import getoutput; getoutput('ls')",
+        "import asyncio; run = asyncio.create_subprocess_shell",
+        "subprocess.run(['/bin/sh', '-c', text])",
+        "eval(text)",
+        "import builtins; builtins.exec(text)",
+    ],
+)
+def test_what_a_shell_or_a_pickle_looks_like(line: str) -> None:
+    """Each way to run a text of somebody else's is seen, under another name too."""
+    assert dangers(ast.parse(line)) != []
 
 
 def test_hooks_only_hand_on() -> None:

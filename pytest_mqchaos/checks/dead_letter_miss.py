@@ -7,7 +7,7 @@ from pytest_mqchaos.checks.fates import ASK, Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Record
+from pytest_mqchaos.model.copies import Copy, Publication, Record
 from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check"]
@@ -107,12 +107,27 @@ def _altered(one: Expected, copy: Copy) -> Reason | None:
 
 
 def _twice(one: Expected) -> Reason | None:
-    """More copies than publications. Redeliveries that a fault explains make an honest consumer do that."""
-    if len(one.arrived) <= max(one.record.passed, 1):
+    """More dead letters than copies. Redeliveries that a fault explains make an honest consumer do that."""
+    if len(one.arrived) <= max(1, sum(_ends(one, sent) for sent in one.record.publications if sent.passed)):
         return None
     again = any(len(copy.deliveries) > 1 for copy in one.record.copies if copy.queue not in one.targets)
     claim = f"is in {listed({copy.queue for copy in one.arrived})} {len(one.arrived)} times"
     return Reason(detail="twice", claim=claim, information=again)
+
+
+def _ends(one: Expected, sent: Publication) -> int:
+    """How many dead letters one publication may become: a fan-out copies it, before or after it is refused."""
+    roles = one.where.roles
+    queues = set(roles.leads_to(sent.exchange, sent.routing_key))
+    if sent.exchange and not roles.topology.complete:
+        own = {queue for each in one.record.republications for queue in _led(one, each)}
+        queues |= {copy.queue for copy in one.record.copies if copy.deaths is None} - one.targets - own
+    return sum(max(1, len(roles.dead_letter_targets(queue) & one.targets)) for queue in queues)
+
+
+def _led(one: Expected, sent: Publication) -> frozenset[str]:
+    """Where a publication of the application's led to, as far as is known."""
+    return one.where.roles.leads_to(sent.exchange, sent.routing_key)
 
 
 def _in_transit(case: Case, groups: Groups) -> list[Finding]:

@@ -66,12 +66,22 @@ class ToxiproxyRoute:
 
     def down(self) -> bool:
         """Disable the proxy: Toxiproxy closes its listener and every connection with a FIN."""
-        self._network.ask(f"disable the proxy {self._proxy.name}", self._proxy.disable)
+        self._switch("disable", self._proxy.disable)
         return True
 
     def up(self) -> None:
         """Enable the proxy."""
-        self._network.ask(f"enable the proxy {self._proxy.name}", self._proxy.enable)
+        self._switch("enable", self._proxy.enable)
+
+    def _switch(self, how: str, call: Callable[[], Any]) -> None:
+        """Enable or disable the proxy, and look whether it is: one that stays down would be the consumer's fault."""
+        name = self._proxy.name
+        self._network.ask(f"{how} the proxy {name}", call)
+        enabled = self._network.ask(f"list the proxy {name}", partial(self._network.enabled, name))
+        if enabled is not (how == "enable"):
+            host, port = self._network.server.api
+            there = {True: "as enabled", False: "as disabled", None: "no more"}[enabled]
+            raise ChaosError(f"Toxiproxy at {host}:{port} said that it {how}d {name}, and lists it {there}")
 
     def bring(self, condition: Condition) -> bool:
         """Add the toxics of a condition, and look whether they are there; False for what no toxic does."""
@@ -160,6 +170,11 @@ class ToxiproxyNetwork:
                 raise
             return ToxiproxyRoute(self, proxy, listen, address)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def enabled(self, name: str) -> bool | None:
+        """Return whether a proxy is enabled, None if there is none; to be called by `ask`."""
+        found = self._client.get_proxy(name)
+        return None if found is None else bool(found.enabled)
 
     def alive(self, *, asked: bool = False) -> bool:
         """Whether its process or container runs and its API answers; unless it is to be asked now, a second ago."""

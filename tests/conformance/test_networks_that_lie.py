@@ -1,18 +1,30 @@
 """A network that says that it breaks or heals something, and does not, is found out; one that hangs has a deadline."""
 
 import contextlib
+import http.server
+import json
 import os
 import shutil
 import signal
 import socket
 import threading
 import time
+import urllib.request
 import uuid
 from pathlib import Path
 
 import pytest
 
-from pytest_mqchaos import ChaosError, bandwidth, black_hole, fragment, latency, stall
+from pytest_mqchaos import (
+    ChaosError,
+    bandwidth,
+    black_hole,
+    connection_drop,
+    fragment,
+    latency,
+    refuse,
+    stall,
+)
 from pytest_mqchaos.link.embedded import EmbeddedNetwork, EmbeddedRoute
 from pytest_mqchaos.link.toxiproxy import ToxiproxyNetwork
 from pytest_mqchaos.servers.toxiproxy import start_process
@@ -160,3 +172,146 @@ def test_a_failed_heal_is_not_forgotten(toxiproxy, monkeypatch):
     assert armed.healed.is_set()
     with pytest.raises(ChaosError, match="said that it has removed"):
         bench.check()
+
+
+class Between(http.server.ThreadingHTTPServer):
+    """Stands between us and Toxiproxy's API, and does not hand on everything that it says was done."""
+
+    daemon_threads = True
+
+    def __init__(self, api):
+        self.api = "http://{}:{}".format(*api)
+        self.lies = set()
+        """Which of `enable` and `disable` it only says it did, and whether it says so again (`list`)."""
+        self.said = {}
+        super().__init__(("127.0.0.1", 0), _Between)
+
+
+class _Between(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = self.hand_on()
+        if "list" in self.server.lies and self.path == "/proxies":
+            found = {
+                name: {**each, "enabled": self.server.said.get(name, True)} for name, each in found.items()
+            }
+        self.answer(found)
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        enabled = asked.get("enabled")
+        if enabled is not None and ("enable" if enabled else "disable") in self.server.lies:
+            self.server.said[self.path.rpartition("/")[2]] = enabled
+            self.answer(asked)
+        else:
+            self.answer(self.hand_on(json.dumps(asked).encode()))
+
+    def do_DELETE(self):
+        self.answer(self.hand_on())
+
+    def hand_on(self, data=None):
+        """Ask Toxiproxy itself."""
+        request = urllib.request.Request(self.server.api + self.path, data, method=self.command)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            text = answer.read()
+        return json.loads(text) if text else {}
+
+    def answer(self, value):
+        """Say that all went well."""
+        data = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def between(toxiproxy):
+    """Return a bench, and what stands between it and the API of its Toxiproxy."""
+    bench, _, server = toxiproxy
+    with Between(server.api) as liar:
+        threading.Thread(target=liar.serve_forever, daemon=True).start()
+        (link,) = bench._links
+        truth, link.route._network.server = server, Behind(server, liar.server_address)
+        yield bench, liar
+        link.route._network.server = truth
+        liar.shutdown()
+
+
+class Behind:
+    """A Toxiproxy whose API is another one's."""
+
+    def __init__(self, server, api):
+        self._server = server
+        self.api = api
+
+    def __getattr__(self, name):
+        """Be the Toxiproxy in all else."""
+        return getattr(self._server, name)
+
+
+CUTS = pytest.mark.parametrize(
+    "fault", [connection_drop(), refuse(duration=60)], ids=lambda fault: fault.kind
+)
+
+
+@CUTS
+def test_a_cut_that_is_only_said(between, fault):
+    """A proxy that is listed as enabled was not cut, whatever was answered."""
+    bench, liar = between
+    bench.connect()
+    liar.lies = {"disable"}
+    with pytest.raises(
+        ChaosError, match=r"Toxiproxy at \S+ said that it disabled mqchaos-\S+, and lists it as enabled"
+    ):
+        bench.strike(fault)
+
+
+@CUTS
+def test_a_cut_that_is_said_and_listed(between, fault):
+    """Where all that the API says is a lie, the connection that stays open gives it away."""
+    bench, liar = between
+    bench.connect()
+    liar.lies = {"disable", "list"}
+    with pytest.raises(
+        ChaosError, match=r"toxiproxy said that it cut worker, but its connection was open 5 s later"
+    ):
+        bench.strike(fault)
+
+
+def test_a_link_that_stays_down_after_a_drop(between):
+    """Who cannot come back since the proxy was not enabled again is not to blame: the run is in error."""
+    bench, liar = between
+    bench.connect()
+    liar.lies = {"enable"}
+    with pytest.raises(ChaosError, match=r"said that it enabled mqchaos-\S+, and lists it as disabled"):
+        bench.strike(connection_drop())
+
+
+@pytest.mark.parametrize(
+    ("lies", "why"),
+    [
+        ({"enable"}, r"said that it enabled mqchaos-\S+, and lists it as disabled"),
+        ({"enable", "list"}, r"healing refuse\(duration=60.0\): .*"),
+    ],
+    ids=["said", "said and listed"],
+)
+def test_a_refusal_that_stays(between, lies, why):
+    """A heal that was only said is no heal: nobody answers behind the proxy."""
+    bench, liar = between
+    bench.connect()
+    armed = bench.strike(refuse(duration=60))
+    liar.lies = lies
+    with pytest.raises(ChaosError, match=why):
+        bench.heal(armed)
+
+
+def test_a_proxy_that_is_gone(between):
+    """A Toxiproxy that was started anew, and knows nothing of our proxy, is told apart from a cut."""
+    bench, _ = between
+    (link,) = bench._links
+    link.route._proxy.destroy()
+    with pytest.raises(ChaosError, match=r"did not disable the proxy mqchaos-"):
+        bench.strike(connection_drop())

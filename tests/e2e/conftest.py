@@ -15,6 +15,7 @@ if TOOLS.is_dir():
 
 PART = os.environ.get("MQCHAOS_E2E_PART", "")
 MANY = {
+    "test_already_gone.py",
     "test_before_effect.py",
     "test_http.py",
     "test_in_process.py",
@@ -26,6 +27,7 @@ MANY = {
     "test_process_and_broker_faults.py",
     "test_producer.py",
     "test_promises.py",
+    "test_several_no_false_alarm.py",
     "test_tls_clients.py",
     "test_transactions.py",
 }

@@ -88,23 +88,39 @@ def traces(folder):
     return found
 
 
+LOOPBACK = {"0100007F", f"{1 << 24:032X}", "0000000000000000FFFF00000100007F"}
+"""127.0.0.1, ::1, and the former within IPv6, as the kernel writes them."""
+
+
 def ports(pids):
     """Return the ports at which these processes listen."""
+    return {port for _, port in listeners(pids)}
+
+
+def listeners(pids):
+    """Return the addresses and ports at which these processes listen."""
     inodes = set()
     for pid in pids:
         with suppress(OSError):
             for entry in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
                     inodes.add(str(entry.readlink()))
-    return {port for port, inode in listening() if inode in inodes}
+    return {(address, port) for address, port, inode in listening() if inode in inodes}
 
 
 def listening():
-    """Yield every port of this host that is listened at, with its socket."""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "0A":
-            yield int(fields[1].rpartition(":")[2], 16), f"socket:[{fields[9]}]"
+    """Yield every address and port of this host that is listened at, with its socket."""
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                address, _, port = fields[1].partition(":")
+                yield address, int(port, 16), f"socket:[{fields[9]}]"
+
+
+def family(pid):
+    """Return a process and all that descend from it."""
+    return {pid} | {each for child in _children(pid) for each in family(child)}
 
 
 def children(parent):
@@ -227,7 +243,7 @@ class Session:
         deadline = time.monotonic() + WITHIN
         while left := (
             self.processes(),
-            self.ports & dict(listening()).keys(),
+            self.ports & {port for _, port, _ in listening()},
             self.folders(),
             self.on_engine(),
         ):

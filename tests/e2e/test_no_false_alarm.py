@@ -130,7 +130,7 @@ def test_dedup_store(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+@pytest.mark.chaos(*EVERY, *STANDING, *OPEN, *OPEN_AT_ACKS, guarantee="exactly-once")
 def test_database(scene, mqchaos, queue_type, tmp_path):
     """Rows by the order's own key are effects, and keep exactly-once."""
     path = str(tmp_path / "orders.sqlite")
@@ -172,7 +172,7 @@ def test_automatic_ack(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, *STANDING)
+@pytest.mark.chaos(*EVERY, *STANDING, *OPEN)
 def test_delayed_retry(scene, mqchaos, queue_type):
     """A retry through a TTL and a dead letter back is neither a dead letter nor a redelivery."""
     retried(scene, mqchaos, queue_type, "delayed_retry")
@@ -202,7 +202,7 @@ def retried(scene, mqchaos, queue_type, consumer):
 
 
 @both
-@pytest.mark.chaos(*EVERY, poison="dead-letter")
+@pytest.mark.chaos(*EVERY, *STANDING, *OPEN, poison="dead-letter")
 def test_poison_after_three_tries(scene, mqchaos, queue_type, request):
     """Three tries at once and then the dead-letter queue is a sound design."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -224,7 +224,7 @@ def test_slow_handler(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *STANDING_AT_ACKS, *OPEN, *OPEN_AT_ACKS)
 def test_prefetch_one(scene, mqchaos, queue_type):
     """One message at a time."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -260,7 +260,7 @@ def test_batched_acks(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *STANDING, *OPEN)
 def test_drains(scene, mqchaos, queue_type, request):
     """What a consumer hands back on SIGTERM is explained."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -272,7 +272,7 @@ def test_drains(scene, mqchaos, queue_type, request):
 
 
 @both
-@pytest.mark.chaos(*EVERY)
+@pytest.mark.chaos(*EVERY, *STANDING, *OPEN)
 def test_supervised(scene, mqchaos, queue_type):
     """A consumer that ends with its connection is started again by its supervisor."""
     scene.queue(queue_type, dead_letter="orders.dead")
@@ -282,7 +282,7 @@ def test_supervised(scene, mqchaos, queue_type):
 
 
 @both
-@pytest.mark.chaos(*EVERY, guarantee="exactly-once")
+@pytest.mark.chaos(*EVERY, *STANDING, *OPEN, guarantee="exactly-once")
 def test_supervised_with_dedup(scene, mqchaos, queue_type):
     """A dedup store keeps exactly-once over starts of the process too."""
     scene.queue(queue_type, dead_letter="orders.dead")

@@ -6,7 +6,7 @@ More of it, for quiet hours: `campaign_sharing.py`.
 import collections
 import re
 
-from ends_kit import there, until
+from ends_kit import LOOPBACK, family, listeners, there, until
 from house_kit import BY_HAND, KEEP, brokers, chaos, crash, kill, notes, waiting
 
 
@@ -43,13 +43,19 @@ def test_a_worker_that_dies_takes_nothing_with_it(house):
 
 
 def test_the_holder_is_killed(house):
-    """Tests that come after it have servers anew, one for both workers, and of the old ones nothing is left."""
+    """Tests that come after it have servers anew, one for both workers, and of the old ones nothing is left.
+
+    Before, and with all workers at it, every socket is one of loopback.
+    """
     source = chaos("a") + waiting("wait0") + chaos("b") + waiting("wait1") + chaos("y", "z")
     session = house.begin(source, "-n2", "--maxschedchunk=1")
     both = session.folder / "wait0", session.folder / "wait1"
     until(session.output, 120, lambda: all(one.exists() for one in both))
     old = house.holders()
     assert len(old) == 1
+    addresses = listeners({each for pid in (session.process.pid, *old) for each in family(pid)})
+    assert len(addresses) >= 4, "of both workers' links at least"
+    assert {address for address, _ in addresses} <= LOOPBACK
     kill(*old)
     (session.folder / "go on").touch()
     house.ended(session, "6 passed")

@@ -60,9 +60,8 @@ class Cuts:
         """End every connection of the links, and refuse new ones for a while."""
         links = self._targets.links(moment)
         await self._course.settle_x(moment)
-        self._course.fired(
-            moment, [link.name for link in links], changed=bool(links), actor=self._actor(links)
-        )
+        changed = self._targets.may_feel(links)
+        self._course.fired(moment, [link.name for link in links], changed=changed, actor=self._actor(links))
         for link in links:
             link.wire.refuse()
             self.refused[link.name] += 1

@@ -129,7 +129,8 @@ class Disturbances:
         await self._course.settle_x(moment)
         condition = self._condition(moment.fault)
         by_route = await self._bring(links, condition)
-        self._fired(moment, links, by_route, always=moment.fault.lasting)
+        late = moment.fault.lasting and (armed.trigger is None or self._targets.may_feel(links))
+        self._fired(moment, links, by_route, always=late)
         for link in links:
             link.wire.weather.bring(condition, by_route=by_route)
             self._weathered[armed.number].append((link, condition))
@@ -184,7 +185,7 @@ class Disturbances:
                 relay.ways.sip()
 
     def _fired(self, moment: Moment, links: Sequence[Link], by_route: bool, *, always: bool = False) -> None:
-        """Record the strike; what lasts is felt by those who come later too."""
+        """Record the strike; what is there from the start is felt by those who come later too."""
         actor = links[0].route.actor if by_route else "wire"
         changed = always or self._targets.felt_by(links)
         self._course.fired(moment, [link.name for link in links], changed=changed, actor=actor)

@@ -52,6 +52,10 @@ class Targets:
         used = any(link.wire.connected() or (link.wire.raw and link.wire.used) for link in links)
         return used or bool(names & waiting)
 
+    def may_feel(self, links: Sequence[Link]) -> bool:
+        """Whether anybody feels it, or may later: who publishes, or comes to another service when it needs it."""
+        return self.felt_by(links) or any(link.publishes or link.wire.raw for link in links)
+
     def replicas(self, moment: Moment) -> list[Replica]:
         """The processes that a process fault strikes."""
         wanted, everyone = moment.fault.consumer, list(self._consumers.replicas())

@@ -89,6 +89,37 @@ def test_twice() -> None:
     assert found(run.rest(2, "orders.dead")) == {"dead_letter_miss:twice": [2]}
 
 
+def fanned_out() -> Run:
+    """A poison message went to two queues, whose consumers each refused their copy."""
+    run = Run(0, poison=1).subscribe().subscribe("bills", link="biller")
+    run.bind("sales", "fanout", ("", "orders"), ("", "bills")).publish(exchange="sales", routing_key="")
+    run.nack(run.deliver(1), requeue=False)
+    run.nack(run.deliver(1, "bills", link="biller"), requeue=False)
+    bills = queue("bills", dead_letter_exchange="", dead_letter_routing_key="orders.dead")
+    run.settled(ORDERS, bills, queue("orders.dead", ready=2))
+    for origin in ("orders", "bills"):
+        run.rest(1, "orders.dead", death_reason="rejected", death_queue=origin)
+    return run
+
+
+def test_a_fan_out_leaves_a_dead_letter_for_each_copy() -> None:
+    """Two queues that take a message each refuse a copy of it: two dead letters are right, and a third is not."""
+    assert found(fanned_out()) == {}
+    assert found(fanned_out().rest(1, "orders.dead")) == {"dead_letter_miss:twice": [1]}
+
+
+def test_a_dead_letter_exchange_that_fans_out() -> None:
+    """One refused message that goes to two dead-letter queues is there twice by design; twice in one is too much."""
+    orders = queue("orders", dead_letter_exchange="dead", dead_letter_routing_key="")
+    run = one_poison().bind("dead", "fanout", ("", "orders.dead"), ("", "orders.audit"))
+    run.nack(run.deliver(2), requeue=False)
+    run.settled(orders, queue("orders.dead", ready=1), queue("orders.audit", ready=1))
+    for target in ("orders.dead", "orders.audit"):
+        run.rest(2, target, death_reason="rejected", death_queue="orders")
+    assert found(run) == {}
+    assert found(run.rest(2, "orders.dead")) == {"dead_letter_miss:twice": [2]}
+
+
 def test_twice_after_a_lost_ack_is_at_least_once() -> None:
     """An application that publishes dead letters itself repeats them when its ack is lost: information."""
     run = one_poison()
