@@ -141,6 +141,10 @@ class FakeReplica:
         self.process = FakeProcess(log, name)
         self.ending: Callable[[float], None] = lambda grace: None
 
+    @property
+    def over(self) -> bool:
+        return not self.alive
+
     def stop_and_wait(self, timeout: float = 2.0) -> None:
         self.log.append(f"stopped {self.name}")
 
