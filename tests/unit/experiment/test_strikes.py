@@ -88,6 +88,7 @@ class FakeLink:
         self.cuts = True
         self.broker_up: Callable[[], bool] = lambda: True
         self.publishes = name == "publisher"
+        self.raw = False
 
     def connected(self) -> list[FakeRelay]:
         return [relay for relay in self.relays if not relay.closed]
@@ -244,6 +245,9 @@ class Ground:
     async def welcome(self) -> None:
         for link in self:
             await link.welcome()
+
+    def living(self) -> frozenset[str]:
+        return frozenset(one.name for one in self.replicas() if one.alive)
 
     def replicas(self) -> list[FakeReplica]:
         return self.all
