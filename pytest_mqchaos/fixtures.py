@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -24,6 +24,7 @@ else:
     Failed = pytest.fail.Exception
 
 __all__ = [
+    "CUT_SHORT",
     "SCREEN",
     "Failed",
     "Ground",
@@ -77,6 +78,8 @@ class Trial:
 
 SCREEN: pytest.StashKey[Screen] = pytest.StashKey()
 """The terminal, where there is a live line."""
+CUT_SHORT: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+"""The run in which Ctrl-C ended the session."""
 _GROUND = pytest.StashKey[Ground]()
 _TRIAL = pytest.StashKey[Trial]()
 _ATTEMPTS = pytest.StashKey[int]()

@@ -3,7 +3,8 @@
 ```
 function ends well  ──► conclude ──► account.failed ──► DeliveryError         FAILED - lost: 1 of 200 messages
 function fails      ──► snapshot ──► section `mqchaos`                        its own failure stands
-skip, exit, Ctrl-C  ──► nothing is judged
+skip, exit          ──► nothing is judged
+Ctrl-C              ──► what is known is kept for the report, and nobody is asked
 ```
 `DeliveryError` stands here, not in `errors`, because it is a failure of pytest's as well as an `AssertionError`.
 """
@@ -19,7 +20,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, NoCanary
-from pytest_mqchaos.fixtures import SCREEN, Failed, Refused, Trial, forget, ground, live, refuse, shown, trial
+from pytest_mqchaos.fixtures import (
+    CUT_SHORT,
+    SCREEN,
+    Failed,
+    Refused,
+    Trial,
+    forget,
+    ground,
+    live,
+    refuse,
+    shown,
+    trial,
+)
 
 if TYPE_CHECKING:
     from pytest_mqchaos.model.account import Account
@@ -126,6 +139,8 @@ def _conclude(item: pytest.Item) -> None:
 def _after(item: pytest.Item, error: BaseException) -> None:
     """Look at a test that did not reach its end: not at all where it was left on purpose."""
     here = trial(item)
+    if here is not None and isinstance(error, KeyboardInterrupt):
+        _cut_short(item, here)
     if here is None or isinstance(error, _left_on_purpose()):
         return
     if isinstance(error, DeliveryError):
@@ -139,6 +154,20 @@ def _after(item: pytest.Item, error: BaseException) -> None:
         here.snapshot = shown(here.account.text(summary=True)) if here.account is not None else ""
     if here.account is not None:
         item.ihook.pytest_mqchaos_run_finished(item=item, account=here.account)
+
+
+def _cut_short(item: pytest.Item, here: Trial) -> None:
+    """Keep what is known of a run that Ctrl-C ends: no report of it comes."""
+    from pytest_mqchaos.crossing import run_of
+
+    error = "interrupted before the run was settled"
+    try:
+        here.account = here.chaos.snapshot(ask=False)
+        item.config.stash[CUT_SHORT] = run_of(item, here, outcome="error", error=error)
+    except (
+        Exception
+    ):  # the interruption stands, whatever becomes of the look: the run is told without an account
+        here.account = None
 
 
 def _left_on_purpose() -> tuple[type[BaseException], ...]:

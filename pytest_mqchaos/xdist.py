@@ -190,6 +190,8 @@ class Runs:
         hides = attempts.hidden(list(self._runs.values())) and not attempts.allowed(self._config)
         if hides and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            self._take_what_was_cut_short()
         if self._runs:
             from pytest_mqchaos.reports import write_reports
 
@@ -202,6 +204,16 @@ class Runs:
             )
         if self._unfinished is not None and (not self._runs or (self._written and self._written.path)):
             self._unfinished.remove()
+
+    def _take_what_was_cut_short(self) -> None:
+        """Tell of the runs in flight when Ctrl-C came, with the account of the one that is this process's."""
+        from pytest_mqchaos.fixtures import CUT_SHORT
+
+        seen = self._config.stash.get(CUT_SHORT, None)
+        for nodeid, run in list(self._begun.items()):
+            known = seen if seen is not None and seen["nodeid"] == nodeid else {}
+            self._lost({**run, **known, "attempt": run["attempt"]}, "interrupted before the run was settled")
+        self._begun.clear()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section *mqchaos*, if a chaos test ran."""

@@ -484,9 +484,9 @@ class Chaos:
         """Let the account tell a reader something."""
         self._run.history.append(Noted(at=now(), text=text))
 
-    def snapshot(self) -> Account | None:
-        """Judge what there is, without waiting; None if nothing was published."""
-        return self._accounts.snapshot()
+    def snapshot(self, *, ask: bool = True) -> Account | None:
+        """Judge what there is, without waiting; `ask` the broker or not; None if nothing was published."""
+        return self._accounts.snapshot(ask=ask)
 
     def sections(self) -> list[tuple[str, str]]:
         """Titles and texts that a failing test shows: the consumers' last output, the faults, the broker's log."""

@@ -168,7 +168,7 @@ class FakeChaos:
             raise ChaosError(self.error)
         return self.account()
 
-    def snapshot(self) -> Account | None:
+    def snapshot(self, *, ask: bool = True) -> Account | None:
         """Look once."""
         log("snapshot")
         if self.error:

@@ -95,17 +95,30 @@ def test_a_worker_that_dies(bench: Bench) -> None:
 
 
 def test_interrupted(bench: Bench) -> None:
-    """After Ctrl-C there is a report of what was judged, and nothing beside it."""
+    """After Ctrl-C there is a report of what was judged, and of the run that was cut short; and nothing beside it."""
     bench.run("def test_it(mqchaos): ...\ndef test_other(mqchaos): raise KeyboardInterrupt", subprocess=True)
-    assert [run["test"] for run in bench.report["runs"]] == ["test_it"]
+    whole, cut = bench.report["runs"]
+    assert (whole["test"], cut["test"]) == ("test_it", "test_other")
+    assert (cut["outcome"], cut["error"]) == ("error", "interrupted before the run was settled")
+    assert cut["counts"]["published"] == whole["counts"]["published"] > 0
     assert unfinished(bench) == []
 
 
+def test_interrupted_in_its_set_up(bench: Bench) -> None:
+    """A run that Ctrl-C ends before its test's function is told of, without an account."""
+    bench.run(
+        "import pytest\n@pytest.fixture\ndef late(mqchaos): raise KeyboardInterrupt\ndef test_it(mqchaos, late): ...",
+        subprocess=True,
+    )
+    (cut,) = bench.report["runs"]
+    assert (cut["error"], cut["verdict"]) == ("interrupted before the run was settled", None)
+
+
 def test_nothing_is_left_of_nothing(bench: Bench) -> None:
-    """A session that skips all its chaos tests, or is interrupted in the first, makes no directory."""
+    """A session that skips all its chaos tests, or is interrupted before the first, makes no directory."""
     bench.run("@pytest.mark.skip(reason='no')\ndef test_it(mqchaos): ...")
     assert not (bench.path / "mqchaos-report").exists()
-    bench.run("def test_it(mqchaos): raise KeyboardInterrupt", subprocess=True)
+    bench.run("def test_it(): raise KeyboardInterrupt\ndef test_other(mqchaos): ...", subprocess=True)
     assert not (bench.path / "mqchaos-report").exists()
 
 
