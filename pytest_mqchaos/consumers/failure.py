@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pytest_mqchaos.consumers.output import shown, text_between
@@ -47,10 +48,11 @@ def ending(exit_code: int | None) -> str:
         return f"killed by signal {-exit_code}"
 
 
-def describe(process: Process | None, output: Path, start: int) -> str:
+def describe(process: Process | None, output: Path, start: int, mask: Callable[[str], str] = str) -> str:
     """Return how a process ended or stands, and the tail of its output from byte `start` on.
 
-    The first line stands alone; credentials in addresses are masked, control characters escaped.
+    The first line stands alone; control characters are escaped, credentials in addresses are masked, and `mask` takes
+    out what else no reader may see.
     """
     if process is None:
         return "it was not started"
@@ -59,7 +61,7 @@ def describe(process: Process | None, output: Path, start: int) -> str:
         how = f"it {state} (pid {process.pid}, {time.monotonic() - process.started:.1f} s)"
     else:
         how = ending(process.exit_code)
-    words = tail(output, start)
+    words = tail(output, start, mask)
     if not words:
         return f"{how}; it wrote nothing"
     lines = words.splitlines()
@@ -74,11 +76,11 @@ def _telling(lines: list[str]) -> str:
     return next((line for line in reversed(lines) if _NODE_ERROR.match(line)), lines[-1])
 
 
-def tail(path: Path, start: int = 0) -> str:
+def tail(path: Path, start: int = 0, mask: Callable[[str], str] = str) -> str:
     """Return the last lines of a file from byte `start` on, however much it holds and whatever it is.
 
     At most fifteen lines of 400 characters; credentials in addresses are masked, control characters escaped.
     """
     text = text_between(path, start)
-    lines = [shown(line) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
+    lines = [shown(line, mask) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
     return "\n".join(lines).strip("\n")

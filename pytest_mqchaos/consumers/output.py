@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_mqchaos.consumers.growth import Growth
@@ -17,6 +16,7 @@ from pytest_mqchaos.model.printable import printable
 
 __all__ = ["last_lines", "shown", "text_between", "told"]
 
+Mask = Callable[[str], str]
 _LAST_LINES = 40
 _TAIL_BYTES = 1 << 16
 _LONGEST_LINE = 400
@@ -26,9 +26,12 @@ _NEAR_LINES, _NEAR_BYTES = 5, 1 << 13
 """What is told on either side of a mark."""
 
 
-def shown(line: str) -> str:
-    """Return what a terminal would show of a line in the end: what follows the last carriage return."""
-    return printable(line.rstrip().rpartition("\r")[2].expandtabs(4), _LONGEST_LINE)
+def shown(line: str, mask: Mask = str) -> str:
+    """Return what a terminal would show of a line in the end: what follows the last carriage return.
+
+    It is masked before it is cut: half a password is one as well.
+    """
+    return printable(mask(line.rstrip().rpartition("\r")[2].expandtabs(4)), _LONGEST_LINE)
 
 
 def text_between(path: Path, start: int, end: int | None = None) -> str:
@@ -51,7 +54,7 @@ def told(
     starts: Sequence[int],
     path: Path,
     growth: Growth,
-    mask: Callable[[str], str] = str,
+    mask: Mask = str,
 ) -> tuple[Output, ...]:
     """Return what is told of each of a replica's last processes, in the order started.
 
@@ -64,31 +67,25 @@ def told(
     """
     growth.look()
     spans = list(zip(processes, starts, [*starts[1:], None], strict=False))
-    found = (_of(process.pid, path, growth, start, end) for process, start, end in spans[-_TELLING:])
     return tuple(
-        replace(
-            one,
-            lines=tuple(map(mask, one.lines)),
-            near=tuple(replace(line, text=mask(line.text)) for line in one.near),
-        )
-        for one in found
+        _of(process.pid, path, growth, start, end, mask) for process, start, end in spans[-_TELLING:]
     )
 
 
-def _of(pid: int, path: Path, growth: Growth, start: int, end: int | None) -> Output:
+def _of(pid: int, path: Path, growth: Growth, start: int, end: int | None, mask: Mask) -> Output:
     raw, first = _read(path, start, end)
     lines = _last(raw, first)
     begin = _begin(lines, first)
     return Output(
         pid,
-        tuple(_text(line) for _, line in lines),
+        tuple(_text(line, mask) for _, line in lines),
         begin - start,
         tuple(growth.when(stop) for stop, _ in lines),
-        tuple(_near(path, growth, start, first + len(raw), begin)),
+        tuple(_near(path, growth, start, first + len(raw), begin, mask)),
     )
 
 
-def _near(path: Path, growth: Growth, start: int, stop: int, begin: int) -> Iterator[Line]:
+def _near(path: Path, growth: Growth, start: int, stop: int, begin: int, mask: Mask) -> Iterator[Line]:
     """Yield the lines on either side of each mark of a process, in their order, as far as they end before `begin`."""
     found: dict[int, bytes] = {}
     for mark in growth.marks:
@@ -99,7 +96,7 @@ def _near(path: Path, growth: Growth, start: int, stop: int, begin: int) -> Iter
             found.update([*before[-_NEAR_LINES:], *after[:_NEAR_LINES]])
     for place, line in sorted(found.items()):
         if place < begin:
-            yield Line(growth.when(place), _text(line))
+            yield Line(growth.when(place), _text(line, mask))
 
 
 def _around(path: Path, mark: int, start: int, stop: int) -> list[tuple[int, bytes]]:
@@ -126,8 +123,8 @@ def _begin(lines: Sequence[tuple[int, bytes]], first: int) -> int:
     return lines[0][0] - len(lines[0][1]) if lines else first
 
 
-def _text(line: bytes) -> str:
-    return shown(line.decode(errors="backslashreplace"))
+def _text(line: bytes, mask: Mask = str) -> str:
+    return shown(line.decode(errors="backslashreplace"), mask)
 
 
 def _read(path: Path, start: int, end: int | None, *, whole: int | None = None) -> tuple[bytes, int]:

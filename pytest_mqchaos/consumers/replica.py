@@ -146,11 +146,11 @@ class Replica:
     @property
     def tail(self) -> str:
         """The last lines that its processes wrote: long ones cut, credentials masked, control characters escaped."""
-        return self.link.mask(failure.tail(self.output_path))
+        return failure.tail(self.output_path, mask=self.link.mask)
 
     def describe_failure(self) -> str:
         """How the last process ended, and the tail of its output, credentials masked."""
-        return self.link.mask(failure.describe(self.process, self.output_path, self._output_start))
+        return failure.describe(self.process, self.output_path, self._output_start, self.link.mask)
 
     def left_behind(self) -> list[int]:
         """Processes of it that go on though its first one has ended: in its group, or in sessions of their own."""

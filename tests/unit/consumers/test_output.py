@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mqchaos.consumers import growth, output
+from pytest_mqchaos.consumers import failure, growth, output
 from pytest_mqchaos.consumers.growth import Growth
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.case import Line
@@ -140,3 +140,16 @@ def test_a_real_consumer_is_heard_while_it_runs(bench: Any) -> None:
     (one,) = consumer.replicas[0].last_words()
     assert one.lines == (r"\x1b[31mamqp://***@127.0.0.1:9/a%2Fb", "over")
     assert all(before < at <= growth.now() for at in one.times)
+
+
+def test_a_line_is_masked_before_it_is_cut(path: Path) -> None:
+    """Of a password that would stand at the cut of a long line nothing is told."""
+    write(path, f"{'x' * 390} s3cr3t-of-the-broker\n")
+    processes: Any = [SimpleNamespace(pid=100)]
+
+    def mask(text: str) -> str:
+        return text.replace("s3cr3t-of-the-broker", "***")
+
+    (one,) = output.told(processes, (0,), path, Growth(path), mask)
+    assert one.lines == (f"{'x' * 390} ***",)
+    assert "s3cr3t" not in failure.tail(path, mask=mask)
