@@ -76,11 +76,21 @@ def around_call(item: pytest.Item) -> Generator[None, object, object]:
         # unittest keeps what a method raised to itself until the report is made
         raised = getattr(item, "_excinfo", None)
         if raised:
+            _skip_an_added_canary(item, raised[0].value)
             raised[:] = [_cut(each) for each in raised]
             _after(item, raised[0].value)
         else:
-            _conclude(item)
+            _conclude_or_cut(item)
     return result
+
+
+def _conclude_or_cut(item: pytest.Item) -> None:
+    try:
+        _conclude(item)
+    except KeyboardInterrupt:  # a run that does not settle is where it comes
+        if (here := trial(item)) is not None:
+            _cut_short(item, here)
+        raise
 
 
 def _sees_the_canary(item: pytest.Item, error: BaseException) -> bool:
@@ -107,6 +117,16 @@ def _skip_an_added_canary(item: pytest.Item, error: BaseException) -> None:
 
     if isinstance(error, NoCanary) and planned(item).added:
         raise pytest.skip.Exception(shown(str(error)), _use_item_location=True) from None
+
+
+def _without_canary(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]
+) -> pytest.ExceptionInfo[BaseException]:
+    try:
+        _skip_an_added_canary(item, excinfo.value)
+    except pytest.skip.Exception as skipped:
+        return pytest.ExceptionInfo.from_exception(skipped)
+    return excinfo
 
 
 def _live(item: pytest.Item) -> AbstractContextManager[None]:
@@ -216,6 +236,8 @@ def around_report(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Take our frames out of what is reported, and add what we know of the run."""
     if call.excinfo is not None:
+        if call.when == "setup":  # a producer that a fixture starts has no canary either
+            call.excinfo = _without_canary(item, call.excinfo)
         call.excinfo = _cut(call.excinfo)
     report = yield
     here = trial(item)

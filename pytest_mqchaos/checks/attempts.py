@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_mqchaos.model.copies import Delivery, Publication, Record
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Attempt", "chains"]
 
@@ -64,11 +65,14 @@ def chains(record: Record, others: Collection[str]) -> Iterator[list[Attempt]]:
 def _stages(found: list[Delivery]) -> Iterator[list[Delivery]]:
     """Part deliveries where one consumer handed the message on to another one for good: that is no attempt."""
     begin = 0
+    left = {one.queue: index for index, one in enumerate(found)}
+    reach = 0
+    """Up to where queues that were seen so far come again."""
     for index in range(1, len(found)):
         one, after = found[index - 1], found[index]
-        others = one.link.split("#")[0] != after.link.split("#")[0]
-        earlier, later = {each.queue for each in found[:index]}, {each.queue for each in found[index:]}
-        if others and one.settlement == "acked" and not earlier & later:
+        reach = max(reach, left[one.queue])
+        others = base_name(one.link) != base_name(after.link)
+        if others and one.settlement == "acked" and reach < index:
             yield found[begin:index]
             begin = index
     if found:

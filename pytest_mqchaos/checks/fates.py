@@ -63,8 +63,7 @@ class Whereabouts:
         ledger = case.ledger
         self.end = ledger.end
         self.census = self.end.census
-        expected = {name for consumer in case.consumers for name in consumer.queues}
-        self.roles = ledger.roles(dead_letters=case.dead_letters, expected=expected, census=self.census)
+        self.roles = ledger.roles(dead_letters=case.dead_letters, expected=case.expected, census=self.census)
         self.open = {one.copy for one in self.end.open}
         self._known = Counter(one.queue for one in self.end.open) + Counter(self.end.foreign)
 
@@ -193,26 +192,32 @@ def _passages(record: Record) -> int:
     return given_up - (arrived - published)
 
 
-def done(case: Case, record: Record) -> int:
-    """How much work was done for a message, by the evidence of the case."""
+def done(case: Case, record: Record, where: Whereabouts | None = None) -> int:
+    """How much work was done for a message, by the evidence of the case; who knows `where` things are, says it."""
     if case.evidence != "broker":
         return record.effects
     took = [copy for copy in record.copies if copy.settlement in ("acked", "auto")]
-    return max(record.effects, sum(not only_handed_on(copy) for copy in took))
+    if took and record.republications:
+        roles = (where or Whereabouts(case)).roles
+        took = [copy for copy in took if not only_handed_on(copy, roles)]
+    return max(record.effects, len(took))
 
 
 def fates(case: Case) -> list[Fate]:
     """Return every good, confirmed message that lacks an effect and is nowhere, or may be."""
+    where = Whereabouts(case) if case.evidence == "broker" else None
     wanting = [
         record for record in case.ledger.records.values()
-        if record.good and record.owed and done(case, record) < record.message.expect
+        if record.good and record.owed and done(case, record, where) < record.message.expect
     ]  # fmt: skip
     if not wanting:
         return []
-    where = Whereabouts(case)
+    where = where or Whereabouts(case)
     found = []
     for record in wanting:
-        if done(case, record) + where.still_there(record) >= record.message.expect or _unheard(where, record):
+        if done(case, record, where) + where.still_there(record) >= record.message.expect or _unheard(
+            where, record
+        ):
             continue
         rooms = [where.room(queue) for queue in sorted(where.possible(record))]
         if any(room is True for room in rooms):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery
+from pytest_mqchaos.model.names import base_name
+from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Strike
 
 __all__ = ["handed_on", "killed_child", "only_handed_on", "who"]
@@ -13,8 +15,8 @@ __all__ = ["handed_on", "killed_child", "only_handed_on", "who"]
 
 def who(case: Case, delivery: Delivery) -> str:
     """Return whom a loss is put down to: of several consumers the one that had it, by its name."""
-    several = len({_base(one.name) for one in case.consumers}) > 1
-    return _base(delivery.link) if several else "the consumer"
+    several = len({base_name(one.name) for one in case.consumers}) > 1
+    return base_name(delivery.link) if several else "the consumer"
 
 
 def handed_on(copy: Copy, *, until: int | None = None) -> bool:
@@ -26,21 +28,30 @@ def handed_on(copy: Copy, *, until: int | None = None) -> bool:
     """
     if not copy.deliveries:
         return False
-    links = {_base(one.link) for one in copy.deliveries}
+    links = {base_name(one.link) for one in copy.deliveries}
     return any(
-        _base(one.link) in links
+        base_name(one.link) in links
         and one.index > copy.deliveries[0].index
         and (until is None or one.index < until)
         for one in copy.record.republications
     )
 
 
-def only_handed_on(copy: Copy) -> bool:
-    """Whether a consumer took a copy only after it had published another one, of which nothing was seen since."""
+def only_handed_on(copy: Copy, roles: Roles) -> bool:
+    """Whether a consumer took a copy only after it had published another one to be worked on, which nobody has seen.
+
+    What it publishes to where nobody of the run works, an event or an answer, is its work and no copy.
+    """
     until = None if copy.last is None else copy.last.settled_index
     if not handed_on(copy, until=until or 0):
         return False
     begun = copy.deliveries[0].index
+    to_work = roles.work | roles.waiting_rooms
+    if not any(
+        begun < one.index < (until or 0) and roles.leads_to(one.exchange, one.routing_key) & to_work
+        for one in copy.record.republications
+    ):
+        return False
     return not any(
         other.state == "resting" or (other.deliveries and other.deliveries[0].index > begun)
         for other in copy.record.copies
@@ -73,8 +84,3 @@ def killed_child(case: Case, delivery: Delivery, went_on: Callable[[Strike], boo
         if settled is None or settled > strike.index or not went_on(strike):
             return strike
     return None
-
-
-def _base(link: str) -> str:
-    """The consumer's name of a replica's link."""
-    return link.split("#")[0]

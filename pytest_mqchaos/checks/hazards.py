@@ -12,6 +12,7 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.events import Effected
 from pytest_mqchaos.model.findings import Finding, Hazard
+from pytest_mqchaos.model.names import base_name
 
 __all__ = [
     "HAZARDS",
@@ -157,7 +158,7 @@ def unlimited_prefetch(case: Case, findings: list[Finding]) -> list[Hazard]:
 
 def _consumer(link: str) -> str:
     """The consumer's name of a replica's link."""
-    return link.split("#")[0]
+    return base_name(link)
 
 
 def _proved(findings: Iterable[Finding], kind: str) -> set[str]:

@@ -20,6 +20,7 @@ from pytest_mqchaos.checks.said_sent import said_sent, unroutable
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["check"]
@@ -94,7 +95,7 @@ class _Progress:
                 worked = [
                     one
                     for one in record.deliveries
-                    if one.index < index and consumer in ("", one.link, _base(one.link))
+                    if one.index < index and consumer in ("", one.link, base_name(one.link))
                 ]
                 for one in worked[-1:]:
                     self._worked.setdefault((one.link, one.incarnation), []).append((one.index, index))
@@ -105,11 +106,6 @@ class _Progress:
         return any(index > delivery.index and (until is None or done < until) for index, done in worked)
 
 
-def _base(link: str) -> str:
-    """The consumer's name of a replica's link."""
-    return link.split("#")[0]
-
-
 def _idle(copies: list[Copy]) -> Copy:
     """Return the copy whose consumer showed no work for it: of two queues, one may have been worked on.
 
@@ -118,7 +114,7 @@ def _idle(copies: list[Copy]) -> Copy:
     copies = [copy for copy in copies if not handed_on(copy)] or copies[-1:]
     for copy in copies:
         worked = copy.record.worked
-        if copy.last is not None and not {copy.last.link, _base(copy.last.link)} & set(worked):
+        if copy.last is not None and not {copy.last.link, base_name(copy.last.link)} & set(worked):
             return copy
     return next(
         (copy for copy in copies if copy.last is not None and copy.last.effect_seen is False), copies[0]

@@ -30,6 +30,7 @@ _LOOK = {
     "is called, and not by its name: name a function that it calls, or probe.effect(id)",
     "probe": "look whether the consumer calls probe.effect(id) after its work, in a process that has $MQCHAOS_EFFECTS",
 }
+_FOREIGN = "the names there are none of the run's keys, and none of its ids"
 _OWN = "$MQCHAOS_EFFECTS"
 """What is shown by sources inside of consumers has the name of their file."""
 
@@ -87,7 +88,7 @@ def _silence(case: Case, named: SourceNamed, acked: int, *, several: bool) -> Re
             source=name if several else "",
             claim=f"has no effect: {entries} in `{name}` {do_name} no message of this run "
             f"(the first: {first[:_SHOWN]!r}), {though}",
-            cause="the names there are none of the run's keys, and none of its ids",
+            cause=_FOREIGN,
             mend="publish(key=...) says what names a message; without it that is its id, the header x-mqchaos-id",
         )
     return Reason(
@@ -124,11 +125,11 @@ def silent_for(case: Case, record: Record, silent: dict[str, Reason]) -> Reason 
     found = [one for one in reasons if one is not None]
     if not found or len(found) < len(reasons):
         return None
-    first = next((one for one in found if one.source in case.strays), found[0])
+    first = next((one for one in found if one.cause == _FOREIGN), found[0])
     if len(found) == 1:
         return first
     source, mend = ", ".join(one.source for one in found), "; ".join(dict.fromkeys(one.mend for one in found))
-    if first.source in case.strays:
+    if first.cause == _FOREIGN:
         return replace(first, source=source, mend=mend)
     names = listed({one.source for one in found})
     return replace(

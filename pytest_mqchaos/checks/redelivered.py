@@ -46,7 +46,7 @@ def excused(case: Case, clash: Conflict) -> bool:
         return True
     if before.processed and not before.returned:
         return False
-    if before.voided or before.unsubscribed:
+    if before.voided or before.unsubscribed or before.eaten:
         return True
     end = case.ledger.end.index
     return bool(before.returned) and (before.returned_index or 0) <= end

@@ -64,7 +64,7 @@ def _since_progress(case: Case) -> dict[Copy, str]:
             own = sum(
                 _own(one) and end.progress_index < one.index <= end.index for one in copy.deliveries[:-1]
             )
-            if own:
+            if own and not _dies(case, copy):
                 found[copy] = "gives it back"
                 count += own
         rounds = [one for one in _published_again(record) if one.index > end.progress_index]
@@ -93,7 +93,7 @@ def _published_again(record: Record) -> list[Delivery]:
 def _reason(copy: Copy, does: str) -> Reason:
     last = copy.deliveries[-1]
     came = [one.at for one in copy.record.deliveries if one.queue == copy.queue]
-    gap = median(after - before for before, after in pairwise(came)) / 1e9
+    gap = median(after - before for before, after in pairwise(came)) / 1e9 if len(came) > 1 else 0.0
     pace = "10 ms" if gap < 0.05 else "100 ms" if gap < 0.5 else "second" if gap < 2 else "few seconds"
     goes = (
         f"gives it back to `{copy.queue}`" if does == "gives it back" else f"publishes it to `{copy.queue}`"

@@ -31,6 +31,7 @@ from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Record
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.refinements import Retry
 from pytest_mqchaos.model.roles import Roles
 
@@ -154,7 +155,7 @@ class _Schedule:
         whole = len(chain)
         doubled = next((i for i, one in enumerate(chain) if one.end == "disturbed" and one.copy), whole)
         row = self._in_a_row(chain[:doubled])  # then there are two of it, and each is tried
-        who, tries = chain[-1].delivery.link.split("#")[0], f"{most} attempts"
+        who, tries = base_name(chain[-1].delivery.link), f"{most} attempts"
         if row > most:
             claim = f"was tried more often than the {tries} that were promised"
             return [Reason(detail="too_many", claim=claim, cause=f"{who} tries again too often",

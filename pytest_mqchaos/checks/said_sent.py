@@ -23,7 +23,7 @@ def said_sent(case: Case, where: Whereabouts) -> list[tuple[Record, Reason]]:
     found = []
     for name, claim in claims.items():
         record = case.ledger.records.get(name)
-        if record is None or record.owed or done(case, record):
+        if record is None or record.owed or done(case, record, where):
             continue
         rooms = [where.room(queue) for queue in sorted(where.possible(record))]
         if where.census is None:

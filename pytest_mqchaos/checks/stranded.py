@@ -19,11 +19,13 @@ def check(case: Case) -> list[Finding]:
     silent = next(iter(nothing_shows(case).values()), None)
     for record in case.ledger.records.values():
         resting = [copy for copy in record.copies if copy.state == "resting"]
-        if not resting or not record.good or done(case, record) >= record.message.expect:
+        if not resting or not record.good:
+            continue
+        where = where or Whereabouts(case)
+        if done(case, record, where) >= record.message.expect:
             continue
         if case.evidence == "unknown" and record.accepted:
             continue  # whether its work was done cannot be seen: `lost` says so
-        where = where or Whereabouts(case)
         for copy in resting:
             if copy.queue not in where.roles.dead_letter_queues and copy.death_reason is None:
                 groups.add(_reason(copy, silent), record.id)

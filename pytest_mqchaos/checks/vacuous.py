@@ -6,6 +6,7 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.surroundings import Strike
 
 __all__ = ["check"]
@@ -87,4 +88,4 @@ def _instead(case: Case, fault: Fault) -> str:
 def _by(event: Event, name: str) -> bool:
     """Whether an event was seen on a link of that name."""
     link = str(getattr(event, "link", ""))
-    return name in (link, link.split("#")[0])
+    return name in (link, base_name(link))

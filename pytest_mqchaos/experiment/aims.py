@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model.faults import Fault
+from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["check_aim", "check_aims", "check_called"]

@@ -128,8 +128,9 @@ def _facts(bodies: str, hide: _Hide, pieces: Iterable[bytes]) -> Iterator[bytes]
 
 def _fact(line: bytes, bodies: str, hide: _Hide) -> bytes:
     planned = bodies != "full" and line.startswith(_PLANNED)
-    if not planned and b"://" not in line and b"\\" not in line:
-        return hide(line.decode("ascii", "surrogateescape")).encode("ascii", "surrogateescape")
+    text = line.decode("ascii", "surrogateescape")
+    if not planned and b"\\" not in line and hide(text) == text:
+        return line  # nothing in it is to be hidden, and most lines are such
     try:
         told = json.loads(line)
         if planned:
@@ -147,5 +148,5 @@ def _within(value: object, hide: _Hide) -> object:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):
-        return {hide(key): _within(each, hide) for key, each in value.items()}
+        return {key: _within(each, hide) for key, each in value.items()}
     return [_within(each, hide) for each in value] if isinstance(value, list) else value

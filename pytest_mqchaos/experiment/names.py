@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pytest_mqchaos.model.faults import Fault
+from pytest_mqchaos.model.names import base_name
 
-__all__ = ["aimed", "base_name", "scoped"]
-
-
-def base_name(link: str) -> str:
-    """The consumer's name of a replica's link: `worker` of `worker#2`."""
-    return link.split("#")[0]
+__all__ = ["aimed", "scoped"]
 
 
 def aimed(wanted: str | None, name: str) -> bool:

@@ -25,7 +25,6 @@ from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.inside import Inside
 from pytest_mqchaos.experiment.links import Links
 from pytest_mqchaos.experiment.loops import Loops
-from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.outlets import Outlets
 from pytest_mqchaos.experiment.outputs import Outputs
 from pytest_mqchaos.experiment.planting import Planting
@@ -44,6 +43,7 @@ from pytest_mqchaos.model.case import ConsumerFacts
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import new_run
+from pytest_mqchaos.model.names import base_name
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.experiment.inside import EFFECTS, Link
-from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sources import Sources
 from pytest_mqchaos.experiment.starting import address
 from pytest_mqchaos.link.ports import try_port
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Service", "open_inside", "open_service"]
 

@@ -9,12 +9,12 @@ from pytest_mqchaos.experiment.aims import check_aims
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.by_hand import ByHand
 from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.experiment.publications import Publications
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.serving import check_calls
 from pytest_mqchaos.experiment.sources import Sources
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Work"]
 

@@ -5,7 +5,6 @@ It knows which message each open delivery tag stands for.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -33,8 +32,6 @@ class Consuming:
         self._streaming: dict[int, tuple[str | None, int]] = {}
         """The delivery on each channel whose body passes unread, until its last byte."""
         self._subscriptions: dict[tuple[int, str], str] = {}
-        self._commits: dict[int, deque[int]] = {}
-        """When the commits were sent that have no answer yet, by channel."""
         self.handlers: dict[type, Callable[..., list[LinkEvent]]] = {
             wire.Subscribed: self._subscribed,
             wire.Unsubscribed: self._unsubscribed,
@@ -216,20 +213,10 @@ class Consuming:
         return [facts.Recovered(at=now(), link=self.link, connection=self.connection, channel=event.channel)]
 
     def _commit_requested(self, event: wire.TxCommitRequested) -> list[LinkEvent]:
-        self._commits.setdefault(event.channel, deque()).append(now())
-        return []
+        return [facts.CommitSent(at=now(), link=self.link, connection=self.connection, channel=event.channel)]
 
     def _committed(self, event: wire.TxCommitted) -> list[LinkEvent]:
-        asked = self._commits.get(event.channel)
-        return [
-            facts.Committed(
-                at=now(),
-                link=self.link,
-                connection=self.connection,
-                channel=event.channel,
-                asked=asked.popleft() if asked else None,
-            )
-        ]
+        return [facts.Committed(at=now(), link=self.link, connection=self.connection, channel=event.channel)]
 
     def _rolled_back(self, event: wire.TxRolledBack) -> list[LinkEvent]:
         return [facts.RolledBack(at=now(), link=self.link, connection=self.connection, channel=event.channel)]

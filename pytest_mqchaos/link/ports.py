@@ -32,7 +32,12 @@ def reserved(port: int) -> socket.socket:
     Raises:
         OSError: naming the port.
     """
-    return _bound(port, socket.SO_REUSEPORT)
+    try:
+        return _bound(port, socket.SO_REUSEPORT)
+    except OSError:
+        if not port:
+            raise
+        return listening(port)  # connections of who had it before may still be ending
 
 
 def listening(port: int) -> socket.socket:

@@ -100,3 +100,8 @@ class Case:
     """By source of effects that is a file: its path, and that it is not there, or empty."""
     final: bool = True
     """Whether the consumers were ended and the effects read a last time."""
+
+    @property
+    def expected(self) -> frozenset[str]:
+        """Queues that consumers were said to read."""
+        return frozenset(name for consumer in self.consumers for name in consumer.queues)

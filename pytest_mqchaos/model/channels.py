@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from pytest_mqchaos.model.copies import Delivery
@@ -34,5 +35,10 @@ class Channel:
     void: dict[int, Delivery] = field(default_factory=dict)
     """Taken back by the broker while the channel is open: settling them settles nothing."""
     settling: dict[int, Delivery] = field(default_factory=dict)
+    likely: list[Delivery] = field(default_factory=list)
+    """Settled by all likelihood: a count of their queue says so, beside what is ready there."""
     uncommitted: list[Delivery] = field(default_factory=list)
+    """Settled in the transaction that is open."""
+    committing: deque[list[Delivery]] = field(default_factory=deque)
+    """Settled in transactions whose commit was passed on and not answered yet, the oldest first."""
     subscriptions: dict[str, Subscription] = field(default_factory=dict)

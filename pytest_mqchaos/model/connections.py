@@ -45,6 +45,7 @@ class Connections:
             e.Streamed: self.on_streamed,
             **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self.on_settled),
             e.Processed: self.on_processed,
+            e.CommitSent: self.on_commit_sent,
             e.Committed: self.on_committed,
             e.RolledBack: self.on_rolled_back,
             e.Recovered: self.on_recovered,
@@ -194,36 +195,45 @@ class Connections:
     def on_processed(self, event: e.Processed, index: int) -> None:
         """The broker worked off what was passed on before on this channel, short of what it may still lose."""
         channel = self._channel(event)
+        for one in channel.likely:
+            one.processed = one.processed or _before(one, event.asked)
+        channel.likely = [one for one in channel.likely if not one.processed]
         burst = len(channel.settling) >= _EXACT_BARRIER
         for one in list(channel.settling.values()):
             exact = not burst or self.queue_types.get(one.queue) == "classic"
             if exact and _before(one, event.asked):
                 self._process(channel, one, index, event.at)
 
-    def _process(self, channel: Channel, one: Delivery, index: int, at: int) -> None:
+    def _process(self, channel: Channel, one: Delivery, index: int, at: int, *, sure: bool = True) -> None:
         if channel.settling.pop(one.tag, None) is None:
             return
-        one.processed = True
+        one.processed = sure
         if one.copy is not None:
             self.settling -= 1
             if one.copy.last is one and one.copy.state == "settling":
                 self._table.move(one.copy, "settled", index, at)
 
-    def counted(self, one: Delivery, index: int, at: int) -> None:
-        """A census says that the broker holds this copy no more: its settlement was processed."""
+    def counted(self, one: Delivery, index: int, at: int, *, sure: bool) -> None:
+        """A census says that the broker holds this copy no more, surely or by all likelihood."""
         channel = self._channels.get(one.connection, {}).get(one.channel)
         if channel is not None and channel.settling.get(one.tag) is one:
-            self._process(channel, one, index, at)
+            self._process(channel, one, index, at, sure=sure)
+            if not sure:
+                channel.likely.append(one)
+
+    def on_commit_sent(self, event: e.CommitSent, index: int) -> None:
+        """What the transaction settled is to be carried out."""
+        channel = self._channel(event)
+        channel.committing.append(channel.uncommitted)
+        channel.uncommitted = []
 
     def on_committed(self, event: e.Committed, index: int) -> None:
         """What the transaction settled counts, and the answer to the commit says that it is processed."""
         channel = self._channel(event)
-        done = [one for one in channel.uncommitted if _before(one, event.asked)]
-        for one in done:
+        for one in channel.committing.popleft() if channel.committing else ():
             if not one.returned:
                 self._pass(channel, one, index, event.at)
                 self._process(channel, one, index, event.at)
-        channel.uncommitted = channel.uncommitted[len(done) :]
 
     def on_rolled_back(self, event: e.RolledBack, index: int) -> None:
         """What the transaction settled is open again."""
@@ -309,8 +319,10 @@ class Connections:
         self.links.pop(event.connection, None)
         back: list[Delivery] = []
         for channel in self._channels.pop(event.connection, {}).values():
-            for one in channel.uncommitted:  # its commit may have been carried out, and the answer eaten
-                one.settled_passed = True
+            for one in (each for commit in channel.committing for each in commit):
+                one.settled_passed = True  # it may have been carried out, and the answer eaten
+            for one in channel.likely:
+                one.eaten = True
             back += self._return_open(channel, "link_lost", index, event.at, by=event.by)
         self.absence.lost(event, back, self._reads(event.link))
 

@@ -73,6 +73,8 @@ class Delivery:
     effect_seen: bool | None = None
     transactional: bool = False
     processed: bool = False
+    eaten: bool = False
+    """Whether its link ended before more than a count of its queue said that its settlement was processed."""
     returned: str = ""
     """Why it is the broker's again: `requeued`, `link_lost`, `channel_closed`, `cancelled`, `recovered`."""
     returned_by: str = ""

@@ -47,7 +47,7 @@ class Counting:
         if since >= 0:
             for name, standing in self._table.standing.items():
                 changed = standing.changed
-                self._resolve(name, standing, states.get(name), since, index, event.at)
+                self._resolve(standing, states.get(name), since, index, event.at)
                 standing.changed = changed  # nothing moved: it is only known better
             self._resolve_undelivered(event, states, since, index)
         total = sum(state.messages for state in event.queues)
@@ -61,12 +61,10 @@ class Counting:
         """Count a message that was read from a terminal queue."""
         self.rested[event.queue] = self.rested.get(event.queue, 0) + 1
 
-    def _resolve(
-        self, name: str, standing: Standing, state: QueueState | None, since: int, index: int, at: int
-    ) -> None:
+    def _resolve(self, standing: Standing, state: QueueState | None, since: int, index: int, at: int) -> None:
         """Settle or strike off what an exact census of a queue does not hold."""
         if state is not None and state.stream:  # there is nothing that an ack takes away
-            self._settle(standing, since, index, at)
+            self._settle(standing, since, index, at, ready=0)
         if state is not None and not state.exact:
             return
         ready = 0 if state is None else state.ready + state.transit
@@ -75,20 +73,22 @@ class Counting:
         still = standing.changed <= since
         if unacknowledged and not (still and unacknowledged <= known):
             return
-        if ready > len(standing.ready) + self._undelivered_in(name):
-            return  # one of them may be what was settled: its settlement was eaten, and we see the cut later
-        self._settle(standing, since, index, at)
+        self._settle(standing, since, index, at, ready=ready)
         if ready:
             return
         for copy in [one for one in standing.ready if one.since <= since]:
             self._table.take(copy)
             self._table.move(copy, "settled" if copy.doubtful else "gone", index, at)
 
-    def _settle(self, standing: Standing, since: int, index: int, at: int) -> None:
-        """Take what was settled before the census before as processed."""
+    def _settle(self, standing: Standing, since: int, index: int, at: int, *, ready: int) -> None:
+        """Take what was settled before the census before as processed.
+
+        Beside what is ready that is no proof: its settlement may be eaten, what is ready be it, and we see the cut
+        later.
+        """
         for copy in [one for one in standing.settling if one.since <= since]:
             if (last := copy.last) is not None:
-                self._connections.counted(last, index, at)
+                self._connections.counted(last, index, at, sure=not ready)
 
     def _resolve_undelivered(
         self, event: e.CensusTaken, states: dict[str, QueueState], since: int, index: int

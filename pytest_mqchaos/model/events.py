@@ -31,6 +31,7 @@ __all__ = [
     "ChannelClosed",
     "ChannelOpened",
     "Claimed",
+    "CommitSent",
     "Committed",
     "Confirmed",
     "ConsumerCancelled",
@@ -250,11 +251,13 @@ class Recovered(LinkEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Committed(LinkEvent):
-    """`tx.commit-ok`: the settlements since the last commit were processed."""
+class CommitSent(LinkEvent):
+    """`tx.commit` was passed on: what is settled from now on is in the next transaction."""
 
-    asked: int | None = None
-    """When the commit was sent: what was settled since is in the next transaction."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed(LinkEvent):
+    """`tx.commit-ok`: what the oldest commit without an answer was to carry out was processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Names", "service_variable"]
+__all__ = ["Names", "base_name", "service_variable"]
 
 _RESERVED = "amq."
 """Names that a broker gives: its own exchanges, and queues that asked for none."""
@@ -26,6 +26,11 @@ _T = TypeVar("_T")
 def service_variable(name: str) -> str:
     """Return the variable in which a consumer finds the address of a service that we stand in for."""
     return f"MQCHAOS_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_URL"
+
+
+def base_name(link: str) -> str:
+    """Return the consumer's name of a replica's link: `worker` of `worker#2`."""
+    return link.split("#")[0]
 
 
 @dataclass(frozen=True, slots=True)

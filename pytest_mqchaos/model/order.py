@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Later", "Work", "done_for", "together", "went_back", "works_by_key"]
 
@@ -101,7 +102,7 @@ def _staged(works: list[Work]) -> list[Work]:
 
 def _routes(work: Work) -> frozenset[_Route]:
     return frozenset(
-        (one.link.split("#")[0], one.exchange, one.routing_key)
+        (base_name(one.link), one.exchange, one.routing_key)
         for one in work.record.republications
         if one.index < work.index
     )

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 
 from pytest_mqchaos.model.copies import Record
 from pytest_mqchaos.model.events import Effected, SourceNamed
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Sourcing"]
 
@@ -34,8 +35,8 @@ class Sourcing:
         """Those inside of consumers, by what the test calls them: what they show has the name of their file."""
         self._shown: dict[str, set[str]] = {}
         """Of which workloads each source has shown work."""
-        self._workers: set[str] = set()
-        """Consumers that have shown work, as far as sources tell whose it is."""
+        self._workers: dict[str, set[str]] = {}
+        """Consumers that have shown work, as far as sources tell whose it is, and in which sources."""
         self.several = False
         """Whether it matters which source shows what: there are several, or one of them is a consumer's."""
 
@@ -54,9 +55,9 @@ class Sourcing:
 
     def showed(self, event: Effected, record: Record) -> bool:
         """Take in an effect; return whether other messages are now to be judged anew."""
-        worker = _base(event.consumer or "")
-        first = record.message.expect > 1 and worker not in self._workers
-        self._workers.add(worker)
+        places = self._workers.setdefault(base_name(event.consumer or ""), set())
+        first = record.message.expect > 1 and event.source not in places
+        places.add(event.source)
         shown = self._shown.setdefault(event.source, set())
         stem = _stem(record)
         if stem in shown:
@@ -128,15 +129,15 @@ class Sourcing:
             return {}
         readers: dict[str, set[str]] = {}
         for one in record.deliveries:
-            readers.setdefault(one.queue, set()).add(_base(one.link))
+            readers.setdefault(one.queue, set()).add(base_name(one.link))
         names = {name for each in readers.values() for name in each}
         done: dict[str, int] = {}
         for link, count in record.effects_by.items():
-            done[_base(link)] = done.get(_base(link), 0) + count
+            done[base_name(link)] = done.get(base_name(link), 0) + count
         if not len(readers) == len(names) == sum(map(len, readers.values())) == record.message.expect:
             return {}
-        if not (names <= self._workers and done.keys() <= names):
-            return {}
+        if not (done.keys() <= names and all(len(self._workers.get(name, ())) == 1 for name in names)):
+            return {}  # of what shows in several sources each is judged for itself
         return {name: done.get(name, 0) for name in sorted(names)}
 
     def _nobodys(self, sources: tuple[str, ...]) -> bool:
@@ -147,15 +148,10 @@ class Sourcing:
         """Whether a message stood in a queue that a consumer reads, or was sent to one."""
         queues = {copy.queue for copy in record.copies}
         queues.update(one.routing_key for one in record.publications if not one.exchange)
-        return any(_base(link) == consumer for queue in queues for link in self._read.get(queue, ()))
+        return any(base_name(link) == consumer for queue in queues for link in self._read.get(queue, ()))
 
 
 def _stem(record: Record) -> str:
     """The workload that a message is of: where it was published to."""
     message = record.message
     return message.queue or f"{message.exchange} {message.routing_key}"
-
-
-def _base(link: str) -> str:
-    """The consumer's name of a replica's link."""
-    return link.split("#")[0]

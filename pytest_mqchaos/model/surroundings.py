@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.handlers import Handlers
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Outage", "Strike", "Surroundings"]
 
@@ -40,7 +41,7 @@ class Strike:
     def hits(self, link: str) -> bool:
         """Whether it struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own)."""
         names = {name.strip() for name in self.event.target.split(",")}
-        return bool(names & {link, link.split("#")[0], "*", "broker"})
+        return bool(names & {link, base_name(link), "*", "broker"})
 
 
 class Surroundings:

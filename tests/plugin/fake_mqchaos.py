@@ -164,6 +164,8 @@ class FakeChaos:
         """Give the verdict."""
         log("conclude")
         print("said while concluding")
+        if self.error == "Ctrl-C":
+            raise KeyboardInterrupt
         if self.error:
             raise ChaosError(self.error)
         return self.account()
@@ -171,7 +173,7 @@ class FakeChaos:
     def snapshot(self, *, ask: bool = True) -> Account | None:
         """Look once."""
         log("snapshot")
-        if self.error:
+        if self.error and self.error != "Ctrl-C":
             raise ChaosError(self.error)
         return self.account()
 

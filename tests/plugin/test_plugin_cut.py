@@ -104,6 +104,14 @@ def test_interrupted(bench: Bench) -> None:
     assert unfinished(bench) == []
 
 
+def test_interrupted_while_it_settles(bench: Bench) -> None:
+    """A run that does not settle is where people press Ctrl-C: it is told of with its account, too."""
+    bench.run("def test_it(mqchaos): mqchaos.error = 'Ctrl-C'", subprocess=True)
+    (cut,) = bench.report["runs"]
+    assert cut["error"] == "interrupted before the run was settled"
+    assert cut["counts"]["published"] > 0
+
+
 def test_interrupted_in_its_set_up(bench: Bench) -> None:
     """A run that Ctrl-C ends before its test's function is told of, without an account."""
     bench.run(

@@ -349,6 +349,14 @@ def test_a_canary_beside_a_producer(bench: Bench) -> None:
         def test_option(mqchaos):
             mqchaos.producer()
 
+        @pytest.fixture
+        def billing(mqchaos):
+            return mqchaos.producer()
+
+        @pytest.mark.chaos(baseline())
+        def test_fixture(billing, mqchaos):
+            pass
+
         @pytest.mark.chaos(canary())
         def test_mark(mqchaos):
             mqchaos.producer()
@@ -359,7 +367,7 @@ def test_a_canary_beside_a_producer(bench: Bench) -> None:
                 raise pytest_mqchaos.errors.NotPossible("broker_restart(): not ours")
     """
     result = bench.run(source, "--mqchaos-canary", "-rfs")
-    result.assert_outcomes(passed=2, skipped=1, failed=2)
+    result.assert_outcomes(passed=3, skipped=2, failed=2)
     why = "canary(): it chooses among messages that are known before they are sent"
     result.stdout.fnmatch_lines_random(
         [f"SKIPPED*test_orders.py:*: {why}*a producer's are not", f"FAILED*test_mark[[]canary] - {why}*",

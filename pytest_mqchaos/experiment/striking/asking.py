@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_mqchaos.effects.gate import Gate
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.names import base_name, scoped
+from pytest_mqchaos.experiment.names import scoped
 from pytest_mqchaos.experiment.sightings import Order
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.counts import Counts, counted
@@ -22,6 +22,7 @@ from pytest_mqchaos.experiment.striking.runs import Runs
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Asking"]
 

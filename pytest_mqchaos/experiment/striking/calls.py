@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_mqchaos.experiment.names import base_name, scoped
+from pytest_mqchaos.experiment.names import scoped
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.counts import Counts
 from pytest_mqchaos.experiment.striking.matching import Matching
 from pytest_mqchaos.experiment.striking.runs import Runs
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["CallStrikes", "Calls"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pytest_mqchaos.experiment.names import base_name
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import LinkEvent
 from pytest_mqchaos.model.faults import Fault
+from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.triggers import Trigger
 
 __all__ = ["Counts", "counted"]

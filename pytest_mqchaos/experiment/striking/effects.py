@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from pytest_mqchaos.experiment.names import base_name, scoped
+from pytest_mqchaos.experiment.names import scoped
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.counts import Counts
 from pytest_mqchaos.experiment.striking.matching import Matching
@@ -18,6 +18,7 @@ from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.link.tap import Strike
 from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Effects"]
 

@@ -49,9 +49,8 @@ def test_an_ack_that_was_sent_behind_the_commit() -> None:
     """What was settled between a commit and its answer is in the next transaction."""
     run = Run(2).subscribe().publish()
     one, two = run.deliver(1), run.deliver(2)
-    run.effect(1, 2).ack(one, transactional=True, effect_seen=True)
-    asked = run.events[-1].at
-    run.ack(two, transactional=True, effect_seen=True).on_channel(e.Committed, asked=asked).lose().subscribe()
+    run.effect(1, 2).ack(one, transactional=True, effect_seen=True).on_channel(e.CommitSent)
+    run.ack(two, transactional=True, effect_seen=True).on_channel(e.Committed).lose().subscribe()
     run.ack(run.deliver(2, redelivered=True), effect_seen=True).settled()
     assert found(run) == {"(redelivered:explained)": [2]}
 

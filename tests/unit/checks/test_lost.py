@@ -368,8 +368,15 @@ def test_a_queue_that_is_gone_is_known_by_its_declaration() -> None:
 def test_a_commit_whose_answer_was_eaten() -> None:
     """What was acked in a transaction may be carried out, though the answer to its commit died with the link."""
     run = Run(1).subscribe().publish()
-    run.ack(run.deliver(1), transactional=True).lose().subscribe().settled()
+    run.ack(run.deliver(1), transactional=True).on_channel(e.CommitSent).lose().subscribe().settled()
     assert found(run, evidence="broker") == {}
+
+
+def test_acks_of_a_transaction_that_was_never_committed() -> None:
+    """They settle nothing: who dies before the commit has the message in hand."""
+    run = Run(1).subscribe().publish()
+    run.ack(run.deliver(1), transactional=True).lose().subscribe().settled()
+    assert found(run, evidence="broker") == {"lost:in_transit": [1]}
 
 
 def test_two_links_that_were_read_in_another_order() -> None:
@@ -411,3 +418,13 @@ def test_dead_letters_that_an_exchange_copies(waits: int, lost: dict[str, list[i
     orders = queue("orders", dead_letter_exchange="dlx")
     (run.unsettled if waits else run.settled)(orders, wait, queue("audit"))
     assert {kind: got for kind, got in found(run).items() if kind.startswith("lost")} == lost
+
+
+@pytest.mark.parametrize("exchange", ["events", ""])
+def test_an_event_that_is_published_before_the_ack(exchange: str) -> None:
+    """What a consumer tells others, where nobody of the run works, is its work and no copy of the message."""
+    run = Run(2).bind("events", "topic").subscribe().publish()
+    for number in (1, 2):
+        hand = run.deliver(number)
+        run.republish(number, "order.shipped", exchange=exchange).ack(hand)
+    assert found(run.barrier().settled(), evidence="broker") == {}

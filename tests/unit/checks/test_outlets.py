@@ -355,3 +355,24 @@ def test_a_reader_that_never_shows_work_has_none_to_show() -> None:
         hand = run.deliver(number)
         run.effect(number, number).ack(hand, effect_seen=True)
     assert found(run.settled(queue("orders"), queue("audit")), "exactly-once") == {}
+
+
+@pytest.mark.parametrize(("done", "said"), [((1, 2), {}), ((1,), {"lost:by_consumer": [2]})])
+def test_readers_of_a_fan_out_that_show_their_work_in_two_places(
+    done: tuple[int, ...], said: dict[str, list[int]]
+) -> None:
+    """Each source is judged for itself: nothing is doubled by being shown twice, and what lacks in one is missed."""
+    run = sources(Run(2, to="", expect=2), "booked", "printed").bind(
+        "events", "fanout", ("", "mail"), ("", "bill")
+    )
+    run.subscribe("mail", link="mailer").subscribe("bill", link="biller").publish(
+        exchange="events", routing_key=""
+    )
+    for number in (1, 2):
+        for link, at in (("mailer", "mail"), ("biller", "bill")):
+            hand = run.deliver(number, at, link=link)
+            run.effect(number, link=link, source="booked")
+            if number in done:
+                run.effect(number, link=link, source="printed")
+            run.ack(hand, effect_seen=True)
+    assert found(run.settled(queue("mail"), queue("bill")), "exactly-once") == said

@@ -109,3 +109,15 @@ def test_an_endless_retry_by_publishing_again() -> None:
         hand = run.deliver(2)
     run.republish(2, "orders").ack(hand, effect_seen=False)
     assert found(run.unsettled(queue("orders", ready=1)))["requeue_storm"] == [2]
+
+
+def test_what_was_prefetched_by_processes_that_die_is_no_storm() -> None:
+    """Good messages that lie behind poison come back with each process that dies of it."""
+    run = Run(6, poison=1).start().subscribe().publish().work(1)
+    for _ in range(6):
+        for number in (7, 2, 3, 4, 5, 6):
+            run.deliver(number)
+        run.end(by="itself", exit_code=1).lose(by="client").start().subscribe()
+    said = found(run.unsettled(queue("orders", ready=6)))
+    assert "requeue_storm" not in said
+    assert "poison_stuck:crash_loop" in said

@@ -114,6 +114,17 @@ def test_the_password_itself(run: Any, tmp_path: Path) -> None:
     assert json.loads(found["history.jsonl"].splitlines()[-1])["text"] == "login ***"
 
 
+@pytest.mark.parametrize("password", ["1111", "pass", "true", "null"])
+def test_a_password_that_stands_in_every_line(run: Any, tmp_path: Path, password: str) -> None:
+    """A history stays what it is, whatever word or number the password is: texts are hidden, names and numbers not."""
+    run.broker.password = password
+    history = History("k3f9", run.directory / "history.jsonl")
+    history.append(Noted(at=11110, text=f"login {password}"))
+    history.close()
+    last = json.loads(kept(run, tmp_path)["history.jsonl"].splitlines()[-1])
+    assert (last["at"], last["text"]) == (11110, "login ***")
+
+
 @pytest.mark.parametrize("before", [2**20 - n for n in (3, 10, 20, 40)])
 @pytest.mark.parametrize("filled", [b"x" * 7 + b" ", b"x"])
 def test_a_secret_across_the_pieces_of_a_long_line(

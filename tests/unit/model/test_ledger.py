@@ -70,9 +70,12 @@ def test_a_transaction_counts_at_its_commit() -> None:
     first, second = run.deliver(1), run.deliver(2)
     run.ack(first, transactional=True)
     assert states(run) == ["in_hand"]
-    run.on_channel(e.Committed).ack(second, transactional=True).on_channel(e.RolledBack)
+    run.on_channel(e.CommitSent).on_channel(e.Committed).ack(second, transactional=True).on_channel(
+        e.RolledBack
+    )
     assert (states(run, 1), states(run, 2)) == (["settled"], ["in_hand"])
-    assert states(run.ack(second, transactional=True).on_channel(e.Committed), 2) == ["settled"]
+    run.ack(second, transactional=True).on_channel(e.CommitSent)
+    assert states(run.on_channel(e.Committed), 2) == ["settled"]
     assert len(run.ledger().open_deliveries()) == 0
 
 
