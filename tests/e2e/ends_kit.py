@@ -233,7 +233,7 @@ class Session:
     def wait(self):
         """Wait for its end."""
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             pytest.fail(f"it does not end\n{self.output()}")
