@@ -20,6 +20,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_mqchaos.effects.http import Closable, Listen
+
 __all__ = ["Gate"]
 
 _LINE = 1 << 16
@@ -32,6 +34,7 @@ class Gate:
         directory: where the effects files are.
         asked: called with the name of the effects file, what is to be written to it, and the asker's port.
         ended: called with the first two when it has been written, or its process has ended.
+        listen: accepts connections on a bound socket.
     """
 
     def __init__(
@@ -39,12 +42,15 @@ class Gate:
         directory: Path,
         asked: Callable[[str, str, int], Awaitable[None]],
         ended: Callable[[str, str], None],
+        *,
+        listen: Listen,
     ) -> None:
         self._file = directory / "gate"
         self._asked = asked
         self._ended = ended
         self._token = secrets.token_hex(8)
-        self._server: asyncio.Task[asyncio.Server] | None = None
+        self._listen = listen
+        self._listener: Closable | None = None
         self._port = 0
 
     @property
@@ -54,11 +60,10 @@ class Gate:
 
     def open(self) -> None:
         """Let probes ask from now on."""
-        if self._server is None:
+        if self._listener is None:
             own = socket.create_server(("127.0.0.1", 0))
             self._port = own.getsockname()[1]
-            serving = asyncio.start_server(self._answer, sock=own, limit=_LINE)
-            self._server = asyncio.get_running_loop().create_task(serving)
+            self._listener = self._listen(own, self._asker)
         draft = self._file.with_suffix(".new")
         draft.write_text(f"{self._port} {self._token}")
         draft.replace(self._file)
@@ -70,9 +75,13 @@ class Gate:
     def close(self) -> None:
         """Shut it for good, and let go of its port."""
         self.shut()
-        if self._server is not None:
-            self._server.add_done_callback(_end)
-            self._server = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _asker(self) -> asyncio.BaseProtocol:
+        loop = asyncio.get_running_loop()
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(_LINE, loop), self._answer, loop)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -92,8 +101,3 @@ class Gate:
             return  # it ended meanwhile, or said more than a line
         finally:
             writer.close()
-
-
-def _end(starting: asyncio.Task[asyncio.Server]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().close()

@@ -15,11 +15,11 @@ import select
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from pytest_mqchaos.wire.http import Broken, Expectation, Request, RequestParser, answer
 
-__all__ = ["Caller", "HttpServer"]
+__all__ = ["Caller", "Closable", "HttpServer", "Listen"]
 
 _WAITING = 64
 """Requests of one connection that wait for their turn before it is read no further."""
@@ -29,6 +29,16 @@ _LINGER = 0.5
 Asked = Callable[[Request, "Caller"], Awaitable[None]]
 
 
+class Closable(Protocol):
+    """What listens."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+Listen = Callable[[socket.socket, Callable[[], asyncio.BaseProtocol]], Closable]
+
+
 class HttpServer:
     """Listens for callers and lets their requests be answered; on the link's thread but for `open`.
 
@@ -36,6 +46,7 @@ class HttpServer:
         asked: called with each request and who asked; it answers through the caller.
         broken: told of what could not be read, and of trouble of our own.
         spawn: starts a task that is kept alive.
+        listen: accepts connections on a bound socket.
     """
 
     def __init__(
@@ -44,27 +55,28 @@ class HttpServer:
         *,
         broken: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, object]], object],
+        listen: Listen,
     ) -> None:
         self.asked = asked
         self.broken = broken
         self.spawn = spawn
         self.connections: set[_Connection] = set()
         self.closed = False
-        self._servers: list[asyncio.Server] = []
+        self._listen = listen
+        self._listeners: list[Closable] = []
 
     async def open(self, link: str | None) -> tuple[str, int]:
         """Listen for a caller, and return where: its host and port."""
-        own = socket.create_server(("127.0.0.1", 0), backlog=128)
-        loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(lambda: _Connection(self, link), sock=own))
+        own = socket.create_server(("127.0.0.1", 0))
+        self._listeners.append(self._listen(own, lambda: _Connection(self, link)))
         return cast("tuple[str, int]", own.getsockname()[:2])
 
     def close(self) -> None:
         """End all connections, and listen no more; one that was accepted just now ends as soon as it is made."""
         self.closed = True
-        for server in self._servers:
-            server.close()
-        self._servers = []
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
         for connection in list(self.connections):
             connection.abort()
 

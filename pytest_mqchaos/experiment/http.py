@@ -21,6 +21,7 @@ from pytest_mqchaos.effects.callable import name_of
 from pytest_mqchaos.effects.http import Caller, HttpServer
 from pytest_mqchaos.experiment.board import Board
 from pytest_mqchaos.experiment.striking.calls import Calls, CallStrikes
+from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
@@ -78,7 +79,7 @@ class Stand:
         """Those of them that seem to have meant one."""
         self.broken: list[str] = []
         """What could not be read, and why."""
-        self.server = HttpServer(self._asked, broken=self.broken.append, spawn=thread.spawn)
+        self.server = HttpServer(self._asked, broken=self.broken.append, spawn=thread.spawn, listen=listen)
         self._addresses: dict[str | None, str] = {}
         self._thread = thread
         self._history = history

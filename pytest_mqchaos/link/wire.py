@@ -17,6 +17,7 @@ from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.ending import LINGER
 from pytest_mqchaos.link.greeting import accepts, greeted
 from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.listener import Listener, listen
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.observer import Look, Observer
 from pytest_mqchaos.link.ports import listening, reserved
@@ -96,13 +97,12 @@ class Wire:
         """What was scaled, how often: queue (empty for a message), name, both values."""
         self.used = False
         """Whether anybody ever connected."""
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._open = asyncio.Event()
         self._open.set()
         self._holders = 0
         self._holes = 0
         self._refusals = 0
-        self._listening = False
         self._closed = False
         self.upstream_error = ""
         self.client_error = ""
@@ -116,19 +116,8 @@ class Wire:
 
     async def listen(self) -> None:
         """Accept connections (again); a wire that is closed, or refuses, stays as it is."""
-        if self._server is not None or self._listening or self._shut:
-            return
-        self._listening = True
-        try:
-            server = await self._thread.loop.create_server(
-                lambda: ClientSide(self.accept), sock=listening(self.port), backlog=128
-            )
-        finally:
-            self._listening = False
-        if self._shut:  # meanwhile
-            server.close()
-        else:
-            self._server = server
+        if self._listener is None and not self._shut:
+            self._listener = listen(listening(self.port), lambda: ClientSide(self.accept))
 
     @property
     def _shut(self) -> bool:
@@ -137,9 +126,12 @@ class Wire:
     def refuse(self) -> None:
         """Refuse new connections from now on; those that are open stay. Each call wants a `welcome`."""
         self._refusals += 1
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
     async def welcome(self) -> None:
         """Accept connections again once every `refuse` has had its `welcome`."""
@@ -215,9 +207,7 @@ class Wire:
     def close(self) -> None:
         """End the listener and every connection, for good; give the port back."""
         self._closed = True
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._stop_listening()
         for relay in list(self.relays):
             relay.close("fault", reset=False)
         for relay in self._ending:
@@ -250,7 +240,7 @@ class Wire:
         self.relays.add(relay)
         if self._holes:
             relay.ways.swallow()
-        if self._shut:  # it was in the backlog when the listener closed
+        if self._shut:  # it came in when the listener closed
             relay.close("broker", reset=True)
         else:
             self._thread.spawn(self._connect(relay))

@@ -21,6 +21,7 @@ from pytest_mqchaos.experiment.striking.counts import Counts, counted
 from pytest_mqchaos.experiment.striking.runs import Runs
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
+from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.names import base_name
 
@@ -62,7 +63,7 @@ class Asking:
         probed: Callable[[str | None], bool],
     ) -> None:
         """Say where the effects files are, who asks about what there, and whether a consumer has the probe."""
-        self._gate = Gate(directory, self._asked, self._ended)
+        self._gate = Gate(directory, self._asked, self._ended, listen=listen)
         self._who, self._probed = who, probed
 
     def enlist(self) -> None:

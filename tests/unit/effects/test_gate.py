@@ -16,6 +16,7 @@ import pytest
 from pytest_mqchaos import probe
 from pytest_mqchaos.consumers import proc
 from pytest_mqchaos.effects.gate import Gate
+from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread
 
 TIMEOUT = 5.0
@@ -31,7 +32,7 @@ class Keeper:
         self.go = threading.Event()
         self.go.set()
         self.ended: list[str] = []
-        self.gate = Gate(directory, self._asked, lambda name, entry: self.ended.append(entry))
+        self.gate = Gate(directory, self._asked, lambda name, entry: self.ended.append(entry), listen=listen)
         self.file = directory / "gate"
 
     async def _asked(self, name: str, entry: str, port: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_mqchaos.effects.http import Caller, HttpServer, _Connection
+from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.wire.http import Request
 
@@ -28,7 +29,9 @@ class Scene:
         self.broken: list[str] = []
         self.delay = 0.0
         self.silent = False
-        self.server = HttpServer(self.answer, broken=self.broken.append, spawn=self.thread.spawn)
+        self.server = HttpServer(
+            self.answer, broken=self.broken.append, spawn=self.thread.spawn, listen=listen
+        )
         self.addresses = {link: self.open(link) for link in ("worker", None)}
 
     def open(self, link: str | None) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -229,6 +230,21 @@ def test_nobody_takes_the_port_of_a_link_that_refuses(stage: Stage) -> None:
     client.close()
     stage.thread.call(stage.wire.welcome(), timeout=TIMEOUT, what="the welcome")
     stage.consuming()
+
+
+def test_who_is_accepted_when_the_link_refuses_is_told_so(stage: Stage) -> None:
+    """A connection that was accepted and not begun when the listener closes is reset: nobody waits for ever."""
+
+    async def refuse() -> socket.socket:
+        client = stage.client()  # the kernel has it, and nobody has accepted it yet
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # now it is accepted, and what begins it runs behind us
+        stage.wire.refuse()
+        return client
+
+    client = stage.thread.call(refuse(), timeout=TIMEOUT, what="refusing")
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
 
 
 def test_two_refusals_want_two_welcomes(stage: Stage) -> None:
