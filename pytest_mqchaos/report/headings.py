@@ -58,7 +58,7 @@ def heading(cause: Record, runs: Sequence[Record]) -> str:
     many = plural(cause["messages"], noun)
     within = f" in {where}" if where else ""
     if cause["unknown"]:
-        return f"{many}{within}: {in_plural(claim) if cause['messages'] > 1 else claim}"
+        return f"{many}{within}: {in_plural(claim, cause) if cause['messages'] > 1 else claim}"
     return f"{what.format(many)}{within}: {_why(cause, runs)}"
 
 
