@@ -111,10 +111,9 @@ def _alone(whole: Mapping[str, Any]) -> int | None:
 
 
 def _causes(overview: Mapping[str, Any], alone: int | None) -> list[Mapping[str, Any]]:
-    """Return the causes to be told: the only one of the only run is told there."""
+    """Return the causes to be told: all, or none where there is but one, of the run that the head of the page tells."""
     causes: list[Mapping[str, Any]] = overview["causes"]
-    known = [each for each in causes if each["state"] not in _OPEN]
-    return causes if alone is None or len(causes) - len(known) > 1 else known
+    return [] if [each["runs"] for each in causes] == [[alone]] else causes
 
 
 def _within_budget(

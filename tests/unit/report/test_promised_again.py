@@ -117,6 +117,10 @@ def test_the_panels_and_their_places() -> None:
         said = told(made, promise)
         assert f"{title} {says}" in said
         assert said.index(title) < said.index("Numbers: latency")
+        assert "Pause before each attempt" not in said or promise is PROMISE
+        assert "What a dead consumer held" not in said or promise is LINEAR
+    for made, title in ((hasty(), "Pause before each attempt"), (run, "What a dead consumer held")):
+        assert title in told(made)
     kept = tries(Run(1).subscribe().publish(), 1.0, 2.0).settled()
     said = told(kept, LINEAR)
     assert "No attempt was off its schedule" in said
