@@ -87,7 +87,12 @@ def test_several_messages_are_in_the_plural(claim: str, told: str) -> None:
         ("reordered", "by_consumer", "was worked on after `order-3` of the same key 'a'", True),
         ("reordered", "", "may have been worked on after `order-3`: two files do not tell", True),
         ("failover_miss", "slow", "was in the hands of worker when it died, and", True),
-        ("retry_schedule", "late", "was tried again later than the 1 s that `fixed(1)` says: after 3.2 s", True),
+        (
+            "retry_schedule",
+            "late",
+            "was tried again later than the 1 s that `fixed(1)` says: after 3.2 s",
+            True,
+        ),
         ("retry_schedule", "too_few", "was given up before the 3 attempts that were promised", False),
         ("reordered", "", "the order of the work cannot be seen", False),
     ],
@@ -105,4 +110,6 @@ def test_what_happened_to_one_of_several() -> None:
     overtaken = found("reordered", 1, 2, claim="was worked on after `order-3`", cause="two at once")
     run = run_record(judged(overtaken), nodeid="t.py::t", attempt=1, outcome="failed", reproduce="")
 
-    assert happened(run).endswith("messages: one of them was worked on after `order-3`; behind it: two at once.")
+    assert happened(run).endswith(
+        "messages: one of them was worked on after `order-3`; behind it: two at once."
+    )
