@@ -46,7 +46,10 @@ _WHAT: Mapping[str, str] = {
     "retry_schedule:too_many": "Tried {} too often",
     "overflow": "Overflowed with {}",
 }
-"""What was done to messages, by the kind of a finding, or by kind and detail. Kinds that are about no messages have their claim alone."""
+"""What was done to messages, by the kind of a finding, or by kind and detail.
+
+Kinds that are about no messages have their claim alone.
+"""
 _PROVED_BY = {"acked_before_effect": "lost", "auto_ack": "lost", "effect_before_ack": "duplicated"}
 _VERB = re.compile(r"^(?:was|were|is|are|has|have|may|came)\b")
 """A claim that goes on from its messages without a colon."""

@@ -90,6 +90,7 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             tests=[_shortened(row) for row in overview["tests"][:rows]],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
             heading=heading,
+            where=labels(whole["runs"]),
             served_by=served_by,
             causes=_causes(overview, alone),
             most_causes=max(int(40 * share), 5),

@@ -98,7 +98,7 @@ def test_several_messages_are_in_the_plural(claim: str, told: str) -> None:
     ],
 )
 def test_what_is_of_one_message_is_said_of_one(kind: str, detail: str, claim: str, of_one: bool) -> None:
-    """A finding gathers by its cause: what its claim says of one message, with its key or its time, is not said of all."""
+    """A finding gathers by its cause: a key or a time that its claim has of one message is not said of all."""
     finding = {"kind": kind, "detail": detail, "claim": claim, "count": 2, "messages": []}
 
     assert (claimed(finding, {"lives": []}) == f"one of them {claim}") == of_one
