@@ -164,7 +164,10 @@ def _cut_short(item: pytest.Item, here: Trial) -> None:
     try:
         here.account = here.chaos.snapshot(ask=False)
         run = run_of(item, here, outcome="error", error=error)
-        item.config.stash[CUT_SHORT] = {**run, "verdict": None}  # it is no pass that nothing was found until then
+        item.config.stash[CUT_SHORT] = {
+            **run,
+            "verdict": None,
+        }  # it is no pass that nothing was found until then
     except (
         Exception
     ):  # the interruption stands, whatever becomes of the look: the run is told without an account
