@@ -183,7 +183,11 @@ def _cut_short(item: pytest.Item, here: Trial) -> None:
     error = "interrupted before the run was settled"
     try:
         here.account = here.chaos.snapshot(ask=False)
-        item.config.stash[CUT_SHORT] = run_of(item, here, outcome="error", error=error)
+        run = run_of(item, here, outcome="error", error=error)
+        item.config.stash[CUT_SHORT] = {
+            **run,
+            "verdict": None,
+        }  # it is no pass that nothing was found until then
     except (
         Exception
     ):  # the interruption stands, whatever becomes of the look: the run is told without an account

@@ -93,8 +93,11 @@ def _missed(
     if after is not None:
         if after.at <= due:
             return None
-        took = f"{after.link} did after {(after.at - death.at) / 1e9:.1f} s"
-        took = f"no other consumer got it within {seconds:g} s: {took}"
+        again = after.link == held.link
+        took = (
+            f"{after.link}{', started again,' if again else ''} did after {(after.at - death.at) / 1e9:.1f} s"
+        )
+        took = f"{'nobody' if again else 'no other consumer'} got it within {seconds:g} s: {took}"
         return Reason(detail="slow", claim=f"{claim} {took}", cause=cause, fault=fault, mend=_MEND)
     if copy.state != "ready" or _elsewhere(copy):
         return None

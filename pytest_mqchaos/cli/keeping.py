@@ -12,12 +12,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["carry", "located", "pointed"]
+__all__ = ["carry", "located", "pointed", "present"]
 
 Record = Mapping[str, Any]
 
 _FOLDER = "failed"
 _MARK = "kept.json"
+
+
+def present(document: Record, file: Path) -> dict[str, Any]:
+    """Return a document whose runs say nothing of what was kept of them where it is gone."""
+    base = file if file.is_dir() else file.parent
+    return _told(document, lambda kept: kept if _ours(base, kept) else None)
 
 
 def located(document: Record, file: Path) -> dict[str, Any]:

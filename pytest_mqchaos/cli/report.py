@@ -69,13 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from pytest_mqchaos.cli.keeping import pointed
+    from pytest_mqchaos.cli.keeping import pointed, present
     from pytest_mqchaos.report.reading import read
 
     document: Record = read(arguments.file)
     directory: Path | None = arguments.directory
-    if directory is not None:
-        document = pointed(document, arguments.file, directory)
+    at = arguments.file
+    document = present(document, at) if directory is None else pointed(document, at, directory)
     kind = arguments.format or ("terminal" if directory is None else "html")
     made = _rendered(arguments.file, document, kind, colours=directory is None and _wants_colours())
     if directory is None:

@@ -16,16 +16,19 @@ Record = Mapping[str, Any]
 _EARLY = re.compile(r"lost by .*: its ack reached the broker, its work was never done")
 _VERBS = {"was": "were", "is": "are", "has": "have"}
 _VERB = re.compile(r"^(?:was|is|has)\b")
+_OWN = re.compile(r"^(?:was|is|has|may)\b")
 _ITS = re.compile(r"\bits\b")
 _AGAIN = re.compile(r"\bit (was|is|has)\b")
 """A claim that begins with a verb goes on from the message, and `it` in its first part is the message still."""
+_OF_ONE = ("reordered", "failover_miss", "retry_schedule:early", "retry_schedule:late")
+"""Whose claim has a time, a key or a name in it that is of one message: a finding gathers others by their cause."""
 
 
 def claimed(finding: Record, run: Record) -> str:
     """Return a finding's claim, about several messages in the plural; of an ack before a death, whose and when."""
     claim: str = finding["claim"] or finding["kind"].replace("_", " ")
     if finding["count"] > 1:
-        claim = in_plural(claim)
+        claim = in_plural(claim, finding)
     if not _EARLY.fullmatch(claim):
         return claim
     lives = {life["id"]: life for life in run["lives"]}
@@ -40,8 +43,15 @@ def claimed(finding: Record, run: Record) -> str:
     return f"lost by `{consumer}`, which acked{when} and was killed at {killed} before any effect"
 
 
-def in_plural(claim: str) -> str:
-    """Return a claim about several messages: `was worked on after it was published` with `were` and `they were`."""
+def in_plural(claim: str, told: Record) -> str:
+    """Return a claim about several messages: `was worked on after it was published` with `were` and `they were`.
+
+    Args:
+        claim: to be told.
+        told: the finding or the cause that makes it; what some claim of one message is said of one.
+    """
+    if _OWN.match(claim) and {told["kind"], f"{told['kind']}:{told['detail']}"} & set(_OF_ONE):
+        return f"one of them {claim}"
     if not _VERB.match(claim):
         return claim
     head, colon, tail = claim.partition(": ")

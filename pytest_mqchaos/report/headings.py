@@ -2,12 +2,13 @@
 
 ```
 Lost 5 messages in 5 scenarios, one cause: worker acknowledges before its work shows
-Worked on 39 messages late: it waited in `orders` for most of that: its consumers are too slow or too few
+Worked on 39 messages late: each: it waited in `orders` for most of that: its consumers are too slow or too few
 ```
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ _WHAT: Mapping[str, str] = {
     "redelivered": "Delivered {} again",
     "unacknowledged": "Left {} unacknowledged",
     "stalled": "Left {} waiting",
-    "acked_before_effect": "Acknowledged {} before its work",
+    "acked_before_effect": "Acknowledged {} before the work",
     "requeue_storm": "Gave {} back again and again",
     "poison_stuck": "Stuck on {}",
     "poison_effected": "Worked on {}",
@@ -41,24 +42,34 @@ _WHAT: Mapping[str, str] = {
     "prefetch_breach": "Handed out {} beyond the prefetch",
     "failover_miss": "Failed to take {} over in time",
     "retry_schedule": "Tried {} again off the schedule",
+    "retry_schedule:too_few": "Gave up {} too soon",
+    "retry_schedule:too_many": "Tried {} too often",
     "overflow": "Overflowed with {}",
 }
-"""What was done to messages, by the kind of a finding. Kinds that are about no messages have their claim alone."""
+"""What was done to messages, by the kind of a finding, or by kind and detail.
+
+Kinds that are about no messages have their claim alone.
+"""
 _PROVED_BY = {"acked_before_effect": "lost", "auto_ack": "lost", "effect_before_ack": "duplicated"}
+_VERB = re.compile(r"^(?:was|were|is|are|has|have|may|came)\b")
+"""A claim that goes on from its messages without a colon."""
+_IT = re.compile(r"\bits?\b")
 
 
 def heading(cause: Record, runs: Sequence[Record]) -> str:
     """Return the heading of a cause of an overview: what, how many, and why; of what is unknown the claim."""
     where = _where(cause)
-    what = _WHAT.get(cause["kind"])
+    what = _WHAT.get(f"{cause['kind']}:{cause['detail']}") or _WHAT.get(cause["kind"])
     claim: str = cause["claim"] or cause["cause"]
     if what is None or not cause["messages"]:
         return f"{where}: {claim}" if where else claim
     noun = "poison message" if cause["kind"].startswith("poison") else "message"
     many = plural(cause["messages"], noun)
-    within = f" in {where}" if where else ""
     if cause["unknown"]:
-        return f"{many}{within}: {in_plural(claim) if cause['messages'] > 1 else claim}"
+        claim = in_plural(claim, cause) if cause["messages"] > 1 else claim
+        colon = "" if _VERB.match(claim) else ":"
+        return f"{many}{colon} {claim}{f' ({where})' if where else ''}"
+    within = f" in {where}" if where else ""
     return f"{what.format(many)}{within}: {_why(cause, runs)}"
 
 
@@ -75,11 +86,20 @@ def _why(cause: Record, runs: Sequence[Record]) -> str:
     for finding in findings:
         for hazard in proofs(finding, first) if finding["detail"] != "in_transit" else ():
             return str(hazard["claim"]).partition(": ")[0]
+    several = cause["messages"] > 1
     if why := without_faults(cause["cause"], first):
-        return why
+        return _of_each(why) if several else why
     claim: str = cause["claim"] or (findings[0]["claim"] if findings else cause["kind"].replace("_", " "))
     head, colon, tail = claim.partition(": ")
-    return tail if colon and "`" not in head else claim
+    why = tail if colon and "`" not in head else claim
+    if several:
+        return in_plural(why, cause) if _VERB.match(why) else _of_each(why)
+    return why
+
+
+def _of_each(why: str) -> str:
+    """Return why it came so with several messages, where the words are about one."""
+    return f"each: {why}" if _IT.search(why.partition(": ")[0]) else why
 
 
 def _is_of(finding: Record, cause: Record) -> bool:

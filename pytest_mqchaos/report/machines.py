@@ -29,8 +29,8 @@ def server_name(servers: Record) -> str:
 
 
 def environment_name(environment: Record) -> str:
-    """Return what a session ran in, in one line."""
-    return ", ".join(str(value) for value in environment.values())
+    """Return what a session ran in, in one line: each value with its name."""
+    return ", ".join(f"{name} {value}" for name, value in environment.items())
 
 
 def machine(run: Record) -> tuple[str, str]:
@@ -41,8 +41,17 @@ def machine(run: Record) -> tuple[str, str]:
 def labels(runs: Iterable[Record]) -> Callable[[Record], str]:
     """Return what says of a run where it took place, as far as these runs differ in that; empty where they do not."""
     known = {machine(run) for run in runs}
-    told = [part for part in (0, 1) if len({each[part] for each in known} - {""}) > 1]
-    return lambda run: ", ".join(machine(run)[part] for part in told if machine(run)[part])
+    servers, environments = ({each[part] for each in known} - {""} for part in (0, 1))
+    common = set[str]().union(*([servers] if len(servers) == 1 else []))
+    common |= (
+        set[str].intersection(*(set(each.split(", ")) for each in environments)) if environments else set()
+    )
+
+    def label(run: Record) -> str:
+        server, environment = machine(run)
+        return ", ".join(part for part in (server, *environment.split(", ")) if part and part not in common)
+
+    return label
 
 
 def with_attempts(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -94,12 +94,13 @@ def _where(overview: Record, runs: Sequence[Record]) -> str:
 
 def _causes(causes: Sequence[Record], runs: Sequence[Record]) -> str:
     lines = ["### What broke, by cause", ""]
+    label = labels(runs)
     for cause in causes[:_CAUSES]:
         head = heading(cause, runs)
         lines.append(f"- {SYMBOLS[cause['state']]} **{_text(head)}**  ")
         name = f"{cause['kind']}:{cause['detail']}" if cause["detail"] else cause["kind"]
         counted = f", {plural(cause['messages'], 'message')}" if cause["messages"] else ""
-        where = ", ".join(_code(f"{runs[n]['test']} {runs[n]['scenario']}") for n in cause["runs"][:6])
+        where = ", ".join(_place(runs[n], label(runs[n])) for n in cause["runs"][:6])
         more = f" and {len(cause['runs']) - 6:,} more" if len(cause["runs"]) > 6 else ""
         behind = f"; behind it: {_text(cause['cause'])}" if cause["cause"] not in head else ""
         lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}{behind}; in {where}{more}")
@@ -109,6 +110,10 @@ def _causes(causes: Sequence[Record], runs: Sequence[Record]) -> str:
     if len(causes) > _CAUSES:
         lines.append(f"- ... and {len(causes) - _CAUSES:,} more causes (see the report)")
     return "\n".join([*lines, ""])
+
+
+def _place(run: Record, where: str) -> str:
+    return _code(f"{run['test']} {run['scenario']}") + (f" on {_text(where)}" if where else "")
 
 
 def _matrix(tests: Sequence[Record]) -> str:

@@ -107,7 +107,8 @@ def _told(finding: Record, run: Record) -> str:
     if finding["kind"] == "vacuous":
         return f"This run proves nothing: {claim}{cause}"
     counted = many(finding, run)
-    return f"{counted} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
+    colon = ":" if claim.startswith("one of them ") else ""
+    return f"{counted}{colon} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
 
 
 def plural_attempts(runs: Sequence[Record]) -> str:

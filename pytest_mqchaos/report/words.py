@@ -93,13 +93,14 @@ def ending(process: Mapping[str, Any]) -> str:
         if process["signal"]
         else f"ended with exit code {process['exit_code']}"
     )
+    unknown = ""
     if process["exit_code"] is None:
-        how = "ended, its exit code is not known"
+        how, unknown = "ended", "; its exit code is not known"
     by = _BY.get(process["by"], process["by"])
     again = ", started again" if process["restarts"] else ""
     if process["by"] == "fault":  # its strike has a moment of its own
-        return f"{how} {by}, seen to be gone at {seconds(process['until'])}{again}"
-    return f"{how} at {seconds(process['until'])}, {by}{again}"
+        return f"{how} {by}, seen to be gone at {seconds(process['until'])}{again}{unknown}"
+    return f"{how} at {seconds(process['until'])}, {by}{again}{unknown}"
 
 
 def served_by(servers: Mapping[str, Any]) -> str:

@@ -101,6 +101,9 @@ def test_interrupted(bench: Bench) -> None:
     assert (whole["test"], cut["test"]) == ("test_it", "test_other")
     assert (cut["outcome"], cut["error"]) == ("error", "interrupted before the run was settled")
     assert cut["counts"]["published"] == whole["counts"]["published"] > 0
+    told = "o verdict: interrupted before the run was settled"
+    assert (cut["verdict"], cut["happened"]) == (None, f"N{told}")
+    assert [each["claim"] for each in bench.report["overview"]["causes"]] == [f"n{told}"]
     assert unfinished(bench) == []
 
 

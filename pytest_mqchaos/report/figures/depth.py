@@ -33,7 +33,7 @@ class Depth:
         self._start = start
         self._ways = ways
         self._queues: set[str] = set()
-        self._standing = Standing()
+        self._standing = Standing(ways.limits)
         self._sent: dict[str, list[str]] = {}
         """Where the last publication of a message led to."""
         self._open: dict[int, dict[Place, tuple[str, str]]] = {}
@@ -48,6 +48,7 @@ class Depth:
         return {
             e.Published: self._published,
             e.Returned: self._returned,
+            e.PublishNacked: self._refused,
             e.Republished: self._republished,
             e.Delivered: self._delivered,
             e.Acked: self._settled,
@@ -76,6 +77,12 @@ class Depth:
         self._standing.returned(event.message, self._sent.get(event.message, ()))
         self._note(event.at)
 
+    def _refused(self, event: e.PublishNacked) -> None:
+        queues = [each for each in self._sent.get(event.message, ()) if each in self._ways.refusing]
+        if queues:
+            self._standing.returned(event.message, queues)
+            self._note(event.at)
+
     def _republished(self, event: e.Republished) -> None:
         queues = self._ways.of(event) if event.passed else []
         if queues:
@@ -101,7 +108,7 @@ class Depth:
             self._in_hand -= 1
             if not isinstance(event, e.Acked):
                 if event.requeue:
-                    self._standing.put(message, [queue])
+                    self._standing.put(message, [queue], back=True)
                 else:
                     self._standing.rejected(message)
             self._note(event.at)
@@ -116,7 +123,7 @@ class Depth:
     def _back(self, event: e.LinkEvent, places: list[Place]) -> None:
         for place in places:
             message, queue = self._open[event.connection].pop(place)
-            self._standing.put(message, [queue])
+            self._standing.put(message, [queue], back=True)
         self._in_hand -= len(places)
         if places:
             self._note(event.at)

@@ -90,6 +90,7 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             tests=[_shortened(row) for row in overview["tests"][:rows]],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
             heading=heading,
+            where=labels(whole["runs"]),
             served_by=served_by,
             causes=_causes(overview, alone),
             most_causes=max(int(40 * share), 5),
@@ -111,10 +112,9 @@ def _alone(whole: Mapping[str, Any]) -> int | None:
 
 
 def _causes(overview: Mapping[str, Any], alone: int | None) -> list[Mapping[str, Any]]:
-    """Return the causes to be told: the only one of the only run is told there."""
+    """Return the causes to be told: all, or none where there is but one, of the run that the head of the page tells."""
     causes: list[Mapping[str, Any]] = overview["causes"]
-    known = [each for each in causes if each["state"] not in _OPEN]
-    return causes if alone is None or len(causes) - len(known) > 1 else known
+    return [] if [each["runs"] for each in causes] == [[alone]] else causes
 
 
 def _within_budget(

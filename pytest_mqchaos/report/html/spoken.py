@@ -44,8 +44,16 @@ def spoken(run: Record) -> str:
 def _lanes(lanes: Sequence[str], marks: Sequence[Record]) -> Iterator[str]:
     for lane in lanes:
         totals = {each["kind"]: each["total"] for each in marks if each["lane"] == lane}
-        told = [f"{number(totals[kind])} {words}" for kind, words in _WORDS.items() if totals.get(kind)]
+        told = list(_counted(totals))
         if lost := totals.get("link_lost"):
             told.append(f"{plural(lost, 'link')} lost")
         if told:
             yield f"{lane}: {', '.join(told)}"
+
+
+def _counted(totals: Mapping[str, int]) -> Iterator[str]:
+    """Yield how many of what came through and, as on the drawing, how many more were stopped on their way."""
+    for kind, words in _WORDS.items():
+        total, stopped = totals.get(kind, 0), totals.get(f"{kind}_stopped", 0)
+        if total or stopped:
+            yield f"{number(total)} {words}{f' and {number(stopped)} stopped on the way' if stopped else ''}"

@@ -183,8 +183,9 @@ class _Plotter:
                 continue
             middle = self._y + HEIGHT / 2
             self._rows[lane, kind] = middle
-            total = sum(each["total"] for each in here if each is not None)
-            self._made.labels.append(Label(LEFT - 12, middle + 3.5, f"{words} {total:,}", anchor="end"))
+            total, stopped = (0 if each is None else each["total"] for each in here)
+            told = f"{words} {total:,} + {stopped:,} ✗" if stopped else f"{words} {total:,}"
+            self._made.labels.append(Label(LEFT - 12, middle + 3.5, told, anchor="end"))
             for series in here:
                 if series is not None:
                     self._put(series["kind"], series, middle)

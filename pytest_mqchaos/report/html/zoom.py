@@ -51,6 +51,8 @@ def _named(run: Record) -> Iterator[tuple[int, float]]:
     """Yield number and moment of the strike behind each finding: the one at a message of its own, else the first."""
     findings = [each for each in run["findings"] if each["violation"] and each["fault"] is not None]
     for finding in sorted(findings, key=lambda each: not is_open(each)):
+        if finding["fault"] >= len(run["faults"]):  # a document that is not ours may say so
+            continue
         struck = run["faults"][finding["fault"]]["struck"]
         own = [each for each in struck if each["message"] in finding["messages"]]
         for strike in (own or struck)[:1]:

@@ -82,7 +82,10 @@ def test_the_process_that_follows_is_another_consumer() -> None:
         run = two()
         run.deliver(1)
         run.crash(fault=0).wait(seconds * SECOND).start(pid=101).subscribe().work(1, redelivered=True)
-        assert len(missed(run.settled())) == count
+        claims = [each.claim for each in missed(run.settled())]
+        assert len(claims) == count
+        for claim in claims:
+            assert "nobody got it within 2 s: worker, started again, did after 4.0 s" in claim
 
 
 def test_the_same_process_on_another_connection_is_no_death() -> None:

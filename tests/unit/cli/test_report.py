@@ -138,6 +138,16 @@ def test_what_is_not_kept_is_not_named(tmp_path: Path) -> None:
     assert told(tmp_path / "all") == ["of other\n"]
 
 
+def test_show_names_only_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was kept of a run is named in Markdown as the session named it, and no more once it is gone."""
+    path = kept(tmp_path / "session")
+    assert report("show", path, "--format", "md") == 0
+    assert "Kept with the report: `failed/it-1`" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "session" / "failed")
+    assert report("show", path, "--format", "md") == 0
+    assert "Kept with the report" not in capsys.readouterr().out
+
+
 def test_show_elsewhere_points_back(tmp_path: Path) -> None:
     """A page that is written elsewhere links to what was kept beside the document."""
     path = kept(tmp_path / "session")

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from account_builders import acked, confirmed, delivered, effected, ms, name, published, workload
+from account_builders import acked, confirmed, delivered, effected, found, ms, name, published, workload
 from report_builders import CRASH, LOST, failing, judged
 
 from pytest_mqchaos.model.events import ConsumerEnded, Event, FaultFired
 from pytest_mqchaos.report.claims import claimed
 from pytest_mqchaos.report.document import run_record
+from pytest_mqchaos.report.states import happened
 
 PLAIN = "lost by the consumer: its ack reached the broker, its work was never done"
 
@@ -74,7 +75,41 @@ def test_only_what_all_lives_say() -> None:
 )  # fmt: skip
 def test_several_messages_are_in_the_plural(claim: str, told: str) -> None:
     """All verbs of the message in the claim's first part, and none of anybody else's."""
-    finding = {"kind": "late", "claim": claim, "count": 2, "messages": []}
+    finding = {"kind": "late", "detail": "", "claim": claim, "count": 2, "messages": []}
 
     assert claimed(finding, {"lives": []}) == told
     assert claimed(dict(finding, count=1), {"lives": []}) == claim
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "claim", "of_one"),
+    [
+        ("reordered", "by_consumer", "was worked on after `order-3` of the same key 'a'", True),
+        ("reordered", "", "may have been worked on after `order-3`: two files do not tell", True),
+        ("failover_miss", "slow", "was in the hands of worker when it died, and", True),
+        (
+            "retry_schedule",
+            "late",
+            "was tried again later than the 1 s that `fixed(1)` says: after 3.2 s",
+            True,
+        ),
+        ("retry_schedule", "too_few", "was given up before the 3 attempts that were promised", False),
+        ("reordered", "", "the order of the work cannot be seen", False),
+    ],
+)
+def test_what_is_of_one_message_is_said_of_one(kind: str, detail: str, claim: str, of_one: bool) -> None:
+    """A finding gathers by its cause: a key or a time that its claim has of one message is not said of all."""
+    finding = {"kind": kind, "detail": detail, "claim": claim, "count": 2, "messages": []}
+
+    assert (claimed(finding, {"lives": []}) == f"one of them {claim}") == of_one
+    assert claimed(dict(finding, count=1), {"lives": []}) == claim
+
+
+def test_what_happened_to_one_of_several() -> None:
+    """The sentence of a run that counts several messages tells of one of them."""
+    overtaken = found("reordered", 1, 2, claim="was worked on after `order-3`", cause="two at once")
+    run = run_record(judged(overtaken), nodeid="t.py::t", attempt=1, outcome="failed", reproduce="")
+
+    assert happened(run).endswith(
+        "messages: one of them was worked on after `order-3`; behind it: two at once."
+    )

@@ -9,7 +9,7 @@ import pytest
 from account_builders import acked, delivered, ms, name, published
 from test_figures import of
 
-from pytest_mqchaos.model.events import CensusTaken, Event, Rejected, Returned
+from pytest_mqchaos.model.events import CensusTaken, Event, PublishNacked, Rejected, Returned
 from pytest_mqchaos.model.topology import Binding, QueueState, Topology
 
 
@@ -84,3 +84,31 @@ def test_depth_of_what_a_census_found() -> None:
         published(2, 601, routing_key="orders"),
     ]
     assert [each[0] for each in depths(*events)] == [1, 0, 0, 1]
+
+
+def bounded(limit: int, **fields: Any) -> CensusTaken:
+    """Return a census, while something moved, that knows the limit of the queue."""
+    queue = QueueState(name="orders", type="classic", max_length=limit, **fields)
+    return CensusTaken(at=ms(41), topology=Topology(), queues=(queue,))
+
+
+def test_depth_of_a_queue_that_drops_its_oldest() -> None:
+    """No more waits than the queue may hold; what comes back is the oldest, and what was dropped is not taken out."""
+    sent = [published(n, n, routing_key="orders") for n in range(1, 6)]
+    rest = [
+        delivered(4, 10, tag=1), delivered(3, 11, tag=2), published(6, 12, routing_key="orders"),
+        published(7, 13, routing_key="orders"), rejected(4, 20, 1, requeue=True), delivered(6, 30, tag=3),
+        delivered(4, 31, tag=4), delivered(7, 40, tag=5),
+    ]  # fmt: skip
+    waiting = [each[0] for each in depths(*sent, *rest, bounded(3))]
+    assert waiting == [1, 2, 3, 3, 3, 2, 1, 2, 3, 3, 2, 2, 1]
+    assert max(each[0] for each in depths(*sent, bounded(0))) == 0
+
+
+def test_depth_of_a_queue_that_refuses() -> None:
+    """What the queue refused does not wait in it; where nothing is refused by a limit a nack takes nothing out."""
+    nacked = PublishNacked(at=ms(3), link="publisher", connection=1, channel=1, message=name(2))
+    sent = [published(n, n, routing_key="orders") for n in (1, 2)]
+    assert [each[0] for each in depths(*sent, nacked, bounded(1, overflow="reject-publish"))] == [1, 2, 1]
+    assert [each[0] for each in depths(*sent, nacked, bounded(1, overflow="reject-publish-dlx"))] == [1, 2, 1]
+    assert [each[0] for each in depths(*sent, nacked, bounded(5))] == [1, 2]

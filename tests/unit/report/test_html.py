@@ -154,6 +154,20 @@ def test_where_several_runs_failed_each_has_its_own() -> None:
     assert text.count("which acked at 0.069 s") > 4
 
 
+def test_a_known_cause_hides_no_other() -> None:
+    """Beside an allowed one the cause of the only failed run is told; one of both runs is told once, as failed."""
+    allowed = failing(nodeid="t.py::test_other[x]", scenario="x")
+    allowed |= {"failed": False, "outcome": "passed", "verdict": "pass"}
+    same = {**allowed, "findings": [{**each, "allowed": "so"} for each in allowed["findings"]]}
+    other = {**same, "findings": [{**each, "kind": "duplicated", "cause": "y"} for each in same["findings"]]}
+
+    for run, causes, known in ((other, 2, 1), (same, 1, 0)):
+        text = page(session(failing(), run))
+        assert (text.count('<li class="cause'), "What broke, by cause" in text) == (causes, True)
+        assert text.count("Broken, and expected or allowed") == known
+        assert 'class="rest" open' not in text
+
+
 def test_processes_and_ports_are_the_sessions() -> None:
     """The head names versions; which process and which port stands at the end."""
     servers = {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hostile import INJECTIONS, document_full_of
 from report_builders import failing, passing, session
+from test_html_zoom import stretched
 from test_order import by_the_consumer, recorded
 from test_overheard import heard
 from test_promised import ALL, everything
@@ -44,6 +45,8 @@ const told = [...document.querySelectorAll('iframe')].map(frame => {
       && each.getAttribute('tabindex') !== '0' && !each.querySelector('a')).map(each => each.outerHTML.slice(0, 200)),
     named: [...page.querySelectorAll('.names text')].filter(each => each.getBoundingClientRect().width > 0
       && each.getBoundingClientRect().left < each.closest('.scroll').getBoundingClientRect().right).length,
+    near: [...page.querySelectorAll('.near .edge')].map(each => each.getBoundingClientRect().left
+      + each.closest('.scroll').scrollLeft < each.closest('.scroll').getBoundingClientRect().right),
   };
 });
 const said = document.createElement('pre');
@@ -118,3 +121,10 @@ def test_a_narrow_timeline_keeps_its_lanes_named(tmp_path: Path) -> None:
     narrow, wide = (looked_at(tmp_path, [page(session(failing()))], width)[0] for width in (390, 1280))
 
     assert (narrow["named"], wide["named"]) == (4, 0)
+
+
+def test_a_strike_from_near_is_in_sight(tmp_path: Path) -> None:
+    """On a phone the strike stands in what is seen of its timeline before anybody scrolls."""
+    (told,) = looked_at(tmp_path, [page(session(stretched()))], 390)
+
+    assert (set(told["near"]), told["named"] > 4) == ({True}, True)

@@ -204,7 +204,11 @@ def test_other_words() -> None:
     [
         ({"until": None}, "ran when the run was judged"),
         ({"exit_code": 3, "by": "itself"}, "ended with exit code 3 at 1.000 s, by itself"),
-        ({"exit_code": None, "by": "itself"}, "ended, its exit code is not known at 1.000 s, by itself"),
+        ({"exit_code": None, "by": "itself"}, "ended at 1.000 s, by itself; its exit code is not known"),
+        (
+            {"exit_code": None, "by": "fault", "restarts": True},
+            "ended by a fault, seen to be gone at 1.000 s, started again; its exit code is not known",
+        ),
         (
             {"exit_code": -9, "signal": "SIGKILL", "by": "fault", "restarts": True},
             "killed by SIGKILL by a fault, seen to be gone at 1.000 s, started again",

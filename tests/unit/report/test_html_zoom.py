@@ -12,7 +12,7 @@ from test_html import read
 from pytest_mqchaos.report.document import run_record
 from pytest_mqchaos.report.html import page
 from pytest_mqchaos.report.html.spoken import spoken
-from pytest_mqchaos.report.html.timeline import LEFT, RIGHT
+from pytest_mqchaos.report.html.timeline import LEFT, RIGHT, timeline
 from pytest_mqchaos.report.html.zoom import window, zooms
 
 
@@ -68,6 +68,7 @@ def longer() -> dict[str, Any]:
         passing(),
         longer(),
         {"timeline": None},
+        {**stretched(), "findings": [{**each, "fault": 7} for each in failing()["findings"]]},
         run_record(judged(found("lost", 3, violation=True)), nodeid=NODE, attempt=1, outcome="failed", reproduce=""),
         {**failing(), "timeline": {**failing()["timeline"], "from": 0.0, "until": 0.5, "quiet": []}},
     ],
@@ -89,6 +90,20 @@ def test_a_timeline_in_a_sentence() -> None:
     many = failing()
     many["faults"][0]["struck"] *= 6
     assert "; 3 more strikes; judged" in spoken(many)
+
+
+def test_what_was_stopped_is_counted_apart() -> None:
+    """A delivery that died on its way is one more, in the sentence and beside the drawing."""
+    run = failing()
+    stopped = {"lane": "worker", "kind": "delivered_stopped", "total": 1, "step": 0.0, "points": [[0.05, 1]]}
+    run["timeline"]["marks"].append(stopped)
+    drawing = timeline(run)
+
+    assert drawing is not None
+    assert "deliveries 4 + 1 ✗" in {label.text for label in drawing.labels}
+    assert "worker: 4 delivered and 1 stopped on the way, 3 acknowledged" in spoken(run)
+    words = "stopped on its way, counted behind the +"
+    assert (words in page(session(run)), words in page(session(failing()))) == (True, False)
 
 
 def test_the_page_has_both() -> None:

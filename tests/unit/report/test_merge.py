@@ -18,6 +18,7 @@ from pytest_mqchaos.report.diff import diff
 from pytest_mqchaos.report.document import document, run_record, schema
 from pytest_mqchaos.report.html import page
 from pytest_mqchaos.report.junit import junit
+from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.markdown import markdown
 from pytest_mqchaos.report.merge import merge
 from pytest_mqchaos.report.terminal import summary_lines
@@ -153,8 +154,29 @@ def test_the_machines_of_a_matrix() -> None:
             assert f"on rabbitmq {version} (docker)" in shown
             assert f"RabbitMQ {version} (docker 1)" in shown
         assert f"on {made['runs'][1]['server']}" in markdown(made)
+        server = f"on {made['runs'][1]['server']}"
+        assert (
+            server in markdown(made).partition("### Tests")[0],
+            server in shown.partition("Tests and scenarios")[2],
+        ) == (True, True)
         assert ET.fromstring(junit(made).encode())[0].get("name", "").endswith(made["runs"][0]["server"])
     assert "on rabbitmq" not in page(docs[0]), "one machine needs no name"
+
+
+def test_only_what_differs_tells_machines_apart() -> None:
+    """Values of an environment have their names, and those that all machines share are left out."""
+    systems = [
+        {"python": f"CPython {python}", "pytest": "9.2.0", "system": "Linux"} for python in ("3.11", "3.12")
+    ]
+    made = merge([session(failing(seed=n), environment=each) for n, each in enumerate(systems)])
+    assert [labels(made["runs"])(run) for run in made["runs"]] == [
+        "python CPython 3.11",
+        "python CPython 3.12",
+    ]
+    causes = markdown(made).partition("### Tests")[0], page(made).partition('id="matrix"')[0]
+    for text in causes:
+        assert text.count("on python CPython 3.11") == text.count("on python CPython 3.12") == 1
+        assert "9.2.0" not in text
 
 
 def test_a_baseline_of_another_machine() -> None:

@@ -145,6 +145,9 @@ def test_the_lines_in_the_page() -> None:
     assert "0.098worker starting again" in text
     assert "0.071 boom" in text
     assert "1 earlier line around a strike" in text
+    assert text.count("Marked at the side: what a consumer wrote around a strike") == 1
+    silent = read(page(session(failing_with()))).text
+    assert "Marked at the side" not in silent
 
 
 def test_the_lines_in_the_summary() -> None:

@@ -105,7 +105,7 @@ def test_what_is_cut_off_is_counted() -> None:
         "5 more consumers are in report.json", "3 more sources are in report.json", "2 attempts more are not told",
         "1,002 more ends of processes are not told", "1 queue more, by name, is not told",
         "7 earlier processes are not told", "8 earlier connections are not told",
-        "1 earlier times that it stood still are not told", "Process 8, pid 100",
+        "1 earlier time that it stood still is not told", "Process 8, pid 100",
     )  # fmt: skip
     said, short = text(many), text(run)
     assert [cap for cap in caps if cap not in said] == []

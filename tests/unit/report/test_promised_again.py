@@ -85,6 +85,14 @@ def test_never_taken_over() -> None:
     assert (made["rows"][0]["by"], made["told"][0]["why"], made["told"][0]["took"]) == ("", "never", None)
 
 
+def test_taken_over_by_its_own_successor() -> None:
+    """A consumer that was started again and has what it held is named as that, and as nobody else."""
+    run = two()
+    run.deliver(1)
+    run.crash(fault=0).wait(4 * SECOND).start(pid=101).subscribe().work(1, redelivered=True).settled()
+    assert told(run, PROMISE).count("worker, started again") == 3
+
+
 def test_not_promised() -> None:
     """Without the promise there is no figure, and no panel."""
     assert figure(hasty(), "retry") is None
@@ -110,13 +118,17 @@ def test_the_panels_and_their_places() -> None:
             run,
             PROMISE,
             "Taken over within 2.00 s",
-            "1 message taken over too late; of 1 that was held another had 1",
+            "1 message taken over too late; of 1 that was held somebody had 1",
         ),
     ]
     for made, promise, title, says in panels:
         said = told(made, promise)
         assert f"{title} {says}" in said
         assert said.index(title) < said.index("Numbers: latency")
+        assert "Pause before each attempt" not in said or promise is PROMISE
+        assert "What a dead consumer held" not in said or promise is LINEAR
+    for made, title in ((hasty(), "Pause before each attempt"), (run, "What a dead consumer held")):
+        assert title in told(made)
     kept = tries(Run(1).subscribe().publish(), 1.0, 2.0).settled()
     said = told(kept, LINEAR)
     assert "No attempt was off its schedule" in said
