@@ -53,6 +53,6 @@ def test_doctor(tmp_path):
     status, said = doctor(PYTEST_MQCHAOS_SERVERS=KIND, TMPDIR=str(temporary))
     assert status == 0, said
     assert re.search(
-        rf"^chaos tests run here with .*--mqchaos-servers={KIND}\nRabbitMQ .*\nstarted in ", said, re.M
+        rf"^chaos tests run here with .*--mqchaos-servers={KIND}\b.*\nRabbitMQ .*\nstarted in ", said, re.M
     )
     assert list(temporary.iterdir()) == []
