@@ -154,14 +154,20 @@ def test_error_at_close(bench: Bench) -> None:
         ("import unittest; raise unittest.SkipTest('no')", {"skipped": 1}),
         ("pytest.xfail('no')", {"xfailed": 1}),
         ("pytest.exit('no')", {}),
-        ("raise KeyboardInterrupt", {}),
     ],
 )
 def test_not_judged(bench: Bench, leave: str, counts: dict[str, int]) -> None:
-    """After skip, xfail, exit or Ctrl-C nothing is judged, and everything is ended."""
-    source = f"def test_it(mqchaos):\n    mqchaos.lose(17)\n    {leave}"
-    bench.run(source, subprocess="Interrupt" in leave).assert_outcomes(**counts)
+    """After skip, xfail or exit nothing is judged, and everything is ended."""
+    bench.run(f"def test_it(mqchaos):\n    mqchaos.lose(17)\n    {leave}").assert_outcomes(**counts)
     assert bench.log[2:] == ["close", "session closed"]
+
+
+def test_interrupted(bench: Bench) -> None:
+    """After Ctrl-C nothing is judged either: what was seen is kept, without a verdict, and everything is ended."""
+    bench.run("def test_it(mqchaos):\n    mqchaos.lose(17)\n    raise KeyboardInterrupt", subprocess=True)
+    assert bench.log[2:] == ["snapshot", "close", "session closed"]
+    (run,) = bench.report["runs"]
+    assert (run["verdict"], run["outcome"]) == (None, "error")
 
 
 def test_interrupted_while_closing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
