@@ -37,8 +37,9 @@ async def test_whatever_breaks(mqchaos: Chaos, start) -> None:
     """While it is settled the loop runs, and with it the consumer."""
     async with start() as book:
         mqchaos.publish("orders", count=40, key="order")
-        await mqchaos.averify()
-        assert len(book.orders) == 40
+        account = await mqchaos.averify()
+        # what was on its way to a broker that stopped may have arrived, or not: nobody confirmed it
+        assert 40 >= len(book.orders) >= len(account.confirmed) >= 10
 
 
 @pytest.mark.chaos(connection_drop(after=delivery(7), consumer="second"))
