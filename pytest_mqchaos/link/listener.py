@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 __all__ = ["Listener", "listen"]
 
@@ -73,14 +72,13 @@ class Listener:
     def _begin(self, connection: socket.socket) -> None:
         def begun(task: asyncio.Task[object]) -> None:
             self._beginning.discard(task)
-            if task.cancelled() or task.exception() is not None:  # with its loop, or before it was anything
+            if (
+                task.cancelled() or task.exception() is not None
+            ):  # with its loop, or with a peer that was gone again
                 connection.close()
 
         connection.setblocking(False)
-        task: asyncio.Task[object] = self._loop.create_task(self._connect(connection))
+        beginning = self._loop.connect_accepted_socket(self._protocol, connection)
+        task: asyncio.Task[object] = self._loop.create_task(beginning)
         self._beginning.add(task)
         task.add_done_callback(begun)
-
-    async def _connect(self, connection: socket.socket) -> None:
-        with suppress(ConnectionError):  # it was gone again already
-            await self._loop.connect_accepted_socket(self._protocol, connection)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread, keep
 
 
@@ -62,3 +63,23 @@ def test_what_is_open_ends_with_it() -> None:
         own = thread.call(say(), timeout=5.0, what="a connection")
         thread.close()
         assert own.fileno() == -1
+
+
+def test_what_is_accepted_when_the_thread_ends_is_closed() -> None:
+    """A connection that nobody has begun when its loop ends is closed, and its client is told."""
+    thread = LoopThread()
+    own = socket.create_server(("127.0.0.1", 0))
+    clients: list[socket.socket] = []
+
+    async def connect() -> None:
+        listen(own, asyncio.Protocol)
+        clients.append(socket.create_connection(own.getsockname(), timeout=5.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # now it is accepted, and what begins it runs behind us
+        thread.loop.stop()
+
+    thread.soon(thread.spawn, connect())
+    thread._thread.join(5.0)  # it ends by itself
+    with clients[0] as client:
+        assert client.recv(1) == b""
+    own.close()
