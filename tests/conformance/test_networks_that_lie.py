@@ -145,12 +145,23 @@ def test_a_toxic_that_stays(toxiproxy, monkeypatch, fault):
         bench.heal(armed)
 
 
+def stand(pid):
+    """Stop a process, and wait until all of its threads stand: on a busy machine the others work on for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10.0
+    while any(
+        stat.read_text().rpartition(")")[2].split()[0] != "T"
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    ):
+        assert time.monotonic() < deadline, "it does not stand"
+
+
 def test_a_toxiproxy_that_hangs(toxiproxy):
     """A heal that is not answered ends at its deadline, with a line that says so."""
     bench, _, server = toxiproxy
     armed = bench.strike(stall(duration=60))
     pid = server._running.child.pid
-    os.kill(pid, signal.SIGSTOP)
+    stand(pid)
     began = time.monotonic()
     try:
         with pytest.raises(
