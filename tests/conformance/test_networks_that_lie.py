@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from standing import stand
 
 from pytest_mqchaos import (
     ChaosError,
@@ -143,17 +144,6 @@ def test_a_toxic_that_stays(toxiproxy, monkeypatch, fault):
     monkeypatch.setattr(proxy, "destroy_toxic", lambda name: True)
     with pytest.raises(ChaosError, match=r"said that it has removed \S+.*, and lists .* on mqchaos-"):
         bench.heal(armed)
-
-
-def stand(pid):
-    """Stop a process, and wait until all of its threads stand: on a busy machine the others work on for a moment."""
-    os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + 10.0
-    while any(
-        stat.read_text().rpartition(")")[2].split()[0] != "T"
-        for stat in Path(f"/proc/{pid}/task").glob("*/stat")
-    ):
-        assert time.monotonic() < deadline, "it does not stand"
 
 
 def test_a_toxiproxy_that_hangs(toxiproxy):

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import signal
 import socket
 import uuid
 from pathlib import Path
 
 import pytest
+from standing import stand
 
 from pytest_mqchaos.brokers.rabbitmq import node as node_module
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
@@ -137,7 +137,7 @@ def test_one_that_hangs_is_lost_at_once(toxiproxy, monkeypatch):
     network = ToxiproxyNetwork(server)
     route = network.route("one")
     assert network.alive(asked=True)
-    server._running.child.signal(signal.SIGSTOP)
+    stand(server._running.child.pid)
     with pytest.raises(
         ChaosError, match=r"did not disable the proxy one: it gave no answer within 0.5 s, and hangs"
     ):
