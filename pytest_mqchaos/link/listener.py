@@ -72,9 +72,8 @@ class Listener:
     def _begin(self, connection: socket.socket) -> None:
         def begun(task: asyncio.Task[object]) -> None:
             self._beginning.discard(task)
-            if (
-                task.cancelled() or task.exception() is not None
-            ):  # with its loop, or with a peer that was gone again
+            # Its loop ended, or its peer was gone again.
+            if task.cancelled() or task.exception() is not None:
                 connection.close()
 
         connection.setblocking(False)
