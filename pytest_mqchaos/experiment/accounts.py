@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.experiment.dying import behind
 from pytest_mqchaos.experiment.judging import account_of
 from pytest_mqchaos.experiment.settle import Settling
 from pytest_mqchaos.experiment.waits import seconds
@@ -147,6 +148,8 @@ class Accounts:
             with run.outlets.emptying():
                 end = settling.wait()
                 run.outlets.poll()
+        except ChaosError as error:
+            raise behind(error, run.broker, run.injector) from None
         finally:
             self.settling = False
         if not end.settled:

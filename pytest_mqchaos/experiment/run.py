@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment import disturbance
+from pytest_mqchaos.experiment import disturbance, dying
 from pytest_mqchaos.experiment.adoption import Adopted
 from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.board import Board
@@ -185,9 +185,8 @@ class Run:
         """Raise a `ChaosError` if the ground is gone: the disk, the broker, the network, a publication, a strike."""
         self.history.check()
         self.inside.loops.check()
-        if not self.broker.alive() and not self.injector.strikes_broker:
-            tail = self.broker.log_tail(3).strip().replace("\n", " | ")
-            raise ChaosError(f"the broker died during the test: {tail or 'it logged nothing'}")
+        if (died := dying.death(self.broker, self.injector)) is not None:
+            raise died
         self.sharing.check()
         self.links.check()
         self.board.check()
