@@ -38,14 +38,15 @@ def _payload(case: Case, fault: Fault, strikes: list[Strike]) -> tuple[str, str]
 def _struck(case: Case, fault: Fault, strikes: list[Strike]) -> tuple[str, str]:
     if not strikes:
         return "never struck", _instead(case, fault)
-    if not any(one.event.changed for one in strikes):
+    felt = [one for one in strikes if case.ledger.surroundings.felt(one)]
+    if not felt:
         last = strikes[-1].event
         target = last.target or "no target"
         return (
             f"changed nothing: {target} felt nothing of it",
             last.trigger and f"it struck at {last.trigger}",
         )
-    if any(_mattered(case, fault, one) for one in strikes if one.event.changed):
+    if any(_mattered(case, fault, one) for one in felt):
         return "", ""
     return "struck when no message was on its way, and none came later", _instead(case, fault)
 

@@ -95,8 +95,8 @@ class Wire:
         """By which factor the delays are scaled that clients say here: of queues, and of messages."""
         self.scalings: Counter[tuple[str, str, int, int]] = Counter()
         """What was scaled, how often: queue (empty for a message), name, both values."""
-        self.used = False
-        """Whether anybody ever connected."""
+        self.clients = 0
+        """How many clients have connected so far."""
         self._listener: Listener | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -234,7 +234,7 @@ class Wire:
         relay.client = client
         if self.ttl_scale != 1.0:
             relay.scaler = Scaler(self.ttl_scale, self._scaled)
-        self.used = True
+        self.clients += 1
         if self.raw:
             relay.scanner.flush()
         self.relays.add(relay)

@@ -582,6 +582,8 @@ class FaultHealed(Event):
     """What the fault disturbed is whole again."""
 
     fault: int
+    idle: bool = False
+    """Whether it was in force on other services only, and nobody used them from its strike on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,7 @@ def fault_records(events: Iterable[object], faults: Sequence[Fault], lives: Live
     said: dict[int, str] = {n: str(fault) for n, fault in enumerate(faults)}
     armed: set[int] = set()
     fired: dict[int, list[FaultFired]] = {}
-    healed: dict[int, float] = {}
+    healed: dict[int, list[FaultHealed]] = {}
     for event in events:
         if isinstance(event, FaultArmed):
             said.setdefault(event.fault, event.description)
@@ -128,12 +128,13 @@ def fault_records(events: Iterable[object], faults: Sequence[Fault], lives: Live
             said.setdefault(event.fault, event.description)
             fired.setdefault(event.fault, []).append(event)
         elif isinstance(event, FaultHealed):
-            healed[event.fault] = round(lives.seconds(event.at), 6)
+            healed.setdefault(event.fault, []).append(event)
     records = []
     for n in sorted(said):
         fault = faults[n] if n < len(faults) else None
         strikes = fired.get(n, [])
         first = strikes[0] if strikes else None
+        heals = healed.get(n, [])
         records.append(
             FaultRecord(
                 kind=said[n].partition("(")[0] if fault is None else fault.kind,
@@ -141,9 +142,9 @@ def fault_records(events: Iterable[object], faults: Sequence[Fault], lives: Live
                 target=(fault.consumer or "" if fault is not None else "") if first is None else first.target,
                 armed=n in armed or first is not None,
                 fired=first is not None,
-                changed=any(strike.changed for strike in strikes),
+                changed=any(strike.changed and not _was_idle(strike, heals) for strike in strikes),
                 at=None if first is None else round(lives.seconds(first.at), 6),
-                healed=healed.get(n),
+                healed=round(lives.seconds(heals[-1].at), 6) if heals else None,
                 strikes=len(strikes),
                 message=None if first is None else first.message,
                 trigger="" if first is None else first.trigger,
@@ -151,6 +152,12 @@ def fault_records(events: Iterable[object], faults: Sequence[Fault], lives: Live
             )
         )
     return tuple(records)
+
+
+def _was_idle(strike: FaultFired, heals: Iterable[FaultHealed]) -> bool:
+    """Whether nobody came to feel a strike until it was over."""
+    over = next((heal for heal in heals if heal.at >= strike.at), None)
+    return over is not None and over.idle
 
 
 def plural(count: int, noun: str) -> str:

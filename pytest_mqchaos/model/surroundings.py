@@ -52,6 +52,8 @@ class Surroundings:
         self.armed: dict[int, e.FaultArmed] = {}
         self.heals: dict[int, list[int]] = {}
         """When each fault was over, by its number."""
+        self.idle: set[tuple[int, int]] = set()
+        """The heals of strikes that nobody felt, by the fault's number and when."""
         self.starts: list[tuple[int, e.ConsumerStarted]] = []
         self.ends: list[tuple[int, e.ConsumerEnded]] = []
         self.frozen: dict[str, int] = {}
@@ -159,11 +161,17 @@ class Surroundings:
     def on_fault_healed(self, event: e.FaultHealed, index: int) -> None:
         """A fault is over."""
         self.heals.setdefault(event.fault, []).append(event.at)
+        if event.idle:
+            self.idle.add((event.fault, event.at))
 
     def until(self, strike: Strike) -> int:
         """When a strike was over: at its moment, where nothing had to be healed."""
         own = strike.event
         return next((at for at in self.heals.get(own.fault, ()) if at >= own.at), own.at)
+
+    def felt(self, strike: Strike) -> bool:
+        """Whether anybody felt a strike: at its moment, or while it lasted."""
+        return strike.event.changed and (strike.event.fault, self.until(strike)) not in self.idle
 
     def on_fault_fired(
         self, event: e.FaultFired, index: int, *, moving: int, unworked: int, traffic: int

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 from consumers import kit
-from e2e_kit import COUNT, numbers, text, violations
+from e2e_kit import COUNT, finding, numbers, text, violations
 
 from pytest_mqchaos import (
+    DeliveryError,
     UsageError,
     ack,
     bandwidth,
@@ -86,6 +87,27 @@ def writes_until_it_is_kept(url):
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
 
 
+def calls_the_store_anew(url):
+    """Write each message to the store on a connection of its own, then ack."""
+    port = int(os.environ["STORE"])
+
+    def handle(channel, method, properties, body):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as own:
+            keep(own, properties.message_id)
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def forgets_the_store(url):
+    """Ack, and never write to the store."""
+
+    def handle(channel, method, properties, body):
+        channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
 def shrugs(url):
     """Write to the store, and ack whether that went well or not."""
     port, connections = int(os.environ["STORE"]), []
@@ -141,6 +163,36 @@ def test_a_store_is_broken(scene, mqchaos, orders):
     assert "pg" in targets
     cuts = ("connection_drop", "connection_reset", "refuse", "black_hole")
     assert bool(scene.diary("store")) == (mqchaos.scenario.split("+")[-1].startswith(cuts))
+
+
+UNUSED = (
+    stall(link="pg", after=ack(5), duration=0.4),
+    latency(link="pg", delay=0.01, after=ack(5), duration=1.0),
+    latency(link="pg", delay=0.01),
+    bandwidth(4000, link="pg", after=ack(5)),
+    fragment(3, link="pg"),
+)
+
+
+@pytest.mark.chaos(*UNUSED)
+def test_a_store_that_is_called_while_it_is_disturbed(mqchaos, orders):
+    """Nobody is connected when the fault strikes: who comes later feels it, and the run proves something."""
+    orders(calls_the_store_anew)
+    account = mqchaos.settle()
+    assert account.verdict == "pass", text(account)
+    assert numbers(account.effected) == ALL
+    assert account.faults[0].changed
+
+
+@pytest.mark.chaos(*UNUSED, black_hole(link="pg", after=ack(5), duration=0.4), allow=("lost",))
+@pytest.mark.xfail(strict=True, raises=DeliveryError, reason="it proves nothing: that is what is tested")
+def test_a_store_that_nobody_calls(mqchaos, orders):
+    """Nobody uses the store from the strike on: the run proves nothing."""
+    orders(forgets_the_store)
+    account = mqchaos.settle()
+    assert "changed nothing: pg felt nothing of it" in str(finding(account, "vacuous").claim)
+    assert not account.faults[0].changed
+    assert account.faults[0].strikes == 1
 
 
 @pytest.mark.chaos(connection_reset(link="pg", after=ack(5)), refuse(link="pg", after=ack(5)), allow="*")

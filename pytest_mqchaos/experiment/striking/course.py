@@ -58,10 +58,10 @@ class Course:
             )
         )
 
-    def healed(self, armed: Armed) -> None:
-        """Record that a fault is over, once."""
+    def healed(self, armed: Armed, *, idle: bool = False) -> None:
+        """Record that a fault is over, once; `idle` says that nobody came to feel it."""
         if not armed.healed.is_set():
-            self._history.append(facts.FaultHealed(at=now(), fault=armed.number))
+            self._history.append(facts.FaultHealed(at=now(), fault=armed.number, idle=idle))
             armed.healed.set()
             if armed.over is not None and not armed.striking:
                 armed.over()

@@ -57,6 +57,8 @@ class Disturbances:
         self._numbers = itertools.count(1)
         self._weathered: dict[int, list[tuple[Link, Condition]]] = {}
         """By armed fault: the links upon which it has brought which condition."""
+        self._waits: dict[int, list[tuple[Link, int]]] = {}
+        """By armed fault: the links of services that nobody used at its strike, and how many clients had come."""
         self._watches: set[asyncio.Task[Any]] = set()
 
     async def stall(self, moment: Moment) -> None:
@@ -90,7 +92,7 @@ class Disturbances:
         finally:
             self._cuts.silent.subtract(link.name for link in links)
         await self._answering(armed.fault, links)
-        self._course.healed(armed)
+        self._healed(armed)
 
     async def black_hole(self, moment: Moment) -> None:
         """Let all that is said on the links be gone for a while, and reset their connections then."""
@@ -118,7 +120,7 @@ class Disturbances:
             for link in links:
                 link.wire.let_new()
         await self._answering(armed.fault, links)
-        self._course.healed(armed)
+        self._healed(armed)
 
     async def weather(self, moment: Moment) -> None:
         """Make the links late, slow or cut up what they carry: until the run has settled, or for a while."""
@@ -150,7 +152,7 @@ class Disturbances:
             link.wire.weather.lift(each.number)
             await self._ask(link, link.route.lift, each)
         if not self._weathered[armed.number]:
-            self._course.healed(armed)
+            self._healed(armed)
 
     def _condition(self, fault: Fault) -> Condition:
         options = {name: float(str(value)) for name, value in fault.options}
@@ -185,10 +187,21 @@ class Disturbances:
                 relay.ways.sip()
 
     def _fired(self, moment: Moment, links: Sequence[Link], by_route: bool, *, always: bool = False) -> None:
-        """Record the strike; what is there from the start is felt by those who come later too."""
+        """Record the strike; what is there from the start is felt by those who come later too.
+
+        Whether anybody comes to another service while it lasts is known when it is over.
+        """
         actor = links[0].route.actor if by_route else "wire"
-        changed = always or self._targets.felt_by(links)
+        others = [link for link in links if link.wire.raw and not link.wire.connected()]
+        if others and len(others) == len(links):
+            self._waits[moment.armed.number] = [(link, link.wire.clients) for link in others]
+        changed = always or bool(others) or self._targets.felt_by(links)
         self._course.fired(moment, [link.name for link in links], changed=changed, actor=actor)
+
+    def _healed(self, armed: Armed) -> None:
+        waited = self._waits.pop(armed.number, [])
+        idle = bool(waited) and all(link.wire.clients == had for link, had in waited)
+        self._course.healed(armed, idle=idle)
 
     def _last(self, moment: Moment, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._course.lasts(moment.armed, end)

@@ -49,8 +49,7 @@ class Targets:
         """Whether anybody feels what is done to some links: a connection, or a process that may connect."""
         names = {link.name for link in links}
         waiting = {one.name for one in self._consumers.replicas() if not one.over} | self._consumers.living()
-        used = any(link.wire.connected() or (link.wire.raw and link.wire.used) for link in links)
-        return used or bool(names & waiting)
+        return any(link.wire.connected() for link in links) or bool(names & waiting)
 
     def may_feel(self, links: Sequence[Link]) -> bool:
         """Whether anybody feels it, or may later: who publishes, or comes to another service when it needs it."""

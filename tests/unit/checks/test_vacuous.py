@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from check_builders import Run, findings, found, only
 
+from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.faults import (
     broker_restart,
     connection_drop,
@@ -11,6 +12,7 @@ from pytest_mqchaos.model.faults import (
     lost_confirm,
     malformed_payload,
     repeated_publish,
+    stall,
 )
 from pytest_mqchaos.model.triggers import ack, delivery, seconds
 
@@ -27,6 +29,23 @@ def test_a_fault_that_changed_nothing() -> None:
     """A fault whose target felt nothing proves nothing."""
     run = Run(2).subscribe().publish().plan(connection_drop(after=delivery(1))).work(1)
     assert "changed nothing" in only(run.fire(0, changed=False).work(2).settled(), "vacuous").claim
+
+
+def test_a_service_that_nobody_used() -> None:
+    """A fault on another service that nobody used until it was over proves nothing; one use is enough."""
+    run = Run(2).subscribe().publish().plan(stall(link="pg", after=delivery(1), duration=0.4)).work(1)
+    run.fire(0, "pg").wait(400).add(e.FaultHealed, fault=0, idle=True)
+    run.work(2)
+    assert "changed nothing: pg felt nothing of it" in only(run.settled(), "vacuous").claim
+
+
+def test_a_service_that_was_used_at_one_strike_of_two() -> None:
+    """What is said of one strike's end holds for that strike alone."""
+    run = Run(3).subscribe().publish()
+    run.plan(stall(link="pg", after=delivery(1), every=1, times=2, duration=0.1)).work(1)
+    run.fire(0, "pg").wait(100).add(e.FaultHealed, fault=0, idle=True)
+    run.work(2).fire(0, "pg").wait(100).add(e.FaultHealed, fault=0)
+    assert "vacuous" not in found(run.work(3).settled())
 
 
 def test_a_fault_after_the_last_message() -> None:
