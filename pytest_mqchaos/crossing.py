@@ -87,9 +87,11 @@ def _record(item: pytest.Item, run: Mapping[str, Any]) -> None:
 
 def begun(item: pytest.Item, here: Trial) -> dict[str, object]:
     """Return what crosses when a test begins: its run, as it is told if its process dies in it."""
+    from pytest_mqchaos.kept import if_cut
     from pytest_mqchaos.report.document import run_record
 
     run = run_record(None, **_named(here.settings), outcome="error", error="")
+    run["kept"] = if_cut(item.config, here.settings)
     return {"begun": run, **_servers(item), **earlier(item, here.settings.attempt)}
 
 

@@ -170,6 +170,7 @@ def shown(text: str) -> str:
 
 
 def _begin(item: pytest.Item) -> Chaos:
+    from pytest_mqchaos.kept import entrust
     from pytest_mqchaos.markers import test_settings
 
     attempt = item.stash.get(_ATTEMPTS, 0) + 1
@@ -188,6 +189,7 @@ def _begin(item: pytest.Item) -> Chaos:
         refuse(str(error))
     item.stash[_TRIAL] = Trial(chaos, settings)
     here.chaos = chaos
+    entrust(item.config, chaos, settings)
     item.ihook.pytest_mqchaos_run_started(item=item, settings=settings)
     return chaos
 

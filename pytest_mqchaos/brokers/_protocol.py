@@ -49,8 +49,11 @@ class Borrowed(Protocol):
 class Errands(Protocol):
     """Who undoes what this process has done elsewhere, if it dies (the guard)."""
 
-    def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
-        """Have a module of ours run with these words (JSON, on its input); the same name again replaces it."""
+    def errand(self, name: str, module: str, words: Mapping[str, object], *, first: bool = False) -> None:
+        """Have a module of ours run with these words (JSON, on its input); the same name again replaces it.
+
+        What is to be done `first` comes before our folders are removed, and has little time.
+        """
 
     def done(self, name: str) -> None:
         """An errand is not needed any more."""

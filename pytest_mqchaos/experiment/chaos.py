@@ -494,9 +494,19 @@ class Chaos:
 
     def keep(self, directory: Path, *, bodies: str, most: int) -> list[str]:
         """Copy what the run has written so far into a directory, at most so many bytes; returns the files' names."""
-        from pytest_mqchaos.experiment.keeping import copy_files
+        from pytest_mqchaos.experiment.keeping import LOG, copy_files
 
-        return copy_files(self._run, directory, bodies=bodies, most=most)
+        run = self._run
+        login = {"user": run.broker.user, "password": run.broker.password}
+        names = copy_files(
+            run.directory, directory, bodies=bodies, most=most, log=run.broker_log(LOG), **login
+        )
+        run.rescue.done()
+        return names
+
+    def entrust(self, report: Path, nodeid: str, attempt: int, *, bodies: str) -> None:
+        """Have the guard keep beside the report what the run has written, should this process be killed in it."""
+        self._run.rescue.entrust(report, nodeid, attempt, bodies=bodies)
 
     @property
     def url(self) -> str:

@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pytest_mqchaos.consumers.addresses import without_password
-from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model.printable import masked
 
-__all__ = ["copy_files"]
+__all__ = ["LOG", "copy_files"]
 
 _LINE = 1 << 20
 _HELD = 1 << 16
 """Bytes that are looked at again with what follows them, where a line is so long that it is read in pieces."""
-_LOG = 400
+LOG = 400
+"""Most lines of the broker's log."""
 _HISTORY = "history.jsonl"
 _NAME = re.compile(r"history\.jsonl|[\w.+#-]+\.(?:effects|output|sent)")
 _PLANNED = b'{"event":"Planned"'
@@ -40,24 +40,29 @@ _Hide = Callable[[str], str]
 _Change = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
-def copy_files(run: Run, directory: Path, *, bodies: str, most: int) -> list[str]:
+def copy_files(
+    source: Path, directory: Path, *, bodies: str, most: int, user: str, password: str, log: str = ""
+) -> list[str]:
     """Copy what a run has written so far into a directory that is there, and return the files' names.
 
     Args:
-        run: the run, whose own directory is still there.
+        source: the run's own directory.
         directory: where to.
         bodies: what is told of the bodies of messages: `none`, `digest` or `full`.
         most: bytes of all files; of what does not fit the end is kept, from the beginning of a line.
+        user: by which the run talks to the broker.
+        password: its password, which is hidden wherever it stands.
+        log: the last lines of the broker's log.
 
     Raises:
         OSError: if a file cannot be written.
     """
     names = []
-    hide = partial(_hidden, user=run.broker.user, password=run.broker.password)
-    if log := run.broker_log(_LOG):
+    hide = partial(_hidden, user=user, password=password)
+    if log:
         (directory / "broker.log").write_bytes(hide(log).encode("utf-8", "replace") + b"\n")
         names.append("broker.log")
-    sources = [entry for entry in run.directory.iterdir() if _NAME.fullmatch(entry.name)]
+    sources = [entry for entry in source.iterdir() if _NAME.fullmatch(entry.name)]
     for number, entry in enumerate(sorted(sources)):
         change = partial(_facts, bodies, hide) if entry.name == _HISTORY else partial(_text, hide)
         copied = _copied(entry, directory / entry.name, change, most // (len(sources) - number))

@@ -28,6 +28,7 @@ from pytest_mqchaos.experiment.loops import Loops
 from pytest_mqchaos.experiment.outlets import Outlets
 from pytest_mqchaos.experiment.outputs import Outputs
 from pytest_mqchaos.experiment.planting import Planting
+from pytest_mqchaos.experiment.rescue import Rescue
 from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
 from pytest_mqchaos.experiment.sharing import Sharing
@@ -46,7 +47,7 @@ from pytest_mqchaos.model.messages import new_run
 from pytest_mqchaos.model.names import base_name
 
 if TYPE_CHECKING:
-    from pytest_mqchaos.brokers._protocol import Broker
+    from pytest_mqchaos.brokers._protocol import Broker, Errands
     from pytest_mqchaos.experiment.producer import Producer
     from pytest_mqchaos.experiment.workload import Workload
     from pytest_mqchaos.link.publishing import Adopt
@@ -63,7 +64,7 @@ class Run:
 
     def __init__(
         self, test: TestSettings, *, broker: Broker, network: Network, thread: LoopThread, directory: Path,
-        programs: Programs,
+        programs: Programs, errands: Errands,
     ) -> None:  # fmt: skip
         self.test = test
         self.programs = programs
@@ -73,6 +74,7 @@ class Run:
         self.token = new_run()
         self.namespace = f"mqchaos-{self.token}"
         self.directory = directory / self.token
+        self.rescue = Rescue(errands, self.directory, user=broker.user, password=broker.password)
         self.directory.mkdir(parents=True)
         self.history = History(self.token, self.directory / "history.jsonl")
         self.ledger = Ledger(self.history.messages)
@@ -342,6 +344,7 @@ class Run:
             self.links.close,
             partial(self.broker.delete_namespace, self.namespace),
             self.history.close,
+            self.rescue.done,
             partial(shutil.rmtree, self.directory, ignore_errors=True),
         ]
         for step in steps:

@@ -69,6 +69,7 @@ class Session:
             thread=self._thread,
             directory=stand.directory,
             programs=stand.servers.programs,
+            errands=stand.servers.errands,
         )
         chaos = Chaos(run)
         self._open = [one for one in self._open if not one.closed] + [chaos]

@@ -86,7 +86,7 @@ class Guard:
         """The address of the engine that it was told of; nothing if there was none."""
         return next((address for what, address in self._told if what == "engine"), "")
 
-    def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
+    def errand(self, name: str, module: str, words: Mapping[str, object], *, first: bool = False) -> None:
         """Have a module run as a program if this process does not end in order.
 
         It undoes what stands elsewhere, where no process or folder of ours is.
@@ -95,6 +95,7 @@ class Guard:
             name: of the errand; the same name again replaces it.
             module: of ours; it reads `words` as JSON from its input, and may find nothing left to do.
             words: what it has to know; they are seen by nobody else.
+            first: whether it needs what lies in the folders, which are removed when it has ended, or a moment later.
         """
         path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
         fact = {
@@ -104,7 +105,7 @@ class Guard:
             "cwd": str(Path.cwd()),
             "words": json.dumps(words),
         }
-        self._tell(fact, kept=("errand", name))
+        self._tell(fact | ({"first": "yes"} if first else {}), kept=("errand", name))
 
     def done(self, name: str) -> None:
         """Tell that an errand is not needed any more."""

@@ -8,7 +8,8 @@ that can be, so that nothing but SIGKILL ends it early; it imports the standard 
         {"folder": PATH}     a folder to remove; what runs in it is ours
         {"place": PATH}      a folder that goes with the last of the watched processes, not with the others
         {"engine": ADDRESS}  a Docker engine on which containers and networks carry our label
-        {"errand": NAME, "module": M, "path": P, "cwd": C, "words": W}  a program that undoes what stands elsewhere
+        {"errand": NAME, "module": M, "path": P, "cwd": C, "words": W}  a program that undoes what stands elsewhere;
+                             with "first" one that needs what lies in the folders
         {"done": NAME}       which is not needed any more
         {"end": true}        all was ended in order: one last look, and it ends
  pytest ends (its pidfd says so; without one, the lines' end or a new parent) ──► all of it is removed
@@ -47,6 +48,8 @@ _LONGEST = 60.0
 _QUIET = 0.15
 _ENGINE_QUIET = 0.4
 _ENGINE_PATIENCE = 5.0
+_FIRST = 2.0
+"""Seconds that an errand may take which needs what lies in our folders."""
 
 
 class Guardian:
@@ -93,7 +96,11 @@ class Guardian:
             removing += self._cleaners(self.engines[engines:], orderly)
             if self.folders[folders:]:
                 self._end_all(orderly)  # what is ours by them only
-            removing += [_started(_run_errand, one) for one in self.errands.values()]
+            urgent = [_started(_run_errand, one) for one in self.errands.values() if "first" in one]
+            removing += [_started(_run_errand, one) for one in self.errands.values() if "first" not in one]
+            patience = time.monotonic() + _FIRST
+            for thread in urgent:
+                thread.join(max(patience - time.monotonic(), 0.0))
         with_the_last = [one for one in self.places if not orderly and _gone(self.watched[-1])]
         for folder in self.folders + with_the_last:
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers import launcher
-from pytest_mqchaos.brokers._protocol import Broker, Launcher
+from pytest_mqchaos.brokers._protocol import Broker, Errands, Launcher
 from pytest_mqchaos.errors import ServerUnavailable, UsageError
 from pytest_mqchaos.servers import toxiproxy as toxiproxies
 from pytest_mqchaos.servers.engine import Engine
@@ -44,9 +44,12 @@ class Servers:
         ending: ExitStack,
         *,
         programs: Programs,
+        errands: Errands,
         engine: str = "",
     ) -> None:
         self.broker = broker
+        self.errands = errands
+        """Who does what this process no longer can, if it dies."""
         self.programs = programs
         """By which users' images are started; nothing was asked of an engine for it yet."""
         self.toxiproxy = None if isinstance(toxiproxy, str) else toxiproxy
@@ -100,7 +103,8 @@ def start(settings: ServerSettings, *, run: str, directory: Path, place: Path | 
                 tried.append(f"{kind}: {error}")
             else:
                 engine, kept = guard.engines, ending.pop_all()
-                return Servers(broker, toxiproxy, kept, programs=Programs(run, guard, kept), engine=engine)
+                programs = Programs(run, guard, kept)
+                return Servers(broker, toxiproxy, kept, programs=programs, errands=guard, engine=engine)
     raise ServerUnavailable(f"no server for the chaos tests; {'; '.join(tried)}")
 
 
@@ -134,7 +138,7 @@ def visit(
             guard.place(place.folder)
         broker, toxiproxy = join(settings, place, ending, session=session, untouchable=untouchable)
         kept = ending.pop_all()
-        return Servers(broker, toxiproxy, kept, programs=Programs(run, guard, kept))
+        return Servers(broker, toxiproxy, kept, programs=Programs(run, guard, kept), errands=guard)
 
 
 def _started(

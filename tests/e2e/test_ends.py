@@ -1,11 +1,15 @@
 """However a session of pytest ends, within three seconds nothing of ours is left: no process, port or folder."""
 
+import json
 import os
 import signal
 from contextlib import suppress
 
 import pytest
 from ends_kit import DOCKER, Session, children, guards, ports, traces, until
+
+from pytest_mqchaos.cli.keeping import present
+from pytest_mqchaos.report.reading import read
 
 
 @pytest.fixture
@@ -74,6 +78,33 @@ def test_a_controller_that_is_killed(session):
     running.ports -= ports({worker})
     running.send(signal.SIGKILL)
     running.nothing_left()
+
+
+def test_what_was_seen_of_a_killed_run_stays(session):
+    """The guard keeps the history of a run whose process is killed, and what is left of the report names it."""
+    running = session("call")
+    running.send(signal.SIGKILL)
+    running.nothing_left()
+    report = running.folder / "mqchaos-report"
+    (left,) = report.glob("unfinished-*.jsonl")
+    (run,) = present(read(left), left)["runs"]
+    assert (run["outcome"], run["kept"]) == ("error", "failed/test_it.py_test_it_baseline-1-cut")
+    seen(report / run["kept"])
+
+
+def test_what_was_seen_of_a_worker_that_ends_stays(session):
+    """Of a worker that ends in a test the history is kept, too."""
+    running = session("_exit", "-n1", "--max-worker-restart=0")
+    running.wait()
+    running.nothing_left()
+    seen(running.folder / "mqchaos-report" / "failed" / "test_it.py_test_it_baseline-1-cut")
+
+
+def seen(kept):
+    """Assert that a kept directory holds the history of a run up to its publications, and what consumers wrote."""
+    events = [json.loads(line) for line in (kept / "history.jsonl").read_text().splitlines()]
+    assert sum(event["event"] == "Published" for event in events) == 5
+    assert {"history.jsonl", "kept.json"} <= {path.name for path in kept.iterdir()}
 
 
 @pytest.mark.parametrize("name", ["INT", "KILL"])

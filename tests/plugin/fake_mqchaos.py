@@ -194,6 +194,9 @@ class FakeChaos:
         (directory / "history.jsonl").write_text(f"bodies {bodies}, at most {most} bytes\n")
         return ["history.jsonl"]
 
+    def entrust(self, report: Path, nodeid: str, attempt: int, *, bodies: str) -> None:
+        """Have nobody keep anything: there is nothing to keep."""
+
     def close(self) -> None:
         """End all of it."""
         if not self.closed:

@@ -21,7 +21,7 @@ class FakeGuard:
     def __init__(self) -> None:
         self.errands: dict[str, Mapping[str, object]] = {}
 
-    def errand(self, name: str, module: str, words: Mapping[str, object]) -> None:
+    def errand(self, name: str, module: str, words: Mapping[str, object], *, first: bool = False) -> None:
         """Keep the last words."""
         assert module == "pytest_mqchaos.brokers.rabbitmq.leftovers"
         self.errands[name] = words

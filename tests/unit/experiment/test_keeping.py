@@ -42,7 +42,9 @@ def kept(run: Any, tmp_path: Path, *, bodies: str = "digest", most: int = MOST) 
     """Return the files that are kept, by their name."""
     target = tmp_path / "kept"
     target.mkdir()
-    names = copy_files(run, target, bodies=bodies, most=most)
+    login = {"user": run.broker.user, "password": run.broker.password}
+    log = run.broker_log(400)
+    names = copy_files(run.directory, target, bodies=bodies, most=most, log=log, **login)
     found = {path.name: path.read_bytes() for path in target.iterdir()}
     assert sorted(names) == sorted(found)
     return found

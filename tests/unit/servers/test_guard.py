@@ -319,6 +319,40 @@ def test_containers_and_networks_go_by_label(run, tmp_path, silent):
     assert engine.asked == ["/containers/c1?force=1&v=1", "/networks/n1"]
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_an_errand_that_comes_first(run, tmp_path, slow):
+    """It finds our folders as they were; one that takes too long does not hold up their removal."""
+    (tmp_path / "copies_it.py").write_text(
+        "import json, sys, time; from pathlib import Path\n"
+        "said = json.load(sys.stdin); time.sleep(said['sleep'])\n"
+        "Path(said['to']).write_text(Path(said['of']).read_text())\n"
+    )
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from pytest_mqchaos.servers.guard import Guard\n"
+        "guard = Guard.arm(sys.argv[1]); folder = Path(sys.argv[2]); guard.folder(folder); folder.mkdir()\n"
+        "(folder / 'fact').write_text('seen')\n"
+        "words = {'of': str(folder / 'fact'), 'to': sys.argv[3], 'sleep': float(sys.argv[4])}\n"
+        "guard.errand('it', 'copies_it', words, first=True)\n"
+        "print(guard.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    folder, copied = tmp_path / f"mqchaos-{run}", tmp_path / "copied"
+    arguments = [run, str(folder), str(copied), "4" if slow else "0"]
+    guarded = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.PIPE, check=False
+    )
+    since = time.monotonic()
+    until(lambda: not folder.exists())
+    took = time.monotonic() - since
+    guard = int(guarded.stdout)
+    until(lambda: not alive(guard))
+    assert copied.exists() is not slow
+    assert took < 3.5
+    assert slow or copied.read_text() == "seen"
+
+
 @pytest.mark.parametrize("how", ["dies", "ends", "has done it"])
 def test_an_errand(tmp_path, how):
     """A module runs as a program with its words on the input if the process died; not if it ended, or had done it."""
