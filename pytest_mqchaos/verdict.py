@@ -148,6 +148,8 @@ def _conclude(item: pytest.Item) -> None:
     try:
         here.account = account = here.chaos.conclude()
     except ChaosError as error:
+        if here.chaos.spoiled:
+            _look(item, here)
         refuse(str(error))
     item.ihook.pytest_mqchaos_run_finished(item=item, account=account)
     failed = item.ihook.pytest_mqchaos_verdict(item=item, account=account)
@@ -165,14 +167,20 @@ def _after(item: pytest.Item, error: BaseException) -> None:
         return
     if isinstance(error, DeliveryError):
         here.account = error.account
+        item.ihook.pytest_mqchaos_run_finished(item=item, account=here.account)
     else:
-        try:
-            here.account = here.chaos.snapshot()
-        except Exception as trouble:  # the test's own failure stands, whatever becomes of the look
-            here.snapshot = shown(f"no account: {trouble}")
-            return
-        here.snapshot = shown(here.account.text(summary=True)) if here.account is not None else ""
+        _look(item, here)
+
+
+def _look(item: pytest.Item, here: Trial) -> None:
+    """Take the account of a run as it stands."""
+    try:
+        here.account = here.chaos.snapshot()
+    except Exception as trouble:  # the failure stands, whatever becomes of the look
+        here.snapshot = shown(f"no account: {trouble}")
+        return
     if here.account is not None:
+        here.snapshot = shown(here.account.text(summary=True))
         item.ihook.pytest_mqchaos_run_finished(item=item, account=here.account)
 
 

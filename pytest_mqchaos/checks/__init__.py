@@ -106,8 +106,6 @@ def judge(case: Case) -> tuple[list[Finding], list[Hazard]]:
     """Run every check. One that raises becomes a finding that cannot be judged, with its error."""
     findings: list[Finding] = []
     for kind, check in CHECKS:
-        if case.interrupted and kind == "vacuous":
-            continue  # what did not strike yet might have
         try:
             findings += check(case)
         except Exception as error:
@@ -147,6 +145,9 @@ def _unsettled(case: Case, findings: list[Finding]) -> list[Finding]:
     if case.cut_short:  # it was cut short by its own end, and nothing else fails it
         return [Finding(kind="stalled", detail="unsettled", claim=_CUT_SHORT, mend=_AWAIT, unknown=True,
                         violation=True)]  # fmt: skip
+    if case.spoiled and case.spoiled not in case.unheld.values():
+        claim = f"the run could not be settled: {case.spoiled}"
+        return [Finding(kind="stalled", detail="unsettled", claim=claim, unknown=True, violation=True)]
     if case.settled or case.interrupted:
         return []
     if any(one.kind in _EXPLAINS_UNSETTLED and not one.information for one in findings):

@@ -13,9 +13,18 @@ __all__ = ["check"]
 
 
 def check(case: Case) -> list[Finding]:
-    """Find faults that never struck, changed nothing, or struck when no message was on its way or came later."""
+    """Find faults that did not take hold, never struck, changed nothing, or struck with no message to meet.
+
+    That is: when none was on its way, and none came later.
+    """
     found = []
     for number, fault in enumerate(case.faults):
+        if why := case.unheld.get(number):
+            claim = f"{fault} did not take hold, or did not let go"
+            found.append(Finding(kind="vacuous", claim=claim, cause=why, fault=number))
+            continue
+        if case.interrupted:
+            continue  # what did not strike yet might have
         strikes = [one for one in case.ledger.surroundings.strikes if one.event.fault == number]
         look = _payload if fault.family == "payload" else _struck
         claim, cause = look(case, fault, strikes)

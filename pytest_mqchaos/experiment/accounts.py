@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.dying import behind
 from pytest_mqchaos.experiment.judging import account_of
 from pytest_mqchaos.experiment.settle import Settling
@@ -47,6 +47,8 @@ class Accounts:
         self._judged_at: tuple[int, ...] = ()
         self.settling = False
         """Whether it is waited for that the run settles."""
+        self.spoiled = ""
+        """Why it could not be settled, where the ground under it failed: no fault of the test's own."""
 
     def settled(self, timeout: float | None = None, *, guarantee: object = None) -> Account:
         """Settle, and return the account of that, by the test's own guarantee or another one.
@@ -118,7 +120,7 @@ class Accounts:
         if not run.publications:
             return None
         run.board.poll()
-        if self._judged_at == self._doings():
+        if self._judged_at == self._doings() and not self.spoiled:
             return account_of(run, timings=self._timings, final=False)
         run.remember_consumers()
         if ask:
@@ -126,7 +128,7 @@ class Accounts:
                 run.census()
         reason = "the test failed by itself" if ask else "the test was interrupted"
         run.history.append(facts.SettleEnded(at=now(), settled=False, reason=reason))
-        return account_of(run, timings=self._timings, final=False, interrupted=True)
+        return account_of(run, timings=self._timings, final=False, interrupted=True, spoiled=self.spoiled)
 
     def _settle(self, timeout: float | None, guarantee: Guarantee | None = None) -> facts.SettleEnded:
         __tracebackhide__ = True
@@ -143,13 +145,15 @@ class Accounts:
             + max((one.plan.delay for one in run.http.values()), default=0.0),
             once=(guarantee or run.test.guarantee).counts("duplicated"),
         )
-        self.settling = True
+        self.settling, self.spoiled = True, ""
         try:
             with run.outlets.emptying():
                 end = settling.wait()
                 run.outlets.poll()
         except ChaosError as error:
-            raise behind(error, run.broker, run.injector) from None
+            told = behind(error, run.broker, run.injector)
+            self.spoiled = "" if isinstance(told, UsageError) else str(told)
+            raise told from None
         finally:
             self.settling = False
         if not end.settled:

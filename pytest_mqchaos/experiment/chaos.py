@@ -488,6 +488,11 @@ class Chaos:
         """Judge what there is, without waiting; `ask` the broker or not; None if nothing was published."""
         return self._accounts.snapshot(ask=ask)
 
+    @property
+    def spoiled(self) -> bool:
+        """Whether the ground under the run failed: it cannot be settled, and its snapshot says why."""
+        return bool(self._accounts.spoiled)
+
     def sections(self) -> list[tuple[str, str]]:
         """Titles and texts that a failing test shows: the consumers' last output, the faults, the broker's log."""
         return sections(self._run)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pytest_mqchaos import payloads
 from pytest_mqchaos.checks import blind, judge
+from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.scalings import scaling_notes
 from pytest_mqchaos.model import events as facts
@@ -51,6 +52,7 @@ def account_of(
     guarantee: Guarantee | None = None,
     interrupted: bool = False,
     cut_short: bool = False,
+    spoiled: str = "",
 ) -> Account:
     """Judge what the run's history holds now.
 
@@ -61,9 +63,10 @@ def account_of(
         guarantee: judged by this instead of the test's own.
         interrupted: whether the test failed by itself and nothing was waited for.
         cut_short: whether the end of the test was that of its consumers.
+        spoiled: why it could not be settled, where the ground under it failed.
     """
     case = _case_of(run, final=final, guarantee=guarantee or run.test.guarantee)
-    case = replace(case, interrupted=interrupted or cut_short, cut_short=cut_short)
+    case = replace(case, interrupted=interrupted or cut_short, cut_short=cut_short, spoiled=spoiled)
     findings, hazards = judge(case)
     return Account(
         case,
@@ -103,6 +106,11 @@ def _case_of(run: Run, *, final: bool, guarantee: Guarantee) -> Case:
         messages=run.history.messages,
         ledger=Ledger.of(events, run.history.messages),
         faults=tuple(armed.fault for armed in run.injector.armed),
+        unheld={
+            armed.number: str(armed.error)
+            for armed in run.injector.armed
+            if armed.error is not None and not isinstance(armed.error, UsageError)
+        },
         guarantee=guarantee,
         evidence=run.evidence(),  # type: ignore[arg-type]
         ordered_evidence=run.board.ordered,

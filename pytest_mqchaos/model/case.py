@@ -93,6 +93,10 @@ class Case:
     """Whether the test failed by itself and nothing was waited for: what rests on the end of a run is unknown."""
     cut_short: bool = False
     """Whether it is `interrupted` by the test's own end, which took its consumers with it."""
+    unheld: Mapping[int, str] = field(default_factory=dict)
+    """Faults that did not take hold, or were not healed, by their number: why."""
+    spoiled: str = ""
+    """Why the run could not be settled, where the ground under it failed; empty if it did not."""
     planted: Planted = Planted()
     strays: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """By source of effects: how many entries there name no message of the run, and the first of them."""

@@ -85,6 +85,15 @@ class Session:
         assert "Traceback (most recent call last)" not in self.output, self.output
         assert "INTERNALERROR" not in self.output, self.output
 
+    def unknown_because(self, test, cause):
+        """Assert that the report says of a failed test that it cannot be judged, and why."""
+        runs = json.loads((self.folder / "mqchaos-report" / "report.json").read_text())["runs"]
+        (run,) = [run for run in runs if f"::{test}[" in run["nodeid"]]
+        telling = [each for each in run["findings"] if each["unknown"]]
+        assert (run["outcome"], run["verdict"]) == ("failed", "unknown"), run
+        assert any(cause in f"{each['claim']} {each['cause']}" for each in telling), telling
+        assert cause in run["summary"], run["summary"]
+
     def undisturbed(self):
         """Assert that the good tests passed."""
         assert "test_good_before[connection_drop-after-delivery-3]" in self.passed, self.output
@@ -405,6 +414,8 @@ def test_toxiproxy_dies(tmp_path):
     failed = re.findall(r"^(?:FAILED|ERROR) \S*?::(\w+)\S* - (.*)", session.output, re.M)
     assert [name for name, _ in failed] == ["test_toxiproxy_dies", "test_toxiproxy_hangs"], session.output
     assert all("Toxiproxy" in words for _, words in failed), failed
+    session.unknown_because("test_toxiproxy_dies", "Toxiproxy")
+    session.unknown_because("test_toxiproxy_hangs", "Toxiproxy")
     session.no_frames_of_ours()
     session.undisturbed()
     assert {"test_good_between[connection_drop-after-delivery-3]"} <= session.passed
@@ -456,6 +467,7 @@ def test_the_ground_is_gone(tmp_path):
         "test_full_disk_at_the_end",
     ], session.output
     assert "the broker died during the test" in failed[0][1]
+    session.unknown_because("test_broker_dies", "the broker died during the test")
     for _, words in failed[1:]:
         said = "the history of the run could not be written (No space left on device) to /"
         assert words.startswith(said), words

@@ -63,6 +63,7 @@ class FakeChaos:
         self.said = ""
         self.at_close = ""
         self.closed = False
+        self.spoiled = False
         self.glances = threading.Semaphore(0)
         """Released at each glance, so that a test can wait until somebody looked."""
 

@@ -12,6 +12,16 @@ from pytest_mqchaos.model.findings import FINDING_KINDS, HAZARD_KINDS, Finding
 from pytest_mqchaos.model.triggers import delivery
 
 
+def test_a_run_that_the_ground_spoiled_is_unknown() -> None:
+    """What failed under the run is why it cannot be judged, once; a pass it never is."""
+    why = "the broker died during the test: it logged nothing"
+    run = Run(1).subscribe().publish().work(1).settled()
+    for unheld, told in (({}, [f"the run could not be settled: {why}"]), ({0: why}, [])):
+        findings, _ = checks.judge(run.case(interrupted=True, spoiled=why, unheld=unheld))
+        assert [one.claim for one in findings if one.detail == "unsettled"] == told
+        assert all(one.unknown and one.violation for one in findings if one.detail == "unsettled")
+
+
 def test_every_kind_has_its_check() -> None:
     """The kinds of findings and hazards are those that are checked, in the order of a report."""
     assert tuple(dict.fromkeys(kind for kind, _ in checks.CHECKS)) == FINDING_KINDS  # some have two

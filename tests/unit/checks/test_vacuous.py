@@ -48,6 +48,18 @@ def test_a_service_that_was_used_at_one_strike_of_two() -> None:
     assert "vacuous" not in found(run.work(3).settled())
 
 
+def test_a_fault_that_did_not_take_hold() -> None:
+    """Why is said, whatever was seen of a strike; also of a run that was cut short, which a moment to come is not."""
+    why = "stall(): toxiproxy said that it was in force on worker, and the broker greeted through it"
+    run = Run(2).subscribe().publish().plan(stall(after=delivery(1)), connection_drop(after=delivery(50)))
+    run.work(1).fire(0).work(2).settled()
+    for interrupted in (False, True):
+        said = findings(run, unheld={0: why}, interrupted=interrupted)
+        told = [(one.fault, one.cause) for one in said if one.kind == "vacuous"]
+        assert (0, why) in told
+        assert len(told) == (1 if interrupted else 2)
+
+
 def test_a_fault_after_the_last_message() -> None:
     """A fault that struck when all was done, and after which nothing came, proves nothing."""
     run = Run(2).subscribe().publish().plan(broker_restart(after=seconds(5))).work(1, 2).census().census()

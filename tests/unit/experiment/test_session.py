@@ -35,7 +35,7 @@ class House:
         if kind in self.refuses:
             raise self.refuses[kind]
         broker = SimpleNamespace(kind=kind, untouchable="")
-        servers = SimpleNamespace(broker=broker, programs=None)
+        servers = SimpleNamespace(broker=broker, programs=None, errands=None)
         return SimpleNamespace(
             servers=servers, network=None, directory=None, whole=lambda: True, close=lambda: None
         )
