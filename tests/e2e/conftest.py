@@ -71,12 +71,20 @@ STARTING = {
     "test_try.py",
 }
 """Files of which a fifth is enough: of many cases, or of tests each of which starts servers of its own."""
+EXTERNAL = {
+    "test_external.py",
+    "test_external_docker.py",
+    "test_external_producer.py",
+    "test_hostile.py",
+}
+"""Files of which one half is enough: their tests start a broker each, and only one round of our CI takes them."""
+SHARES = dict.fromkeys(STARTING, 5) | dict.fromkeys(EXTERNAL, 2)
 
 
 def left_out(item, part, parts):
     """Whether a part of the tests does without one."""
-    if item.path.name in MANY | STARTING:
-        of = 5 if item.path.name in STARTING else parts
+    if item.path.name in MANY | SHARES.keys():
+        of = SHARES.get(item.path.name, parts)
         return zlib.crc32(item.nodeid.encode()) % of != part % of
     return item.path.name in ALIKE[part % 2]
 
@@ -85,7 +93,7 @@ def pytest_collection_modifyitems(config, items):
     """With `MQCHAOS_E2E_PART=2/20` keep a twentieth of the tests that are one thing under many faults.
 
     Of those that say the same on all servers an even part keeps one half, and an odd part the other; of those that
-    start servers of their own each part keeps a fifth, the next one another. Our CI runs one part on process servers
+    start servers of their own each part keeps a fifth, or a half, the next one another. Our CI runs one part on process servers
     and the next one on docker servers; without the variable all tests run.
     """
     if not PART:
