@@ -77,7 +77,7 @@ EXTERNAL = {
     "test_external_producer.py",
     "test_hostile.py",
 }
-"""Files of which one half is enough: their tests start a broker each, and only one round of our CI takes them."""
+"""Files of which one half is enough: each of their tests starts a broker."""
 SHARES = dict.fromkeys(STARTING, 5) | dict.fromkeys(EXTERNAL, 2)
 
 
