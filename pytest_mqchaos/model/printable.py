@@ -13,7 +13,11 @@ __all__ = ["body_text", "cut", "masked", "printable"]
 _LONGEST = 20_000
 _SECRET = 8192
 """Characters that a password may have beyond what is shown: a token of OAuth 2 is one."""
+_SCHEME = 40
+"""Characters in which the name of a scheme and a quote before it are looked for."""
 _SPACE = re.compile(r"\s")
+_QUOTED = re.compile(r'"[A-Za-z][\w+.-]*$')
+_STRING = re.compile(r'((?:[^"\\]|\\.)*)"(?:[,:}\]]|$)')
 _LOGIN = re.compile(r"[^/?#@]*@|[^/@]*:(?!\d+(?:[/?#]|$))")
 _SECRETS = re.compile(r"([?&](?:password|passwd|pwd|secret|token|api_?key)=)[^&#\s'\"<>]+", re.IGNORECASE)
 
@@ -22,17 +26,23 @@ def masked(text: str) -> str:
     """Return `text` with the credentials of every URL in it replaced by `***`.
 
     They end at the last `@` before white space or the next URL, since a password may hold quotes and brackets, and one
-    that is written wrongly slashes. The time is linear in the text's length.
+    that is written wrongly slashes; in a string of JSON with its end, if that is plain. The time is linear in the text's
+    length.
     """
     if "://" not in text:
         return text
     head, *rest = text.split("://")
-    return _SECRETS.sub(r"\1***", "://".join([head, *map(_without_login, rest)]))
+    befores = [head, *rest]
+    return _SECRETS.sub(r"\1***", "://".join([head, *map(_without_login, befores, rest)]))
 
 
-def _without_login(rest: str) -> str:
-    """Return what stands behind `://` without a login."""
-    at = _SPACE.split(rest, maxsplit=1)[0].rfind("@")
+def _without_login(before: str, rest: str) -> str:
+    """Return what stands behind `://` without a login; `before` is what stands before that."""
+    word = _SPACE.split(rest, maxsplit=1)[0]
+    string = _STRING.match(word) if _QUOTED.search(before[-_SCHEME:]) else None
+    if string is not None and ("@" in string[1] or not _LOGIN.match(string[1])):
+        word = string[1]
+    at = word.rfind("@")
     return f"***{rest[at:]}" if at > 0 and _LOGIN.match(rest, 0, at + 1) else rest
 
 

@@ -33,6 +33,12 @@ from pytest_mqchaos.model.printable import body_text, cut, masked, printable
         ("http://h/?password=hunter2&x=1", "http://h/?password=***&x=1"),
         ("http://h/?x=1&api_key=abc", "http://h/?x=1&api_key=***"),
         ("no url at all: a@b", "no url at all: a@b"),
+        ('{"url":"http://h:80","to":"me@example.org"}', '{"url":"http://h:80","to":"me@example.org"}'),
+        ('{"url":"http://h/a","to":"me@example.org"}', '{"url":"http://h/a","to":"me@example.org"}'),
+        ('{"url":"amqp://u:p@h/v","to":"me@x.org"}', '{"url":"amqp://***@h/v","to":"me@x.org"}'),
+        (r'["amqp://u:it\"s@h","me@x.org"]', '["amqp://***@h","me@x.org"]'),
+        ('"amqp://u:p@"ss@h"', '"amqp://***@h"'),
+        ('{"url":"amqp://u:pa","ss@h"}', '{"url":"amqp://***@h"}'),
     ],
 )
 def test_credentials_of_urls_are_masked(text: str, shown: str) -> None:
