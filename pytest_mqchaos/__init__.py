@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_mqchaos.experiment.chaos import Chaos
     from pytest_mqchaos.experiment.producer import Producer
     from pytest_mqchaos.experiment.workload import Publication
+    from pytest_mqchaos.failures import DeliveryError
     from pytest_mqchaos.model.account import Account, Delivery
     from pytest_mqchaos.model.faults import (
         Fault,
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
         publish,
         seconds,
     )
-    from pytest_mqchaos.verdict import DeliveryError
 
     __version__: str
 
@@ -145,6 +145,7 @@ _HOMES = {
     "experiment.chaos": "Chaos",
     "experiment.producer": "Producer",
     "experiment.workload": "Publication",
+    "failures": "DeliveryError",
     "model.account": "Account Delivery",
     "model.faults": "Fault Scenario bandwidth baseline black_hole broker_crash broker_freeze broker_restart canary "
     "combine connection_drop connection_reset consumer_crash consumer_freeze consumer_terminate fragment latency "
@@ -158,7 +159,6 @@ _HOMES = {
     "model.sequences": "Messages",
     "model.transient": "Transient transient",
     "model.triggers": "Trigger ack call confirm delivery effect nack publish seconds",
-    "verdict": "DeliveryError",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

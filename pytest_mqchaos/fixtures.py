@@ -5,30 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, NotPossible, ServerUnavailable
+from pytest_mqchaos.failures import refuse, shown
 from pytest_mqchaos.xdist import end_shared, shared_place, worker_id
 
 if TYPE_CHECKING:
-    from _pytest.outcomes import Failed
-
     from pytest_mqchaos.experiment.chaos import Chaos
     from pytest_mqchaos.experiment.session import Session
     from pytest_mqchaos.experiment.settings import SessionSettings, TestSettings
     from pytest_mqchaos.model.account import Account
     from pytest_mqchaos.progress import Screen
-else:
-    Failed = pytest.fail.Exception
 
 __all__ = [
     "CUT_SHORT",
     "SCREEN",
-    "Failed",
     "Ground",
-    "Refused",
     "Trial",
     "close_ground",
     "forget",
@@ -36,15 +31,9 @@ __all__ = [
     "live",
     "mqchaos",
     "pause",
-    "refuse",
     "resume",
-    "shown",
     "trial",
 ]
-
-
-class Refused(Failed):
-    """A test that cannot be run or judged as it stands; the text is one line that says why."""
 
 
 class Ground:
@@ -155,18 +144,6 @@ def resume(config: pytest.Config) -> None:
 def _present(config: pytest.Config) -> Chaos | None:
     here = config.stash.get(_GROUND, None)
     return here.chaos if here is not None and here.pid == os.getpid() else None
-
-
-def refuse(text: str) -> NoReturn:
-    """Fail in one line, without frames."""
-    raise Refused(shown(text), pytrace=False) from None
-
-
-def shown(text: str) -> str:
-    """Return a text as it may be shown: whatever a URL in it has of user and password is not."""
-    from pytest_mqchaos.model.printable import masked
-
-    return masked(text)
 
 
 def _begin(item: pytest.Item) -> Chaos:

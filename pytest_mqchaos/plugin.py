@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mqchaos import attempts, fixtures, options, verdict, xdist
+from pytest_mqchaos import admission, attempts, fixtures, options, telling, verdict, xdist
 from pytest_mqchaos.fixtures import mqchaos
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse a wrong mark before anything is set up, and what rests on a baseline that failed."""
     attempts.begin(item)
     if item.get_closest_marker("chaos") is not None:
-        verdict.admit(item)
+        admission.admit(item)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -119,20 +119,20 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add to a report what we know of its run."""
-    return (yield from verdict.around_report(item, call))
+    return (yield from telling.around_report(item, call))
 
 
 def pytest_report_teststatus(
     report: pytest.TestReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Show and count `unknown` by itself."""
-    return verdict.status(report)
+    return telling.status(report)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
     """Show the lives of a failure in the terminal's width and colours."""
-    if any(getattr(each, verdict.CROSSING, None) for each in terminalreporter.stats.get("failed", ())):
+    if any(getattr(each, telling.CROSSING, None) for each in terminalreporter.stats.get("failed", ())):
         from pytest_mqchaos.screen import around_summary
 
         return (yield from around_summary(terminalreporter))
@@ -141,7 +141,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Show the lives of messages in a failed comparison."""
-    return verdict.compare(op, left, right)
+    return telling.compare(op, left, right)
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:

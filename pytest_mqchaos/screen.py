@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mqchaos.verdict import CROSSING
+from pytest_mqchaos.telling import CROSSING
 
 if TYPE_CHECKING:
     from _pytest._io import TerminalWriter

@@ -1,4 +1,4 @@
-"""The verdict on a test: given in its call phase, after its function, and told in its report.
+"""The verdict on a test: given in its call phase, after its function.
 
 ```
 function ends well  ──► conclude ──► account.failed ──► DeliveryError         FAILED - lost: 1 of 200 messages
@@ -6,7 +6,6 @@ function fails      ──► snapshot ──► section `mqchaos`              
 skip, exit          ──► nothing is judged
 Ctrl-C              ──► what is known is kept for the report, and nobody is asked
 ```
-`DeliveryError` stands here, not in `errors`, because it is a failure of pytest's as well as an `AssertionError`.
 """
 
 from __future__ import annotations
@@ -14,52 +13,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mqchaos.errors import ChaosError, NoCanary
-from pytest_mqchaos.fixtures import (
-    CUT_SHORT,
-    SCREEN,
-    Failed,
-    Refused,
-    Trial,
-    forget,
-    ground,
-    live,
-    refuse,
-    shown,
-    trial,
-)
+from pytest_mqchaos.admission import skip_an_added_canary
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.failures import DeliveryError, Refused, refuse, shown
+from pytest_mqchaos.fixtures import CUT_SHORT, SCREEN, Trial, live, trial
+from pytest_mqchaos.frames import cut
 
-if TYPE_CHECKING:
-    from pytest_mqchaos.model.account import Account
-
-__all__ = [
-    "CROSSING",
-    "DeliveryError",
-    "admit",
-    "around_call",
-    "around_report",
-    "compare",
-    "status",
-]
-
-CROSSING = "mqchaos"
-"""The attribute of a report under which a run crosses to where the report is written."""
-
-
-class DeliveryError(AssertionError, Failed):
-    """The guarantee was not kept. Its text is the account's: one line, then the lives of the messages.
-
-    `xfail(raises=AssertionError)` takes it, and pytest shows it without frames.
-    """
-
-    def __init__(self, account: Account) -> None:
-        Failed.__init__(self, shown(account.text(summary=True)), pytrace=False)
-        self.account = account
+__all__ = ["around_call"]
 
 
 def around_call(item: pytest.Item) -> Generator[None, object, object]:
@@ -70,14 +33,14 @@ def around_call(item: pytest.Item) -> Generator[None, object, object]:
         except BaseException as error:
             if _sees_the_canary(item, error):
                 return None
-            _skip_an_added_canary(item, error)
+            skip_an_added_canary(item, error)
             _after(item, error)
             raise
         # unittest keeps what a method raised to itself until the report is made
         raised = getattr(item, "_excinfo", None)
         if raised:
-            _skip_an_added_canary(item, raised[0].value)
-            raised[:] = [_cut(each) for each in raised]
+            skip_an_added_canary(item, raised[0].value)
+            raised[:] = [cut(each) for each in raised]
             _after(item, raised[0].value)
         else:
             _conclude_or_cut(item)
@@ -109,24 +72,6 @@ def _sees_the_canary(item: pytest.Item, error: BaseException) -> bool:
         here.concluded = False
         return False
     return True
-
-
-def _skip_an_added_canary(item: pytest.Item, error: BaseException) -> None:
-    """Skip a canary that an option added to a test which cannot have one; where its mark names it, that is an error."""
-    from pytest_mqchaos.markers import planned
-
-    if isinstance(error, NoCanary) and planned(item).added:
-        raise pytest.skip.Exception(shown(str(error)), _use_item_location=True) from None
-
-
-def _without_canary(
-    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]
-) -> pytest.ExceptionInfo[BaseException]:
-    try:
-        _skip_an_added_canary(item, excinfo.value)
-    except pytest.skip.Exception as skipped:
-        return pytest.ExceptionInfo.from_exception(skipped)
-    return excinfo
 
 
 def _live(item: pytest.Item) -> AbstractContextManager[None]:
@@ -212,182 +157,3 @@ def _left_on_purpose() -> tuple[type[BaseException], ...]:
         GeneratorExit,
     )
     return own if unittest is None else (*own, unittest.SkipTest)
-
-
-def admit(item: pytest.Item) -> None:
-    """Let a test that is marked `chaos` come to its set-up, or say in one line why not.
-
-    A wrong mark fails; a scenario of the standard battery whose baseline failed, or that is left out, is skipped.
-    """
-    from pytest_mqchaos.markers import check
-
-    try:
-        check(item)
-        reason = _battery_reason(item)
-    except ChaosError as error:
-        refuse(str(error))
-    if reason is not None:
-        raise pytest.skip.Exception(shown(reason), _use_item_location=True)
-
-
-def _battery_reason(item: pytest.Item) -> str | None:
-    """Return why the item does not run: its battery's baseline failed, or the session takes but a part of it."""
-    from pytest_mqchaos.markers import FIXTURE, battery_key, left_out, planned
-
-    if FIXTURE not in getattr(item, "fixturenames", ()):
-        return None
-    scenario = planned(item)
-    if not scenario.battery or scenario.id == "baseline":
-        return None
-    why = ground(item.config).failed.get(battery_key(item, scenario))
-    return left_out(item.config, scenario) if why is None else f"the baseline failed: {why}"
-
-
-def around_report(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take our frames out of what is reported, and add what we know of the run."""
-    if call.excinfo is not None:
-        if call.when == "setup":  # a producer that a fixture starts has no canary either
-            call.excinfo = _without_canary(item, call.excinfo)
-        call.excinfo = _cut(call.excinfo)
-    report = yield
-    here = trial(item)
-    if call.excinfo is not None:
-        _message_alone(item, call.excinfo.value, report)
-    if here is None:
-        _pass_over(item, report)
-    else:
-        _annotate(item, report, here)
-        _note_baseline(item, report)
-        if call.when == "teardown":
-            forget(item)
-    return report
-
-
-def _cut(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
-    """Cut the traceback of an error of ours where the user called us; the frames of this layer go as well."""
-    error = excinfo.value
-    if not isinstance(error, ChaosError | DeliveryError):
-        return excinfo
-    error.__cause__, error.__suppress_context__ = None, True
-    entries: list[tuple[FrameType, int, int]] = []
-    entry: TracebackType | None = excinfo.tb
-    while entry is not None and not _is_inside(entry.tb_frame):
-        if not _is_ours(entry.tb_frame):
-            entries.append((entry.tb_frame, entry.tb_lasti, entry.tb_lineno))
-        entry = entry.tb_next
-    rest: TracebackType | None = None
-    for frame, lasti, line in reversed(entries):
-        rest = TracebackType(rest, frame, lasti, line)
-    return excinfo if rest is None else pytest.ExceptionInfo.from_exception(error.with_traceback(rest))
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == __package__
-
-
-def _is_inside(frame: FrameType) -> bool:
-    """Whether the frame is ours and not of this layer, whose modules stand at the top of the package."""
-    return _is_ours(frame) and frame.f_globals["__name__"].count(".") > 1
-
-
-def _message_alone(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
-    """Let the summary line show what happened, and not the name of an exception or a line of ours."""
-    crash: Any = getattr(report.longrepr, "reprcrash", None)
-    if crash is None or not isinstance(error, ChaosError | DeliveryError | Refused):
-        return
-    crash.message = str(error).partition("\n")[0]
-    here = trial(item)
-    if isinstance(error, Refused) or (here is not None and here.concluded):
-        path, line, _ = item.location
-        crash.path, crash.lineno = path, (line or 0) + 1
-
-
-def _annotate(item: pytest.Item, report: pytest.TestReport, here: Trial) -> None:
-    if report.failed:
-        if here.snapshot and report.when == "call":
-            report.sections.append((CROSSING, here.snapshot))
-        report.sections.extend((title, _printable(text)) for title, text in _sections(here))
-        if report.when != "teardown":
-            from pytest_mqchaos.kept import keep_failed
-
-            report.sections.append(("kept", keep_failed(item, here)))
-    if report.when == "call" or (report.when == "setup" and not report.passed):
-        from pytest_mqchaos.crossing import crossing
-
-        setattr(report, CROSSING, crossing(item, report, here))
-    elif report.when == "setup":
-        from pytest_mqchaos.crossing import begun
-
-        setattr(report, CROSSING, begun(item, here))
-    else:
-        from pytest_mqchaos.crossing import untold
-
-        if told := untold(item, here):
-            setattr(report, CROSSING, told)
-
-
-def _pass_over(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Tell of a chaos test that was skipped before its run began."""
-    if report.skipped and item.get_closest_marker("chaos") is not None:
-        from pytest_mqchaos.crossing import passed_over
-
-        if (told := passed_over(item, report)) is not None:
-            setattr(report, CROSSING, told)
-
-
-def _sections(here: Trial) -> list[tuple[str, str]]:
-    try:
-        return here.chaos.sections()
-    except Exception as trouble:  # a report is never lost for want of its ornaments
-        return [("mqchaos sections", f"could not be read: {trouble!r}")]
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in shown(text).replace("\r\n", "\n")
-    )
-
-
-def _note_baseline(item: pytest.Item, report: pytest.TestReport) -> None:
-    from pytest_mqchaos.markers import battery_key, planned
-
-    scenario = planned(item)
-    if not scenario.battery or scenario.id != "baseline":
-        return
-    failed, key = ground(item.config).failed, battery_key(item, scenario)
-    if report.failed:
-        from pytest_mqchaos.crossing import first_line
-
-        failed[key] = first_line(report)
-    elif report.when == "call":
-        failed.pop(key, None)
-
-
-def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Return the status `unknown` for a passed test whose verdict is unknown."""
-    crossing = getattr(report, CROSSING, None)
-    if crossing and crossing.get("unknown") and report.passed and not hasattr(report, "wasxfail"):
-        return "unknown", "?", ("UNKNOWN", {"yellow": True})
-    return None
-
-
-def compare(op: str, left: object, right: object) -> list[str] | None:
-    """Return what a failed comparison of an account's messages shows: both sides, and the first lives."""
-    sequences = sys.modules.get("pytest_mqchaos.model.sequences")
-    if sequences is None:
-        return None
-    sides = [side for side in (left, right) if isinstance(side, sequences.Messages)]
-    if not sides:
-        return None
-    lives = [line for side in sides for life in side[: sequences.SHOWN] for line in str(life).splitlines()]
-    return [f"{_short(left)} {op} {_short(right)}", *lives]
-
-
-def _short(side: object) -> str:
-    text = repr(side)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-_LONGEST = 400

@@ -34,7 +34,7 @@ LAYERS = {
 UPWARD = {
     (
         "experiment.chaos",
-        "verdict",
+        "failures",
     ): "`verify` raises DeliveryError, a failure of pytest's and so of the plugin",
 }
 CLIENTS = {

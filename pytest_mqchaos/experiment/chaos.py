@@ -580,7 +580,7 @@ class Chaos:
 
 def _kept(account: Account) -> Account:
     __tracebackhide__ = True
-    from pytest_mqchaos.verdict import DeliveryError
+    from pytest_mqchaos.failures import DeliveryError
 
     if account.failed:
         raise DeliveryError(account)

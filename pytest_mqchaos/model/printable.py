@@ -26,8 +26,8 @@ def masked(text: str) -> str:
     """Return `text` with the credentials of every URL in it replaced by `***`.
 
     They end at the last `@` before white space or the next URL, since a password may hold quotes and brackets, and one
-    that is written wrongly slashes; in a string of JSON with its end, if that is plain. The time is linear in the text's
-    length.
+    that is written wrongly slashes; in a string of JSON with its end, if that is plain. The time is linear in the
+    text's length.
     """
     if "://" not in text:
         return text

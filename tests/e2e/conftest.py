@@ -93,8 +93,8 @@ def pytest_collection_modifyitems(config, items):
     """With `MQCHAOS_E2E_PART=2/20` keep a twentieth of the tests that are one thing under many faults.
 
     Of those that say the same on all servers an even part keeps one half, and an odd part the other; of those that
-    start servers of their own each part keeps a fifth, or a half, the next one another. Our CI runs one part on process servers
-    and the next one on docker servers; without the variable all tests run.
+    start servers of their own each part keeps a fifth, or a half, the next one another. Our CI runs one part on
+    process servers and the next one on docker servers; without the variable all tests run.
     """
     if not PART:
         return

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.experiment.producing import _refuse_what_chooses
+from pytest_mqchaos.failures import DeliveryError
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Acked, Confirmed, Delivered, Effected, Event, Published
@@ -23,7 +24,6 @@ from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message, digest, message_id
 from pytest_mqchaos.report.live import Glance
-from pytest_mqchaos.verdict import DeliveryError
 
 SETTINGS: list[Any] = []
 """The settings of each session so far."""
