@@ -340,6 +340,37 @@ def test_an_image_that_is_not_to_be_had_is_named(tmp_path):
 
 
 @pytest.mark.skipif(WANTED != "docker", reason="PYTEST_MQCHAOS_SERVERS does not say docker")
+def test_auto_takes_the_engine(tmp_path):
+    """`auto` runs containers where an engine answers and has the images."""
+    running = started("auto", tmp_path, network="wire")
+    try:
+        assert "(container mqchaos-" in running.broker.description
+    finally:
+        running.stop()
+
+
+@pytest.mark.skipif(WANTED != "docker", reason="PYTEST_MQCHAOS_SERVERS does not say docker")
+def test_auto_goes_on_without_the_image(tmp_path, monkeypatch):
+    """Where the engine has no image and can pull none, `auto` runs processes; without those it says what was tried."""
+    without = settings("auto", rabbitmq_image="mqchaos/none:1", network="wire")
+    if shutil.which("rabbitmq-server"):
+        running = start(without, run=uuid.uuid4().hex[:6], directory=tmp_path)
+        try:
+            assert "(process " in running.broker.description
+        finally:
+            running.stop()
+    monkeypatch.setattr(
+        node_module,
+        "find_installation",
+        lambda _scratch: (_ for _ in ()).throw(ServerUnavailable("none here")),
+    )
+    words = r"docker: the image mqchaos/none:1 is not here and cannot be pulled.*; process: none here$"
+    with pytest.raises(ServerUnavailable, match=words):
+        start(without, run=uuid.uuid4().hex[:6], directory=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(WANTED != "docker", reason="PYTEST_MQCHAOS_SERVERS does not say docker")
 def test_an_image_without_rabbitmq_is_one_line(tmp_path):
     """A container in which no RabbitMQ runs (here: Toxiproxy's) is said to be none, in one line."""
     wrong = ServerSettings().toxiproxy_image
