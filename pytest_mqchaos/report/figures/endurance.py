@@ -95,12 +95,15 @@ def _settled_before(one: Delivery, stop: int) -> bool:
 
 
 def _unsettled(record: Record) -> list[bool]:
-    """For each delivery that went back without a settlement, whether its copy was delivered again."""
+    """For each delivery that went back without a settlement, whether its copy was delivered again.
+
+    To the broker a settlement that never came is none.
+    """
     return [
         place < len(copy.deliveries) - 1
         for copy in record.copies
         for place, each in enumerate(copy.deliveries)
-        if each.returned and not each.settlement
+        if each.returned and not (each.settlement and each.settled_passed)
     ]
 
 

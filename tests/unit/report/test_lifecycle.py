@@ -72,6 +72,23 @@ def test_one_that_comes_back() -> None:
     assert made["endurance"]["acked"]["share"] == 1.0
 
 
+def test_an_ack_that_never_came_settled_nothing() -> None:
+    """A delivery whose ack a fault swallowed ended without a settlement, as the chain has it."""
+    made = of(
+        *sent(1, 2),
+        delivered(1, 10, tag=1),
+        acked(1, 11, tag=1, passed=False),
+        delivered(2, 12, tag=2),
+        LinkLost(at=ms(13), link="worker", connection=2, by="fault"),
+        delivered(1, 20, connection=3, redelivered=True),
+        acked(1, 21, connection=3),
+    )
+
+    assert steps(made)["in_flight > requeued"] == 2
+    redelivered = made["endurance"]["redelivered"]
+    assert (redelivered["count"], redelivered["of"]) == (1, 2)
+
+
 def test_rejected() -> None:
     """With a dead letter that rests it is dead-lettered and rests, without one it is dropped."""
     made = of(
