@@ -131,6 +131,7 @@ def figures(account: Account) -> dict[str, Any]:
             records,
             [outage.index for outage in case.ledger.surroundings.outages],
             [each for each in account.findings if each.kind == "persistence_loss"],
+            frozenset(account.confirmed),
         ),
         **_first("pauses", tried, 20),
         **_first(
