@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.report.causes import without_faults
+from pytest_mqchaos.report.causes import is_of, without_faults
 from pytest_mqchaos.report.claims import in_plural
 
 __all__ = ["heading", "proofs"]
@@ -82,7 +82,7 @@ def _where(cause: Record) -> str:
 def _why(cause: Record, runs: Sequence[Record]) -> str:
     """Return the hazard that the runs prove, else the cause that is more than its fault, else what is claimed."""
     first = runs[cause["runs"][0]]
-    findings = [each for each in first["findings"] if _is_of(each, cause)]
+    findings = [each for each in first["findings"] if is_of(each, first, cause)]
     for finding in findings:
         for hazard in proofs(finding, first) if finding["detail"] != "in_transit" else ():
             return str(hazard["claim"]).partition(": ")[0]
@@ -100,11 +100,6 @@ def _why(cause: Record, runs: Sequence[Record]) -> str:
 def _of_each(why: str) -> str:
     """Return why it came so with several messages, where the words are about one."""
     return f"each: {why}" if _IT.search(why.partition(": ")[0]) else why
-
-
-def _is_of(finding: Record, cause: Record) -> bool:
-    same = all(finding[name] == cause[name] for name in ("kind", "detail", "mend"))
-    return same and (not cause["claim"] or finding["claim"] == cause["claim"])
 
 
 def proofs(finding: Record, run: Record) -> Iterator[Record]:

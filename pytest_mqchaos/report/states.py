@@ -17,6 +17,7 @@ __all__ = [
     "plural_attempts",
     "severity",
     "state_of",
+    "told",
     "told_by",
     "worst_state",
 ]
@@ -90,10 +91,11 @@ def happened(run: Record) -> str:
         return f"{plural(run['counts']['published'], 'message')} published, {run['counts']['effected']:,} worked on."
     first, *others = telling
     more = f"; and {plural(len(others), 'finding')} more" if others else ""
-    return f"{_told(first, run)}{more}."
+    return f"{told(first, run)}{more}."
 
 
-def _told(finding: Record, run: Record) -> str:
+def told(finding: Record, run: Record) -> str:
+    """Return what one finding of a run says, as a sentence without its end."""
     claim = claimed(finding, run)
     for prefix, shorter in _SENTENCES.items():
         if claim.startswith(prefix):
