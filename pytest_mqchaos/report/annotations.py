@@ -50,7 +50,11 @@ def _properties(run: Record, where: tuple[str, int] | None) -> str:
 
 
 def _message(cause: Record, run: Record) -> str:
-    lines = [_happened(cause, run), f"mend: {cause['mend']}" if cause["mend"] else "", f"again: {run['reproduce']}"]
+    lines = [
+        _happened(cause, run),
+        f"mend: {cause['mend']}" if cause["mend"] else "",
+        f"again: {run['reproduce']}",
+    ]
     return "%0A".join(_escaped(line) for line in lines if line)
 
 

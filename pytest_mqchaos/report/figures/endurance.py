@@ -4,12 +4,12 @@ Persistence is P(stored) x P(retrieved): the share of what was published that th
 the share of what it held when it stopped that was seen again afterwards or had been settled. What a queue lacks without
 anybody knowing which it is was not retrieved either; of what cannot be judged neither is said, it is left out and
 counted. The interval of the product is that of its factors, each with 97.5 %: together they hold with 95 %
-(Bonferroni). Reliability is P(acked) of the messages that were handed out, and P(redelivered) of the deliveries that
-ended without a settlement.
+(Bonferroni). Reliability is P(acked) of the messages that were handed out, and P(redelivered) of the deliveries
+that ended without a settlement.
 
-All of it is seen from the broker: what was cut off before it is not in `stored`, a confirm that nobody heard is one, and
-what it handed out may have died on its way. Other counts of a run are those of publisher and consumers, so what parts
-the two is counted as well.
+All of it is seen from the broker: what was cut off before it is not in `stored`, a confirm that nobody heard is one,
+and what it handed out may have died on its way. Other counts of a run are those of publisher and consumers, so what
+parts the two is counted as well.
 """
 
 from __future__ import annotations

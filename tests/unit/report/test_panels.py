@@ -78,8 +78,11 @@ def test_little_is_called_what_it_is() -> None:
     assert "Little's law reads the same moments another way: it is a check, no second measurement." in text(
         run
     )
-    run["queueing"] |= {"never_begun": 3, "words": ["a word"]}
-    assert "The two differ by 3 messages that nobody began to work on." in text(run)
+    run["queueing"] |= {"never_begun": 3, "left_unserved": 1, "words": ["a word"]}
+    assert (
+        "The two differ by 3 messages that nobody began to work on. 1 message that left the queue without any work, "
+        "dropped or settled, is in neither."
+    ) in text(run)
     assert "Why M/M/2 may not fit here: a word." in text(run)
 
 
