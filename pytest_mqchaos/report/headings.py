@@ -66,7 +66,7 @@ def heading(cause: Record, runs: Sequence[Record]) -> str:
     noun = "poison message" if cause["kind"].startswith("poison") else "message"
     many = plural(cause["messages"], noun)
     if cause["unknown"]:
-        claim = in_plural(claim, cause) if cause["messages"] > 1 else claim
+        claim = in_plural(claim, _of(cause, runs)) if cause["messages"] > 1 else claim
         colon = "" if _VERB.match(claim) else ":"
         return f"{many}{colon} {claim}{f' ({where})' if where else ''}"
     within = f" in {where}" if where else ""
@@ -93,8 +93,14 @@ def _why(cause: Record, runs: Sequence[Record]) -> str:
     head, colon, tail = claim.partition(": ")
     why = tail if colon and "`" not in head else claim
     if several:
-        return in_plural(why, cause) if _VERB.match(why) else _of_each(why)
+        return in_plural(why, _of(cause, runs)) if _VERB.match(why) else _of_each(why)
     return why
+
+
+def _of(cause: Record, runs: Sequence[Record]) -> Record:
+    """Return the first finding that a cause stands for, which knows its messages; else the cause."""
+    first = runs[cause["runs"][0]]
+    return next((each for each in first["findings"] if is_of(each, first, cause)), cause)
 
 
 def _of_each(why: str) -> str:

@@ -109,7 +109,7 @@ def told(finding: Record, run: Record) -> str:
     if finding["kind"] == "vacuous":
         return f"This run proves nothing: {claim}{cause}"
     counted = many(finding, run)
-    colon = ":" if claim.startswith("one of them ") else ""
+    colon = ":" if claim.startswith("one of them") else ""
     return f"{counted}{colon} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
 
 
