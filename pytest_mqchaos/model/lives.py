@@ -20,6 +20,7 @@ from typing import Any
 from pytest_mqchaos.model.events import (
     BrokerStarted,
     BrokerStopped,
+    CensusTaken,
     ChannelClosed,
     ConsumerCancelled,
     ConsumerEnded,
@@ -137,6 +138,8 @@ class Lives(Mapping[str, Life]):
         self._lost: dict[int, list[int]] = {}
         self._processes: dict[str, list[int]] = {}
         self._all: list[int] = []
+        self._census: CensusTaken | None = None
+        """The last one."""
         self._cache: dict[str, Life] = {}
         self.start = self._index()
         """When the first message was published, in nanoseconds; without one, when the run began."""
@@ -173,9 +176,8 @@ class Lives(Mapping[str, Life]):
         """Return the life of this id in words, told from the events around it."""
         concerning = sorted((self._events[i].at, i) for i in self._around(name))
         faults = [event for i in self._all if isinstance(event := self._events[i], FaultFired)]
-        return tell(
-            name, self._messages.get(name), [self._events[i] for _, i in concerning], faults, self.start
-        )
+        around = [self._events[i] for _, i in concerning]
+        return tell(name, self._messages.get(name), around, faults, self.start, census=self._census)
 
     def _index(self) -> int:
         start: int | None = None
@@ -199,6 +201,9 @@ class Lives(Mapping[str, Life]):
 
     def _of_all(self, event: Event, i: int) -> None:
         self._all.append(i)
+
+    def _of_census(self, event: CensusTaken, i: int) -> None:
+        self._census = event
 
     def _of_channel(self, event: LinkEvent, i: int) -> None:
         self._channels.setdefault((event.connection, event.channel), []).append(i)
@@ -237,6 +242,7 @@ _ROUTES: Mapping[type[Event], Callable[[Lives, Any, int], None]] = {
         (BrokerStopped, BrokerStarted, FaultFired, QueueDeleted, QueuePurged, SettleEnded), Lives._of_all
     ),
     LinkLost: Lives._of_connection,
+    CensusTaken: Lives._of_census,
 }
 """Where the events around messages are kept; all others are kept with the message they name."""
 

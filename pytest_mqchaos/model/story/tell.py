@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_mqchaos.model.events import (
+    CensusTaken,
     ConsumerEnded,
     ConsumerStarted,
     Delivered,
@@ -29,16 +30,22 @@ _TELLERS: Mapping[type[Event], Teller] = {**SENTENCES, **SURROUNDINGS}
 
 
 def tell(
-    name: str, message: Message | None, events: Sequence[Event], faults: Sequence[FaultFired], start: int
+    name: str,
+    message: Message | None,
+    events: Sequence[Event],
+    faults: Sequence[FaultFired],
+    start: int,
+    *,
+    census: CensusTaken | None = None,
 ) -> tuple[Step, ...]:
     """Return the life of one message.
 
     `events` are those that may concern it, in the order of time; `faults` all strikes of the run; `start` the
-    moment that counts as zero.
+    moment that counts as zero; `census` the last one, which knows of what went back and was never delivered again.
     """
     faults = [fault for fault in faults if fault.actor != "publisher"]
     events = _deaths_first(events, faults)
-    walk = Walk(name, message, faults, start)
+    walk = Walk(name, message, faults, start, census=census)
     walk.deliveries_ahead = sum(isinstance(event, Delivered) for event in events)
     walk.returns_ahead = walk.deliveries_ahead + sum(isinstance(event, Rested) for event in events)
     for event in events:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_mqchaos.model.events import (
     Acked,
+    CensusTaken,
     ChannelClosed,
     Delivered,
     Event,
@@ -82,6 +83,9 @@ class Walk:
     """The steps that tell of a process killed by a strike, by their place."""
     down: set[str] = field(default_factory=set)
 
+    census: CensusTaken | None = None
+    """The last one of the run."""
+
     @property
     def expected(self) -> int:
         """How many effects the message should have; none for poison."""
@@ -113,6 +117,19 @@ class Walk:
         for each in deliveries:
             self.open.pop(place(each), None)
         self.at_broker = True
+
+    def ready_at_last(self, event: Event, deliveries: Sequence[Delivered]) -> bool:
+        """Whether the last census, taken after an event, has these deliveries' queues hold messages, all of them ready.
+
+        One that the broker still thinks somebody has would be among those that are not.
+        """
+        if self.census is None or self.census.at <= event.at:
+            return False
+        queues = {each.name: each for each in self.census.queues if each.exact}
+        held = [queues.get(each.queue) for each in deliveries]
+        return bool(held) and all(
+            each is not None and each.ready and not each.unacknowledged for each in held
+        )
 
     def in_hand(self, link: str) -> bool:
         """Whether a process on this link holds the message, or has settled it with its work still to do."""

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from pytest_mqchaos.model.events import (
     BrokerStarted,
     BrokerStopped,
+    CensusTaken,
     ChannelClosed,
     ConsumerCancelled,
     ConsumerEnded,
@@ -48,6 +49,7 @@ from pytest_mqchaos.model.events import (
 from pytest_mqchaos.model.lives import lives, step_lines
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.story import Step
+from pytest_mqchaos.model.topology import QueueState, Topology
 
 WORKER: dict[str, Any] = {"link": "worker", "connection": 2, "channel": 1}
 PUBLISHER: dict[str, Any] = {"link": "publisher", "connection": 1}
@@ -669,6 +671,21 @@ def test_long_sentences_leave_the_margin_where_it_is() -> None:
         "     2.000  a little longer",
     ]
     assert step_lines([]) == []
+
+
+@pytest.mark.parametrize(
+    ("ready", "unacknowledged", "at", "said"),
+    [(20, 0, 9, "came back"), (20, 1, 9, "still open"), (0, 0, 9, "still open"), (20, 0, 2, "still open")],
+)
+def test_what_was_never_delivered_again_came_back_too(
+    ready: int, unacknowledged: int, at: float, said: str
+) -> None:
+    """Of a stalled message the last census knows that it is in its queue again, and in nobody's hand."""
+    state = QueueState(name="orders", type="classic", ready=ready, unacknowledged=unacknowledged, exact=True)
+    census = CensusTaken(at=ms(at), topology=Topology(), queues=(state,))
+    events = sorted([published(1), delivered(1, 2), lost_link(3), census], key=lambda event: event.at)
+
+    assert told(*events)[2:] == [f"{said}: worker's link was lost"]
 
 
 def test_a_crash_loop_is_told_crash_by_crash() -> None:
