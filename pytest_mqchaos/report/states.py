@@ -77,7 +77,8 @@ def told_by(run: Record) -> list[Record]:
 def happened(run: Record) -> str:
     """Return what happened in a run, as one sentence."""
     if run["outcome"] == "skipped":
-        return run.get("reason") or run["error"] or "skipped"
+        why = run.get("reason") or run["error"]
+        return f"Skipped: {why}" if why else "Skipped."
     telling = told_by(run)
     if run["error"] is not None and not any(is_open(each) for each in telling):
         return (
