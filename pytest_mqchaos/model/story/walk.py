@@ -74,6 +74,8 @@ class Walk:
     deliveries_ahead: int = 0
     returns_ahead: int = 0
     """Events still to come that show the message in a queue again."""
+    handed_on: set[str] = field(default_factory=set)
+    """Links that published a copy of it after it came to them: to be tried later, or by the next stage."""
     at_broker: bool = False
     unconfirmed_on: int | None = None
     told: set[tuple[int, int]] = field(default_factory=set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,6 +218,29 @@ def test_a_strike_that_changed_nothing_says_so() -> None:
 def test_a_strike_on_somebody_else_is_not_in_the_life() -> None:
     """A fault on another replica does not concern the message."""
     assert len(told(published(1), delivered(1, 2), fired(3, CRASH, target="worker#2"))) == 2
+
+
+def test_an_ack_after_a_copy_was_published_is_not_early() -> None:
+    """A delayed retry acknowledges what it has published again; an ack without a copy of it there is early still."""
+    copy = Republished(at=ms(3), message=name(1), exchange="", routing_key="orders.wait", **WORKER)
+    life = told(
+        published(1),
+        delivered(1, 2),
+        copy,
+        acked(1, 4, effect_seen=False),
+        delivered(1, 5, tag=2),
+        acked(1, 6, tag=2, effect_seen=False),
+    )
+
+    assert life[1:] == [
+        "delivered to worker (tag 1)",
+        "published by worker to orders.wait",
+        "acknowledged by worker",
+        "delivered again to worker (tag 2)",
+        "acknowledged by worker <- before its effect",
+    ]
+    gone = told(published(1), delivered(1, 2), replace(copy, passed=False), acked(1, 4, effect_seen=False))
+    assert gone[-1] == "acknowledged by worker <- before its effect"
 
 
 def test_a_swallowed_ack_names_its_fault() -> None:
