@@ -128,9 +128,21 @@ class Life:
 
 
 class Lives(Mapping[str, Life]):
-    """The lives of a run by id: those of the workload, then those of ids nobody published."""
+    """The lives of a run by id: those of the workload, then those of ids nobody published.
 
-    def __init__(self, events: Sequence[Event], messages: Mapping[str, Message]) -> None:
+    Args:
+        events: of the run.
+        messages: the workload by id.
+        ends: how messages ended that no strike brought to their end, where a check knows: a sentence and its note.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        messages: Mapping[str, Message],
+        ends: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        self._ends = ends or {}
         self._events = events if isinstance(events, tuple | list) else tuple(events)
         self._messages = messages
         self._own: dict[str, list[int]] = {}
@@ -177,7 +189,8 @@ class Lives(Mapping[str, Life]):
         concerning = sorted((self._events[i].at, i) for i in self._around(name))
         faults = [event for i in self._all if isinstance(event := self._events[i], FaultFired)]
         around = [self._events[i] for _, i in concerning]
-        return tell(name, self._messages.get(name), around, faults, self.start, census=self._census)
+        known, end = self._messages.get(name), self._ends.get(name)
+        return tell(name, known, around, faults, self.start, census=self._census, end=end)
 
     def _index(self) -> int:
         start: int | None = None

@@ -47,6 +47,7 @@ def _link_lost(walk: Walk, event: LinkLost) -> None:
     held = walk.open_on(event.connection)
     settled = [each for each in walk.acked.values() if each.connection == event.connection]
     undone = walk.effects < walk.expected and any(each.auto_ack for each in settled)
+    undone = undone and not (walk.let_go and event.by == "fault")
     if held:
         walk.say(event, f"{_back(walk, event, held)}: {how}", fault=fault)
     elif settled and (walk.deliveries_ahead or undone):
@@ -98,7 +99,8 @@ def _ended(walk: Walk, event: ConsumerEnded) -> None:
     fault = walk.fault_at(event.at, event.consumer, "consumer_") if event.by == "fault" else None
     aimed = fault is not None and fault.message == walk.name and (fault.fault, fault.at) not in walk.told
     acked = [at for at, each in walk.acked.items() if each.link == event.consumer]
-    if not (walk.in_hand(event.consumer) or aimed or (acked and walk.deliveries_ahead)):
+    undone = event.by == "itself" and walk.effects < walk.expected
+    if not (walk.in_hand(event.consumer) or aimed or (acked and (walk.deliveries_ahead or undone))):
         return
     code = event.exit_code
     how = "" if code is None else f" (exit code {code})" if code >= 0 else f" (signal {-code})"

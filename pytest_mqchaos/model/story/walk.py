@@ -87,6 +87,8 @@ class Walk:
 
     census: CensusTaken | None = None
     """The last one of the run."""
+    let_go: bool = False
+    """Whether nobody was at its work any more once it was settled: what struck its consumer later met it not there."""
 
     @property
     def expected(self) -> int:
@@ -137,7 +139,7 @@ class Walk:
         """Whether a process on this link holds the message, or has settled it with its work still to do."""
         if any(each.link == link and each.passed for each in self.open.values()):
             return True
-        undone = self.effects < self.expected
+        undone = self.effects < self.expected and not self.let_go
         return undone and any(each.link == link and each.passed for each in self.acked.values())
 
     def fault_at(self, at: int, name: str, *kinds: str) -> FaultFired | None:
