@@ -188,9 +188,15 @@ class Account:
             if each.detail == "by_consumer" and each.fault is None:
                 ends.update((name, (self._no_effect(name), "")) for name in each.messages)
             elif each.detail == "by_policy":
-                why = each.claim.partition(": ")[2].replace("`", "")
-                ends.update(dict.fromkeys(each.messages, ("no queue holds it any more", why)))
+                why = each.claim.partition(": ")[2].partition(" and ")[0].replace("`", "")
+                silent = (name for name in each.messages if not self._rejected(name))
+                ends.update((name, ("no queue holds it any more", why)) for name in silent)
         return ends
+
+    def _rejected(self, name: str) -> bool:
+        """Whether a consumer gave it up: then its life has its end."""
+        record = self.case.ledger.records.get(name)
+        return record is not None and any(copy.settlement == "dropped" for copy in record.copies)
 
     def _no_effect(self, name: str) -> str:
         record = self.case.ledger.records.get(name)

@@ -29,6 +29,7 @@ from pytest_mqchaos.model.events import (
     FaultArmed,
     FaultFired,
     FaultHealed,
+    Rejected,
     Rested,
     Returned,
     SettleEnded,
@@ -119,8 +120,20 @@ def test_what_a_policy_took_away_has_an_end() -> None:
 
     assert ended_life(found("lost", 1, detail="by_policy", claim=claim)) == [
         "published, confirmed",
-        "no queue holds it any more <- orders holds at most 3 messages and dead-letters them nowhere",
+        "no queue holds it any more <- orders holds at most 3 messages",
     ]
+
+
+def test_what_was_rejected_has_its_end_already() -> None:
+    """The reject is the last step of its life: what became of it the finding says."""
+    rejected = Rejected(
+        at=ms(70), link="worker", connection=2, channel=1, message=name(1), tag=1, requeue=False
+    )
+    life = ended_life(
+        found("lost", 1, detail="by_policy", claim="lost by policy: x"), delivered(1, 60), rejected
+    )
+
+    assert life[-1] == "rejected by worker (reject without requeue)"
 
 
 def test_every_kind_of_finding_is_an_attribute() -> None:
