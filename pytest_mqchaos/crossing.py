@@ -103,6 +103,7 @@ def _named(settings: TestSettings) -> dict[str, Any]:
         "reproduce": settings.again,
         "scenario": settings.scenario.id,
         "seed": settings.seed,
+        "promised": settings.guarantee,
         "settings": {name: getattr(settings, name) for name in _HOLDING},
     }
 

@@ -27,22 +27,29 @@ class Reason:
 class Groups:
     """Messages by reason, in the order in which the reasons came up.
 
-    What has one cause is one finding, in the words of its first message; without a cause the claim tells apart.
+    What has one cause is one finding, in the words of the message that stands first in it; without a cause the claim
+    tells apart.
     """
 
     def __init__(self, case: Case, kind: str) -> None:
         self._case = case
         self._kind = kind
-        self._found: dict[Reason, tuple[Reason, list[str]]] = {}
+        self._found: dict[Reason, list[tuple[Reason, list[str]]]] = {}
 
     def add(self, reason: Reason, *messages: str) -> None:
         """Note messages, or none, for a reason."""
         key = replace(reason, mend="", claim="" if reason.cause else reason.claim)
-        self._found.setdefault(key, (reason, []))[1].extend(messages)
+        self._found.setdefault(key, []).append((reason, list(messages)))
 
     def findings(self) -> list[Finding]:
         """One finding a reason."""
-        return [self.finding(reason, messages) for reason, messages in self._found.values()]
+        return [self.finding(*self._gathered(added)) for added in self._found.values()]
+
+    def _gathered(self, added: list[tuple[Reason, list[str]]]) -> tuple[Reason, list[str]]:
+        """The words of the first message, in the order of the workload, and all messages."""
+        messages = [name for _, names in added for name in names]
+        first = in_order(self._case, messages)[:1]
+        return next((reason for reason, names in added if {*first} <= {*names}), added[0][0]), messages
 
     def finding(self, reason: Reason, messages: list[str], *, count: int | None = None) -> Finding:
         """The finding of a reason."""

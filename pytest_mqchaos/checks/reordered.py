@@ -14,7 +14,7 @@ from pytest_mqchaos.checks.causes import return_cause
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding
-from pytest_mqchaos.model.order import Later, Work, done_for, together, went_back, works_by_key
+from pytest_mqchaos.model.order import Later, Work, done_for, overtaker, together, went_back, works_by_key
 from pytest_mqchaos.model.refinements import Ordered
 
 __all__ = ["check"]
@@ -45,31 +45,19 @@ def check(case: Case) -> list[Finding]:
 
 def _overtaken(case: Case, work: Work, later: Later) -> Reason | None:
     """Why a message came after one that was published later, None if it did not."""
-    doubt: Work | None = None
-    for other in later.after(work):
-        if work.done_after(other):
-            return _reason(case, work, other)
-        if other.index < work.index and not _surely_before(case, work, other):
-            doubt = other
-    if doubt is None:
+    found = overtaker(case, work, later)
+    if found is None:
         return None
+    other, sure = found
+    if sure:
+        return _reason(case, work, other)
     return Reason(
-        claim=f"may have been worked on after `{doubt.record.id}`: two files that were written at about the same time "
+        claim=f"may have been worked on after `{other.record.id}`: two files that were written at about the same time "
         "do not tell",
         cause="the order of two replicas that work at the same time cannot be seen",
         mend="let the replicas write to one file: mqchaos.effects(path)",
         unknown=True,
     )
-
-
-def _surely_before(case: Case, work: Work, other: Work) -> bool:
-    """Whether the consumer that did the work had ended when the other message was first delivered."""
-    begun = other.record.deliveries[0].index
-    who = work.effect.consumer
-    ends = [index for index, event in case.ledger.surroundings.ends if event.consumer == who]
-    starts = [index for index, event in case.ledger.surroundings.starts if event.consumer == who]
-    ended = max((index for index in ends if index < begun), default=-1)
-    return ended >= 0 and not any(ended < index < work.index for index in starts)
 
 
 def _reason(case: Case, work: Work, other: Work) -> Reason:

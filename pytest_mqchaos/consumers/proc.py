@@ -216,16 +216,23 @@ def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
 
 
 def connections(pids: Iterable[int]) -> set[tuple[str, int]]:
-    """Return the remote ends of the TCP connections that some processes made or try to make."""
-    found: set[tuple[str, int]] = set()
+    """Return the remote ends of the TCP connections that some processes made or try to make.
+
+    Those among themselves are none: pika wakes its loops through pairs of sockets over loopback.
+    """
+    made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
+    ends: set[tuple[tuple[str, int], tuple[str, int]]] = set()
     for pid in pids:
         own = {target[8:-1] for _, target in _descriptors(pid) if target.startswith("socket:[")}
         rows = [row for table in ("tcp", "tcp6") for row in _rows(pid, table) if row[9] in own]
         listening = {_address(row[1])[1] for row in rows if row[3] == _LISTENING}
         for row in rows:
-            if row[3] in _CONNECTING and _address(row[1])[1] not in listening:
-                found.add(_address(row[2]))
-    return found
+            if row[3] in _CONNECTING:
+                local, remote = _address(row[1]), _address(row[2])
+                ends.add((local, remote))
+                if local[1] not in listening:
+                    made.add((local, remote))
+    return {remote for local, remote in made if (remote, local) not in ends}
 
 
 def speaker(port: int, pids: Iterable[int]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import ChaosError, NotReady
@@ -21,6 +22,9 @@ _CONTROL = re.compile(r"celeryev\..*|(.*\.)?pidbox")
 
 Older versions of Celery declare them as anybody's, and read them a second before their tasks.
 """
+
+_MOST = 3
+"""Other addresses that a consumer talks to, told one by one."""
 
 
 def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> None:
@@ -202,7 +206,7 @@ def _astray(run: Run, replica: Replica) -> str:
         return f"{wrong}{_besides(run, replica)}"
     if elsewhere := replica.foreign_connections(_ours(run)):
         return (
-            f": it talks to {', '.join(elsewhere)} instead of its link; take the address from $MQCHAOS_URL, "
+            f": it talks to {_first(elsewhere)} instead of its link; take the address from $MQCHAOS_URL, "
             "$AMQP_URL or the placeholder {url}"
         )
     if link is not None and link.wire.upstream_error:
@@ -219,7 +223,12 @@ def _ours(run: Run) -> set[int]:
 
 def _besides(run: Run, replica: Replica) -> str:
     elsewhere = replica.foreign_connections(_ours(run))
-    return f"; besides its link it talks to {', '.join(elsewhere)}" if elsewhere else ""
+    return f"; besides its link it talks to {_first(elsewhere)}" if elsewhere else ""
+
+
+def _first(addresses: Sequence[str]) -> str:
+    more = f" and {len(addresses) - _MOST} more" if len(addresses) > _MOST else ""
+    return f"{', '.join(addresses[:_MOST])}{more}"
 
 
 def _on_a_link_of_the_tests(run: Run, replica: Replica) -> str:
@@ -267,15 +276,16 @@ def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str,
     what = f"{replica.name} did not consume {' and '.join(wanted) or 'any queue'} within {timeout:g} s"
     link = run.links.named(replica.name)
     if elsewhere := _in_another_vhost(run, replica, reading):
-        what += f": {elsewhere}"
+        why = f": {elsewhere}"
     elif reads:
-        what += f": it reads {', '.join(reads)}"
+        why = f": it reads {', '.join(reads)}"
     elif reading.opened(replica.name):
-        what += f": it is connected and has subscribed to nothing{_besides(run, replica)}"
+        why = f": it is connected and has subscribed to nothing{_besides(run, replica)}"
     else:
-        what += _astray(run, replica)
-    if refusal := reading.refusal(replica.name):
-        what += f"; the broker closed its channel: {refusal}"
+        why = _astray(run, replica)
+    if refusal := reading.refusal(replica.name):  # the likeliest of all reasons
+        why = f": the broker closed its channel: {refusal}; {why.removeprefix(': ').removeprefix('; ')}"
+    what += why
     if link is not None and link.wire.weather.lag:
         what += " (a fault slows its link down from the start: a greater ready_timeout= gives it time)"
     return f"{what}; {replica.describe_failure()}"

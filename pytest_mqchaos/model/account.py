@@ -177,7 +177,31 @@ class Account:
     @cached_property
     def lives(self) -> Lives:
         """The life of every message by id."""
-        return Lives(self.case.events, self.case.messages)
+        return Lives(self.case.events, self.case.messages, self._ends())
+
+    def _ends(self) -> dict[str, tuple[str, str]]:
+        """How the lives of messages end that no event brought to an end: a sentence and its note, by id."""
+        ends: dict[str, tuple[str, str]] = {}
+        for each in self.findings:
+            if each.kind != "lost" or each.unknown:
+                continue
+            if each.detail == "by_consumer" and each.fault is None:
+                ends.update((name, (self._no_effect(name), "")) for name in each.messages)
+            elif each.detail == "by_policy":
+                why = each.claim.partition(": ")[2].partition(" and ")[0].replace("`", "")
+                silent = (name for name in each.messages if not self._rejected(name))
+                ends.update((name, ("no queue holds it any more", why)) for name in silent)
+        return ends
+
+    def _rejected(self, name: str) -> bool:
+        """Whether a consumer gave it up: then its life has its end."""
+        record = self.case.ledger.records.get(name)
+        return record is not None and any(copy.settlement == "dropped" for copy in record.copies)
+
+    def _no_effect(self, name: str) -> str:
+        record = self.case.ledger.records.get(name)
+        some = record is not None and record.effects
+        return "no more effects until the end" if some else "no effect until the end"
 
     @cached_property
     def _tally(self) -> Tally:

@@ -20,6 +20,7 @@ from typing import Any
 from pytest_mqchaos.model.events import (
     BrokerStarted,
     BrokerStopped,
+    CensusTaken,
     ChannelClosed,
     ConsumerCancelled,
     ConsumerEnded,
@@ -127,9 +128,21 @@ class Life:
 
 
 class Lives(Mapping[str, Life]):
-    """The lives of a run by id: those of the workload, then those of ids nobody published."""
+    """The lives of a run by id: those of the workload, then those of ids nobody published.
 
-    def __init__(self, events: Sequence[Event], messages: Mapping[str, Message]) -> None:
+    Args:
+        events: of the run.
+        messages: the workload by id.
+        ends: how messages ended that no strike brought to their end, where a check knows: a sentence and its note.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        messages: Mapping[str, Message],
+        ends: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        self._ends = ends or {}
         self._events = events if isinstance(events, tuple | list) else tuple(events)
         self._messages = messages
         self._own: dict[str, list[int]] = {}
@@ -137,6 +150,8 @@ class Lives(Mapping[str, Life]):
         self._lost: dict[int, list[int]] = {}
         self._processes: dict[str, list[int]] = {}
         self._all: list[int] = []
+        self._census: CensusTaken | None = None
+        """The last one."""
         self._cache: dict[str, Life] = {}
         self.start = self._index()
         """When the first message was published, in nanoseconds; without one, when the run began."""
@@ -173,9 +188,9 @@ class Lives(Mapping[str, Life]):
         """Return the life of this id in words, told from the events around it."""
         concerning = sorted((self._events[i].at, i) for i in self._around(name))
         faults = [event for i in self._all if isinstance(event := self._events[i], FaultFired)]
-        return tell(
-            name, self._messages.get(name), [self._events[i] for _, i in concerning], faults, self.start
-        )
+        around = [self._events[i] for _, i in concerning]
+        known, end = self._messages.get(name), self._ends.get(name)
+        return tell(name, known, around, faults, self.start, census=self._census, end=end)
 
     def _index(self) -> int:
         start: int | None = None
@@ -199,6 +214,9 @@ class Lives(Mapping[str, Life]):
 
     def _of_all(self, event: Event, i: int) -> None:
         self._all.append(i)
+
+    def _of_census(self, event: CensusTaken, i: int) -> None:
+        self._census = event
 
     def _of_channel(self, event: LinkEvent, i: int) -> None:
         self._channels.setdefault((event.connection, event.channel), []).append(i)
@@ -237,6 +255,7 @@ _ROUTES: Mapping[type[Event], Callable[[Lives, Any, int], None]] = {
         (BrokerStopped, BrokerStarted, FaultFired, QueueDeleted, QueuePurged, SettleEnded), Lives._of_all
     ),
     LinkLost: Lives._of_connection,
+    CensusTaken: Lives._of_census,
 }
 """Where the events around messages are kept; all others are kept with the message they name."""
 

@@ -13,7 +13,7 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
 from pytest_mqchaos.model.names import base_name
 
-__all__ = ["Later", "Work", "done_for", "together", "went_back", "works_by_key"]
+__all__ = ["Later", "Work", "done_for", "overtaker", "together", "went_back", "works_by_key"]
 
 
 _Route = tuple[str, str, str]
@@ -66,6 +66,31 @@ class Later:
             for one in self.first.values()
             if one.connection == work.connection or (confirmed is not None and confirmed < _place(one.record))
         ]
+
+
+def overtaker(case: Case, work: Work, later: Later) -> tuple[Work, bool] | None:
+    """Return the later message that was worked on before one, and whether that is sure; None if none was.
+
+    Of several it is the one that was worked on first, so that all who tell of it name the same. One that surely
+    was before comes before any that may have been.
+    """
+    doubt: Work | None = None
+    for other in sorted(later.after(work), key=lambda one: one.index):
+        if work.done_after(other):
+            return other, True
+        if doubt is None and other.index < work.index and not _surely_before(case, work, other):
+            doubt = other
+    return None if doubt is None else (doubt, False)
+
+
+def _surely_before(case: Case, work: Work, other: Work) -> bool:
+    """Whether the consumer that did the work had ended when the other message was first delivered."""
+    begun = other.record.deliveries[0].index
+    who = work.effect.consumer
+    ends = [index for index, event in case.ledger.surroundings.ends if event.consumer == who]
+    starts = [index for index, event in case.ledger.surroundings.starts if event.consumer == who]
+    ended = max((index for index in ends if index < begun), default=-1)
+    return ended >= 0 and not any(ended < index < work.index for index in starts)
 
 
 def works_by_key(case: Case) -> dict[tuple[str, str], list[Work]]:

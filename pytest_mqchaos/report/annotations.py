@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_mqchaos.model.printable import printable
+from pytest_mqchaos.report.causes import is_of
+from pytest_mqchaos.report.states import told, told_by
 
 __all__ = ["MOST", "annotated"]
 
@@ -48,8 +50,18 @@ def _properties(run: Record, where: tuple[str, int] | None) -> str:
 
 
 def _message(cause: Record, run: Record) -> str:
-    lines = [run["happened"], f"mend: {cause['mend']}" if cause["mend"] else "", f"again: {run['reproduce']}"]
+    lines = [
+        _happened(cause, run),
+        f"mend: {cause['mend']}" if cause["mend"] else "",
+        f"again: {run['reproduce']}",
+    ]
     return "%0A".join(_escaped(line) for line in lines if line)
+
+
+def _happened(cause: Record, run: Record) -> str:
+    """Return what happened by this cause: the run may be told by a graver one, which has another mend."""
+    findings = [each for each in told_by(run) if is_of(each, run, cause)]
+    return f"{told(findings[0], run)}." if findings else str(run["happened"])
 
 
 def _escaped(text: str, *, of_property: bool = False) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_mqchaos.report.states import ORDER, is_open, severity, worst_state
 
-__all__ = ["causes", "without_faults"]
+__all__ = ["causes", "is_of", "without_faults"]
 
 Record = Mapping[str, Any]
 
@@ -74,6 +74,15 @@ def without_faults(cause: str, run: Record) -> str:
         for words in (f" after {fault['description']}", fault["description"]):
             cause = cause.replace(words, "")
     return cause.strip()
+
+
+def is_of(finding: Record, run: Record, cause: Record) -> bool:
+    """Whether a finding of a run is one of those that a cause of the overview stands for."""
+    if any(finding[name] != cause[name] for name in ("kind", "detail", "mend", "unknown")):
+        return False
+    if without_faults(finding["cause"], run) != without_faults(cause["cause"], run):
+        return False
+    return not cause["claim"] or _NUMBER.sub("#", finding["claim"]) == _NUMBER.sub("#", cause["claim"])
 
 
 def _cause(seen: Sequence[tuple[int, Record]], runs: Sequence[Record]) -> dict[str, Any]:

@@ -48,10 +48,12 @@ def in_plural(claim: str, told: Record) -> str:
 
     Args:
         claim: to be told.
-        told: the finding or the cause that makes it; what some claim of one message is said of one.
+        told: the finding or the cause that makes it; what some claim of one message is said of one, by its name where
+            it is known: the claim is that of a finding's first message.
     """
     if _OWN.match(claim) and {told["kind"], f"{told['kind']}:{told['detail']}"} & set(_OF_ONE):
-        return f"one of them {claim}"
+        first = f", `{told['messages'][0]}`," if told.get("messages") else ""
+        return f"one of them{first} {claim}"
     if not _VERB.match(claim):
         return claim
     head, colon, tail = claim.partition(": ")

@@ -100,7 +100,11 @@ def _tests(*wholes: Record) -> list[dict[str, list[Record]]]:
 def _skipped(whole: Record) -> dict[str, str]:
     """Return why each test was skipped, by its node id: before it began, or in it."""
     reasons = {each["nodeid"]: each["reason"] for each in whole["skipped"]}
-    return reasons | {run["nodeid"]: run["happened"] for run in whole["runs"] if run["state"] == "skipped"}
+    return reasons | {
+        run["nodeid"]: run.get("reason") or run["happened"]
+        for run in whole["runs"]
+        if run["state"] == "skipped"
+    }
 
 
 def _alone(

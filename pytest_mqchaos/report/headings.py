@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.report.causes import without_faults
+from pytest_mqchaos.report.causes import is_of, without_faults
 from pytest_mqchaos.report.claims import in_plural
 
 __all__ = ["heading", "proofs"]
@@ -66,7 +66,7 @@ def heading(cause: Record, runs: Sequence[Record]) -> str:
     noun = "poison message" if cause["kind"].startswith("poison") else "message"
     many = plural(cause["messages"], noun)
     if cause["unknown"]:
-        claim = in_plural(claim, cause) if cause["messages"] > 1 else claim
+        claim = in_plural(claim, _of(cause, runs)) if cause["messages"] > 1 else claim
         colon = "" if _VERB.match(claim) else ":"
         return f"{many}{colon} {claim}{f' ({where})' if where else ''}"
     within = f" in {where}" if where else ""
@@ -82,7 +82,7 @@ def _where(cause: Record) -> str:
 def _why(cause: Record, runs: Sequence[Record]) -> str:
     """Return the hazard that the runs prove, else the cause that is more than its fault, else what is claimed."""
     first = runs[cause["runs"][0]]
-    findings = [each for each in first["findings"] if _is_of(each, cause)]
+    findings = [each for each in first["findings"] if is_of(each, first, cause)]
     for finding in findings:
         for hazard in proofs(finding, first) if finding["detail"] != "in_transit" else ():
             return str(hazard["claim"]).partition(": ")[0]
@@ -93,18 +93,19 @@ def _why(cause: Record, runs: Sequence[Record]) -> str:
     head, colon, tail = claim.partition(": ")
     why = tail if colon and "`" not in head else claim
     if several:
-        return in_plural(why, cause) if _VERB.match(why) else _of_each(why)
+        return in_plural(why, _of(cause, runs)) if _VERB.match(why) else _of_each(why)
     return why
+
+
+def _of(cause: Record, runs: Sequence[Record]) -> Record:
+    """Return the first finding that a cause stands for, which knows its messages; else the cause."""
+    first = runs[cause["runs"][0]]
+    return next((each for each in first["findings"] if is_of(each, first, cause)), cause)
 
 
 def _of_each(why: str) -> str:
     """Return why it came so with several messages, where the words are about one."""
     return f"each: {why}" if _IT.search(why.partition(": ")[0]) else why
-
-
-def _is_of(finding: Record, cause: Record) -> bool:
-    same = all(finding[name] == cause[name] for name in ("kind", "detail", "mend"))
-    return same and (not cause["claim"] or finding["claim"] == cause["claim"])
 
 
 def proofs(finding: Record, run: Record) -> Iterator[Record]:

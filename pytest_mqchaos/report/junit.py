@@ -1,8 +1,8 @@
 """The report as JUnit XML, for what CI servers count and chart: a suite for each run, in it a case for each check.
 
 There is no norm. This keeps to what the schemas of Ant (Windy Road's `JUnit.xsd`) and of Jenkins (`junit-10.xsd`)
-have in common: `failure` and `skipped` are all that a case can hold, and what is allowed or for information only is
-told in the suite's `system-out`.
+have in common: `failure`, `error` and `skipped` are all that a case can hold, and what is allowed or for information
+only is told in the suite's `system-out`. A check that had nothing to look at did not pass: it is skipped.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ __all__ = ["junit", "properties"]
 Record = Mapping[str, Any]
 
 _LONGEST = 1000
+_PROMISED = {
+    "reordered": "ordered",
+    "late": "within",
+    "prefetch_breach": "prefetch",
+    "failover_miss": "failover",
+    "retry_schedule": "retry",
+}
+"""Checks that look at nothing unless a test promises it, and the promise."""
 _OWN = "test"
 """The case that is no check: the test's own failure, or why there was no verdict."""
 
@@ -82,7 +90,7 @@ def _suite(
         hostname="localhost",
         tests=str(len(cases)),
         failures=str(tags.count("failure")),
-        errors="0",
+        errors=str(tags.count("error")),
         skipped=str(tags.count("skipped")),
         time=f"{sum(each or 0.0 for each in run.get('timings', {}).values()):.3f}",
     )
@@ -107,8 +115,17 @@ def _cases(run: Record) -> list[Case]:
     kinds = dict.fromkeys((*FINDING_KINDS, *(each["kind"] for each in run["findings"])))
     for kind in kinds:
         open_ones = [each for each in run["findings"] if each["kind"] == kind and is_open(each)]
-        cases.append((kind, _result(open_ones, run) if open_ones else None))
+        cases.append((kind, _result(open_ones, run) if open_ones else _not_looked_at(kind, run)))
     return cases
+
+
+def _not_looked_at(kind: str, run: Record) -> ET.Element | None:
+    """Return that a check had nothing to judge, None if it had."""
+    if any(each["kind"] == kind for each in run["findings"]):
+        return None
+    if kind in _PROMISED and f" + {_PROMISED[kind]}(" not in (run["guarantee"] or ""):
+        return _skipped("not promised")
+    return _skipped("no canary") if kind == "blind" and not run.get("canary") else None
 
 
 def _own(run: Record) -> Iterator[Case]:
@@ -117,7 +134,11 @@ def _own(run: Record) -> Iterator[Case]:
     elif run["error"] is not None or (run["state"] == "failed" and not any(map(is_open, run["findings"]))):
         why = run["error"] or run["happened"]
         expected = run["state"] == "expected"
-        yield _OWN, _skipped(f"failed as expected: {why}") if expected else _failure("error", why, [], run)
+        tag = "error" if run["outcome"] == "error" else "failure"  # what failed before the test or after it
+        yield (
+            _OWN,
+            _skipped(f"failed as expected: {why}") if expected else _failed(tag, "error", why, [], run),
+        )
     elif run["verdict"] is None:
         yield _OWN, _skipped("no verdict")
 
@@ -130,7 +151,7 @@ def _result(findings: Sequence[Record], run: Record) -> ET.Element:
         return _skipped(f"failed as expected: {said}")
     if not counting:
         return _skipped(f"cannot be judged: {said}")
-    return _failure(_name(first), said, counting, run)
+    return _failed("failure", _name(first), said, counting, run)
 
 
 def _counts(finding: Record, run: Record) -> bool:
@@ -142,8 +163,8 @@ def _skipped(why: str) -> ET.Element:
     return ET.Element("skipped", message=_attribute(why))
 
 
-def _failure(kind: str, message: str, findings: Sequence[Record], run: Record) -> ET.Element:
-    made = ET.Element("failure", type=_attribute(kind), message=_attribute(message))
+def _failed(tag: str, kind: str, message: str, findings: Sequence[Record], run: Record) -> ET.Element:
+    made = ET.Element(tag, type=_attribute(kind), message=_attribute(message))
     lines = [line for each in findings for line in _lines(each, run)]
     again = [f"again: {run['reproduce']}"] if run["reproduce"] else []
     made.text = "\n".join(printable(line, _LONGEST) for line in [*lines, *again])

@@ -71,7 +71,9 @@ def _first(runs: Sequence[Record], found: Sequence[Record]) -> dict[str, Any]:
     named = {"first": first, "guarantee": run["guarantee"], "promise": run["promise"]}
     if worst != "well":
         return {**named, "happened": run["happened"]}
-    promised = list(dict.fromkeys(each["guarantee"] for each in runs if each["guarantee"]))
+    promised = list(
+        dict.fromkeys(each["guarantee"] for each in runs if each["state"] == worst and each["guarantee"])
+    )
     if len(promised) > 1:
         named |= {"guarantee": ", ".join(promised), "promise": ""}
     messages = sum(each["counts"]["published"] for each in runs)

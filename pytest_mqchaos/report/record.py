@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.findings import Finding, Hazard
+from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.lives import Life
 from pytest_mqchaos.model.messages import digest
 from pytest_mqchaos.model.printable import body_text, printable
@@ -53,6 +54,7 @@ def run_record(
     seed: int | None = None,
     reason: str = "",
     settings: Mapping[str, Any] | None = None,
+    promised: Guarantee | None = None,
     bodies: str = "full",
 ) -> dict[str, Any]:
     """Return one run as plain JSON.
@@ -68,6 +70,7 @@ def run_record(
         seed: of the run, where there is no account to tell it.
         reason: why it was skipped.
         settings: what held for this test, by name.
+        promised: what the test promises, where there is no account to tell it.
         bodies: what is told of the bodies of messages: `none`, `digest` or `full`.
     """
     run: dict[str, Any] = {
@@ -78,7 +81,7 @@ def run_record(
         "verdict": None,
         "failed": error is not None,
         "summary": error or "",
-        "guarantee": None,
+        "guarantee": None if promised is None else promised.name,
         "evidence": None,
         "seed": seed,
         "reproduce": reproduce,
@@ -94,7 +97,7 @@ def run_record(
         "canary": False,
         "allow": {},
         "unmatched_allow": [],
-        "promise": "",
+        "promise": "" if promised is None else promised.promise,
         "reason": reason,
         "settings": dict(settings or {}),
         **NOTHING,

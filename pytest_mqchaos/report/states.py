@@ -17,6 +17,7 @@ __all__ = [
     "plural_attempts",
     "severity",
     "state_of",
+    "told",
     "told_by",
     "worst_state",
 ]
@@ -76,7 +77,8 @@ def told_by(run: Record) -> list[Record]:
 def happened(run: Record) -> str:
     """Return what happened in a run, as one sentence."""
     if run["outcome"] == "skipped":
-        return run.get("reason") or run["error"] or "skipped"
+        why = run.get("reason") or run["error"]
+        return f"Skipped: {why}" if why else "Skipped."
     telling = told_by(run)
     if run["error"] is not None and not any(is_open(each) for each in telling):
         return (
@@ -90,10 +92,11 @@ def happened(run: Record) -> str:
         return f"{plural(run['counts']['published'], 'message')} published, {run['counts']['effected']:,} worked on."
     first, *others = telling
     more = f"; and {plural(len(others), 'finding')} more" if others else ""
-    return f"{_told(first, run)}{more}."
+    return f"{told(first, run)}{more}."
 
 
-def _told(finding: Record, run: Record) -> str:
+def told(finding: Record, run: Record) -> str:
+    """Return what one finding of a run says, as a sentence without its end."""
     claim = claimed(finding, run)
     for prefix, shorter in _SENTENCES.items():
         if claim.startswith(prefix):
@@ -107,7 +110,7 @@ def _told(finding: Record, run: Record) -> str:
     if finding["kind"] == "vacuous":
         return f"This run proves nothing: {claim}{cause}"
     counted = many(finding, run)
-    colon = ":" if claim.startswith("one of them ") else ""
+    colon = ":" if claim.startswith("one of them") else ""
     return f"{counted}{colon} {claim}{cause}" if counted else f"{claim[:1].upper()}{claim[1:]}{cause}"
 
 

@@ -190,6 +190,7 @@ def test_what_was_skipped_and_why(bench: Bench) -> None:
     }
     inside = bench.report["runs"][-1]
     assert (inside["test"], inside["state"], inside["reason"]) == ("test_inside", "skipped", "no queue")
+    assert (inside["guarantee"], inside["happened"]) == ("at-least-once", "Skipped: no queue")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def _delivered(walk: Walk, event: Delivered) -> None:
     home = walk.message.queue if walk.message is not None else ""
     source = f" from {event.queue}" if event.queue != home else ""
     if event.passed:
+        walk.handed_on.discard(event.link)
         again = "again " if event.queue in walk.queues else ""
         walk.say(event, f"delivered {again}to {event.link}{source} ({', '.join(facts)})")
     else:
@@ -106,7 +107,12 @@ def _settle(walk: Walk, event: Acked | Nacked | Rejected, *, requeued: bool = Fa
 
 def _acked(walk: Walk, event: Acked) -> None:
     _settle(walk, event)
-    early = event.effect_seen is False and not walk.effects and walk.expected
+    early = (
+        event.effect_seen is False
+        and not walk.effects
+        and walk.expected
+        and event.link not in walk.handed_on  # its work is the copy's
+    )
     note = "before its effect" if early else ""
     if not event.passed:
         fault = walk.fault_at(event.at, event.link, "lost_ack", "connection", "refuse", "black_hole")
@@ -167,6 +173,8 @@ def _republished(walk: Walk, event: Republished) -> None:
         f"published by {event.link} to {where}" + ("" if event.passed else ", it never reached the broker"),
     )
     walk.at_broker = walk.at_broker or event.passed
+    if event.passed:
+        walk.handed_on.add(event.link)
 
 
 def _rested(walk: Walk, event: Rested) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pytest_mqchaos.model.events import (
     BrokerStarted,
@@ -13,6 +13,7 @@ from pytest_mqchaos.model.events import (
     ConsumerFrozen,
     ConsumerStarted,
     ConsumerThawed,
+    Delivered,
     Event,
     FaultFired,
     LinkLost,
@@ -27,9 +28,13 @@ from pytest_mqchaos.model.story.walk import Teller, Walk, names_in, reason
 __all__ = ["SURROUNDINGS"]
 
 
-def _back(walk: Walk) -> str:
-    """Say what the end of an open delivery was to the message: that it came back is known by what follows."""
-    return "came back" if walk.returns_ahead else "still open"
+def _back(walk: Walk, event: Event, held: Sequence[Delivered]) -> str:
+    """Give open deliveries back, and say what their end was to the message.
+
+    That it came back is known by what follows, or by the last census.
+    """
+    walk.back(held)
+    return "came back" if walk.returns_ahead or walk.ready_at_last(event, held) else "still open"
 
 
 def _link_lost(walk: Walk, event: LinkLost) -> None:
@@ -42,9 +47,9 @@ def _link_lost(walk: Walk, event: LinkLost) -> None:
     held = walk.open_on(event.connection)
     settled = [each for each in walk.acked.values() if each.connection == event.connection]
     undone = walk.effects < walk.expected and any(each.auto_ack for each in settled)
+    undone = undone and not (walk.let_go and event.by == "fault")
     if held:
-        walk.back(held)
-        walk.say(event, f"{_back(walk)}: {how}", fault=fault)
+        walk.say(event, f"{_back(walk, event, held)}: {how}", fault=fault)
     elif settled and (walk.deliveries_ahead or undone):
         walk.say(event, how, fault=fault)
 
@@ -61,17 +66,16 @@ def _channel_closed(walk: Walk, event: ChannelClosed) -> None:
     held = walk.open_on(event.connection, event.channel)
     if not held:
         return
-    walk.back(held)
+    back = _back(walk, event, held)
     if event.by == "client":
-        walk.say(event, f"{_back(walk)}: {event.link} closed its channel")
+        walk.say(event, f"{back}: {event.link} closed its channel")
     else:
-        walk.say(event, f"{_back(walk)}: the broker closed {event.link}'s channel{reason(event)}")
+        walk.say(event, f"{back}: the broker closed {event.link}'s channel{reason(event)}")
 
 
 def _recovered(walk: Walk, event: Recovered) -> None:
     if held := walk.open_on(event.connection, event.channel):
-        walk.back(held)
-        walk.say(event, f"{_back(walk)}: {event.link} asked for its deliveries again (recover)")
+        walk.say(event, f"{_back(walk, event, held)}: {event.link} asked for its deliveries again (recover)")
 
 
 def _rolled_back(walk: Walk, event: RolledBack) -> None:
@@ -95,7 +99,8 @@ def _ended(walk: Walk, event: ConsumerEnded) -> None:
     fault = walk.fault_at(event.at, event.consumer, "consumer_") if event.by == "fault" else None
     aimed = fault is not None and fault.message == walk.name and (fault.fault, fault.at) not in walk.told
     acked = [at for at, each in walk.acked.items() if each.link == event.consumer]
-    if not (walk.in_hand(event.consumer) or aimed or (acked and walk.deliveries_ahead)):
+    undone = event.by == "itself" and walk.effects < walk.expected
+    if not (walk.in_hand(event.consumer) or aimed or (acked and (walk.deliveries_ahead or undone))):
         return
     code = event.exit_code
     how = "" if code is None else f" (exit code {code})" if code >= 0 else f" (signal {-code})"

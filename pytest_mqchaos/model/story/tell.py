@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_mqchaos.model.events import (
+    CensusTaken,
     ConsumerEnded,
     ConsumerStarted,
     Delivered,
@@ -13,6 +14,7 @@ from pytest_mqchaos.model.events import (
     FaultFired,
     LinkLost,
     Rested,
+    SettleEnded,
 )
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.printable import printable
@@ -29,22 +31,33 @@ _TELLERS: Mapping[type[Event], Teller] = {**SENTENCES, **SURROUNDINGS}
 
 
 def tell(
-    name: str, message: Message | None, events: Sequence[Event], faults: Sequence[FaultFired], start: int
+    name: str,
+    message: Message | None,
+    events: Sequence[Event],
+    faults: Sequence[FaultFired],
+    start: int,
+    *,
+    census: CensusTaken | None = None,
+    end: tuple[str, str] | None = None,
 ) -> tuple[Step, ...]:
     """Return the life of one message.
 
     `events` are those that may concern it, in the order of time; `faults` all strikes of the run; `start` the
-    moment that counts as zero.
+    moment that counts as zero; `census` the last one, which knows of what went back and was never delivered again;
+    `end` a sentence and its note about how it ended, where no strike ended it.
     """
     faults = [fault for fault in faults if fault.actor != "publisher"]
     events = _deaths_first(events, faults)
-    walk = Walk(name, message, faults, start)
+    walk = Walk(name, message, faults, start, census=census, let_go=end is not None)
     walk.deliveries_ahead = sum(isinstance(event, Delivered) for event in events)
     walk.returns_ahead = walk.deliveries_ahead + sum(isinstance(event, Rested) for event in events)
+    judged = next((event for event in reversed(events) if isinstance(event, SettleEnded)), None)
     for event in events:
         teller = _TELLERS.get(type(event))
         if teller is not None:
             teller(walk, event)
+        if end is not None and event is judged:
+            walk.say(event, *end)
     return _finished(walk)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_mqchaos.model.events import (
     Acked,
+    CensusTaken,
     ChannelClosed,
     Delivered,
     Event,
@@ -73,6 +74,8 @@ class Walk:
     deliveries_ahead: int = 0
     returns_ahead: int = 0
     """Events still to come that show the message in a queue again."""
+    handed_on: set[str] = field(default_factory=set)
+    """Links that published a copy of it after it came to them: to be tried later, or by the next stage."""
     at_broker: bool = False
     unconfirmed_on: int | None = None
     told: set[tuple[int, int]] = field(default_factory=set)
@@ -81,6 +84,11 @@ class Walk:
     killed: list[tuple[int, FaultFired]] = field(default_factory=list)
     """The steps that tell of a process killed by a strike, by their place."""
     down: set[str] = field(default_factory=set)
+
+    census: CensusTaken | None = None
+    """The last one of the run."""
+    let_go: bool = False
+    """Whether nobody was at its work any more once it was settled: what struck its consumer later met it not there."""
 
     @property
     def expected(self) -> int:
@@ -114,11 +122,24 @@ class Walk:
             self.open.pop(place(each), None)
         self.at_broker = True
 
+    def ready_at_last(self, event: Event, deliveries: Sequence[Delivered]) -> bool:
+        """Whether the last census, taken after an event, has these deliveries' queues hold messages, all of them ready.
+
+        One that the broker still thinks somebody has would be among those that are not.
+        """
+        if self.census is None or self.census.at <= event.at:
+            return False
+        queues = {each.name: each for each in self.census.queues if each.exact}
+        held = [queues.get(each.queue) for each in deliveries]
+        return bool(held) and all(
+            each is not None and each.ready and not each.unacknowledged for each in held
+        )
+
     def in_hand(self, link: str) -> bool:
         """Whether a process on this link holds the message, or has settled it with its work still to do."""
         if any(each.link == link and each.passed for each in self.open.values()):
             return True
-        undone = self.effects < self.expected
+        undone = self.effects < self.expected and not self.let_go
         return undone and any(each.link == link and each.passed for each in self.acked.values())
 
     def fault_at(self, at: int, name: str, *kinds: str) -> FaultFired | None:

@@ -126,11 +126,12 @@ def figures(account: Account) -> dict[str, Any]:
         "deliveries": waits.deliveries(),
         "strikes": strikes.figure(waits.worked, waits.arrived, depth.at_strikes),
         "lifecycle": lifecycle(records.values()),
-        "queueing": queueing.figure(strikes.windows()),
+        "queueing": queueing.figure(strikes.windows(), _left(account)),
         "endurance": endurance(
             records,
             [outage.index for outage in case.ledger.surroundings.outages],
             [each for each in account.findings if each.kind == "persistence_loss"],
+            {each.id for each in account.confirmed},
         ),
         **_first("pauses", tried, 20),
         **_first(
@@ -141,6 +142,20 @@ def figures(account: Account) -> dict[str, Any]:
         "retry": retry(case, account.findings, tried),
         **_promised(account),
     }
+
+
+_NOWHERE = ("lost", "persistence_loss", "overflow")
+
+
+def _left(account: Account) -> set[str]:
+    """Return the messages that no queue holds any more: settled for good, gone, or at rest as dead letters.
+
+    Of a queue that still holds some the ledger cannot tell which those are; a check that could is taken at its word.
+    """
+    records = account.case.ledger.records.values()
+    sure = [each for each in account.findings if each.kind in _NOWHERE and not each.unknown]
+    gone = {name for each in sure for name in each.messages}
+    return gone | {record.id for record in records if record.terminal or record.accepted}
 
 
 def _first(name: str, rows: Sequence[Any], most: int) -> dict[str, Any]:

@@ -4,14 +4,18 @@ Persistence is P(stored) x P(retrieved): the share of what was published that th
 the share of what it held when it stopped that was seen again afterwards or had been settled. What a queue lacks without
 anybody knowing which it is was not retrieved either; of what cannot be judged neither is said, it is left out and
 counted. The interval of the product is that of its factors, each with 97.5 %: together they hold with 95 %
-(Bonferroni). Reliability is P(acked) of the messages that were delivered, and P(redelivered) of the deliveries that
-ended without a settlement.
+(Bonferroni). Reliability is P(acked) of the messages that were handed out, and P(redelivered) of the deliveries
+that ended without a settlement.
+
+All of it is seen from the broker: what was cut off before it is not in `stored`, a confirm that nobody heard is one,
+and what it handed out may have died on its way. Other counts of a run are those of publisher and consumers, so what
+parts the two is counted as well.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.copies import Delivery, Record
@@ -25,13 +29,16 @@ _Z_OF_TWO = 2.2414
 """Of 97.5 %."""
 
 
-def endurance(records: Mapping[str, Record], stops: Iterable[int], lost: Sequence[Finding]) -> dict[str, Any]:
+def endurance(
+    records: Mapping[str, Record], stops: Iterable[int], lost: Sequence[Finding], heard: Container[str]
+) -> dict[str, Any]:
     """Return the shares for the document.
 
     Args:
         records: of the workload's messages.
         stops: the numbers of the events that stopped the broker.
         lost: what the stops of the broker cost, by the check for it.
+        heard: messages whose publisher was told that they were confirmed.
     """
     known = list(records.values())
     sent = [record for record in known if record.passed]
@@ -43,10 +50,13 @@ def endurance(records: Mapping[str, Record], stops: Iterable[int], lost: Sequenc
     back = [each for record in delivered for each in _unsettled(record)]
     return {
         "stored": _share(stored, len(sent)),
+        "cut_off": sum(bool(record.publications) and not record.passed for record in known),
+        "unheard": sum(record.ok and record.id not in heard for record in sent),
         "retrieved": _share(min(kept), kept[1]),
         "undecided": undecided,
         "persistence": _product((stored, len(sent)), (min(kept), kept[1])),
         "acked": _share(sum(record.accepted for record in delivered), len(delivered)),
+        "undelivered": sum(not any(each.passed for each in record.deliveries) for record in delivered),
         "redelivered": _share(sum(back), len(back)) if back else None,
     }
 
@@ -95,12 +105,15 @@ def _settled_before(one: Delivery, stop: int) -> bool:
 
 
 def _unsettled(record: Record) -> list[bool]:
-    """For each delivery that went back without a settlement, whether its copy was delivered again."""
+    """For each delivery that went back without a settlement, whether its copy was delivered again.
+
+    To the broker a settlement that never came is none.
+    """
     return [
         place < len(copy.deliveries) - 1
         for copy in record.copies
         for place, each in enumerate(copy.deliveries)
-        if each.returned and not each.settlement
+        if each.returned and not (each.settlement and each.settled_passed)
     ]
 
 

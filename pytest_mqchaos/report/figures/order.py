@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding
-from pytest_mqchaos.model.order import Later, Work, done_for, together, went_back, works_by_key
+from pytest_mqchaos.model.order import Later, Work, done_for, overtaker, together, went_back, works_by_key
 from pytest_mqchaos.model.refinements import Ordered
 
 __all__ = ["order"]
@@ -54,7 +54,7 @@ def order(case: Case, findings: Iterable[Finding]) -> dict[str, Any] | None:
     works = works_by_key(case) if seen else {}
     said = {name: each for each in findings if each.kind == "reordered" for name in each.messages}
     rows = [
-        _key(key, queue, each, _overtakings(each, said, strict=terms.strict))
+        _key(key, queue, each, _overtakings(case, each, said, strict=terms.strict))
         for (key, queue), each in works.items()
     ]
     out = [row for row in rows if any(row[state] for state in _STATES)]
@@ -70,23 +70,19 @@ def order(case: Case, findings: Iterable[Finding]) -> dict[str, Any] | None:
     }
 
 
-def _overtakings(works: Sequence[Work], said: dict[str, Finding], *, strict: bool) -> list[_Overtaking]:
+def _overtakings(
+    case: Case, works: Sequence[Work], said: dict[str, Finding], *, strict: bool
+) -> list[_Overtaking]:
     """Return what was overtaken of a key, in the order of publishing."""
     found: list[_Overtaking] = []
     later = Later()
     for work in reversed(works):
         finding = said.get(work.record.id)
         if finding is not None or (not strict and went_back(work)):
-            unsure = finding is not None and finding.unknown
-            by = [
-                one
-                for one in later.after(work)
-                if work.done_after(one) or (unsure and one.index < work.index)
-            ]
-            if by:
-                state = "excused" if finding is None else "unsure" if unsure else "overtaken"
-                first = min(by, key=lambda one: one.index)
-                found.append(_Overtaking(work, first, state, finding.detail if finding else ""))
+            by = overtaker(case, work, later)
+            if by is not None and (by[1] or finding is not None):  # what is in doubt needs no excuse
+                state = "excused" if finding is None else "overtaken" if by[1] else "unsure"
+                found.append(_Overtaking(work, by[0], state, finding.detail if finding else ""))
         later.add(work)
     return found[::-1]
 

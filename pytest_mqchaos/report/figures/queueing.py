@@ -15,6 +15,8 @@ not seen as they happen, with its ack. From this follow
 (J. D. C. Little, A proof for the queuing formula L = λW, Operations Research 9, 1961; L. Kleinrock, Queueing Systems I,
 1975, section 3.5.) The number that waited is counted from the same moments that the wait is measured by, so Little's
 law is no second measurement: the two agree where the queue begins and ends empty, and what was never begun parts them.
+Who left without any work, dropped or settled, waits no more and is nobody that the throughput counts: it is left out of
+both.
 M/M/c wants Poisson arrivals, exponential service and a steady state, so `words` says where the run was none of it; and
 where a consumer had several messages in hand, of which it may have worked on more than one at a time.
 """
@@ -24,7 +26,7 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_right
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -109,8 +111,14 @@ class Queueing:
         self._services.append(max(at - begun, 0.0))
         self._free[link] = max(at, self._free.get(link, 0.0))
 
-    def figure(self, windows: Sequence[Window]) -> dict[str, Any] | None:
-        """Return the figures for the document; None where too little was worked on to speak of rates."""
+    def figure(self, windows: Sequence[Window], left: Collection[str] = ()) -> dict[str, Any] | None:
+        """Return the figures for the document; None where too little was worked on to speak of rates.
+
+        Args:
+            windows: when faults were in force.
+            left: messages that are in the queue no more, whether or not anybody worked on them.
+        """
+        unserved = self._came.keys() & set(left) - self._begun.keys()
         came = sorted(self._came.values())
         service = statistics.fmean(self._services) if self._services else 0.0
         if len(self._begun) < 2 or came[-1] <= came[0] or not service:
@@ -127,8 +135,9 @@ class Queueing:
             "service_rate": round(rate, 6),
             "utilisation": round(utilisation, 6),
             "wait_measured": round(self._measured(), 6),
-            "wait_little": round(self._little(), 6),
-            "never_begun": len(came) - len(self._begun),
+            "wait_little": round(self._little(unserved), 6),
+            "never_begun": len(came) - len(self._begun) - len(unserved),
+            "left_unserved": len(unserved),
             "most_in_hand": self._most_in_hand,
             "wait_model": None if theirs is None else round(theirs, 6),
             "model": "M/M/1" if servers == 1 else f"M/M/{servers}",
@@ -138,9 +147,10 @@ class Queueing:
     def _measured(self) -> float:
         return statistics.fmean(begun - self._came[message] for message, begun in self._begun.items())
 
-    def _little(self) -> float:
+    def _little(self, unserved: Container[str]) -> float:
         """Lq / λ' from the number that waited at each moment, by the changes of it."""
-        changes = sorted([(at, 1) for at in self._came.values()] + [(at, -1) for at in self._begun.values()])
+        came = [(at, 1) for message, at in self._came.items() if message not in unserved]
+        changes = sorted(came + [(at, -1) for at in self._begun.values()])
         first, last = changes[0][0], changes[-1][0]
         area, waiting, before = 0.0, 0, first
         for at, change in changes:

@@ -66,6 +66,27 @@ def test_its_own_link_and_its_clients_are_not_elsewhere(bench: Any) -> None:
         assert consumer.replicas[0].foreign_connections() == []
 
 
+PAIR = """
+import os, socket, time
+with socket.create_server(("127.0.0.1", 0)) as server:
+    pair = socket.create_connection(server.getsockname()), server.accept()[0]
+if {fork} and os.fork():
+    pair[0].close()
+elif {fork}:
+    pair[1].close()
+print("up", flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("fork", [False, True])
+def test_what_it_says_to_itself_is_not_elsewhere(bench: Any, fork: bool) -> None:
+    """A pair of sockets over loopback, with which pika wakes its loops, also where a child has its other end."""
+    consumer = bench.start(["python", "-c", PAIR.format(fork=fork)])
+    bench.until(lambda: consumer.output.count("up") == 1 + fork, lambda: consumer.output)
+    assert consumer.replicas[0].foreign_connections() == []
+
+
 def test_what_has_ended_is_connected_to_nothing(bench: Any) -> None:
     """Nor is what was never started."""
     consumer = bench.consumer(["true"])

@@ -154,8 +154,8 @@ def test_what_the_broker_refuses_is_said() -> None:
         facts.ChannelClosed(at=0, link="worker", connection=1, channel=1, by="broker", code=403, text=text)
     )
     assert ground.trouble() == (
-        "worker did not consume any queue within 0.02 s: it is connected and has subscribed to nothing; "
-        f"the broker closed its channel: 403 {text}; it wrote nothing"
+        f"worker did not consume any queue within 0.02 s: the broker closed its channel: 403 {text}; "
+        "it is connected and has subscribed to nothing; it wrote nothing"
     )
 
 
@@ -281,6 +281,16 @@ def test_connected_elsewhere_besides() -> None:
         ": it is connected and has subscribed to nothing; besides its link it talks to 127.0.0.1:5672; "
         in ground.trouble()
     )
+
+
+def test_many_addresses_elsewhere_are_counted() -> None:
+    """Three are told, of the rest how many there are."""
+    ground = Ground()
+    ground.consumer.replicas[0].elsewhere = [f"10.0.0.{n}:5672" for n in range(1, 6)]
+    three = "10.0.0.1:5672, 10.0.0.2:5672, 10.0.0.3:5672 and 2 more"
+    assert f": it talks to {three} instead of its link; " in ground.trouble()
+    ground.opened()
+    assert f"; besides its link it talks to {three}; " in ground.trouble()
 
 
 def test_on_a_link_that_the_test_opened() -> None:

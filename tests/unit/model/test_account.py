@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import pytest
 from account_builders import (
+    CRASH,
     PUBLISHER,
     UNKNOWN,
     VACUOUS,
     account,
+    acked,
+    case,
+    confirmed,
     delivered,
+    done,
     found,
     ms,
     name,
     one_lost,
+    published,
+    workload,
 )
 
+from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import (
+    ConsumerEnded,
+    Event,
     FaultArmed,
     FaultFired,
     FaultHealed,
+    Rejected,
     Rested,
     Returned,
+    SettleEnded,
 )
 from pytest_mqchaos.model.faults import connection_drop, consumer_crash
 from pytest_mqchaos.model.findings import FINDING_KINDS, Finding, Hazard
@@ -64,6 +76,64 @@ def test_verdict_and_failure(
     judged = account(*findings, allow=allow, strict=strict)
 
     assert (judged.verdict, judged.failed) == (verdict, failed)
+
+
+def ended_life(finding: Finding, *events: Event) -> list[str]:
+    """Return the life of message 1, which was lost as the finding says, as `text <- note` lines."""
+    whole = [published(1), confirmed(1), *events, SettleEnded(at=ms(900), settled=True)]
+    made = Account(case(whole, workload(2), faults=(CRASH,)), [finding], [])
+    return [f"{step.text} {step.margin}".rstrip() for step in made.lives[name(1)].events]
+
+
+@pytest.mark.parametrize("fault", [None, 0])
+def test_a_life_ends_where_its_message_was_let_go(fault: int | None) -> None:
+    """A crash long after the ack is in the life of a message that was lost by it, and of no other that was lost."""
+    lost = found("lost", 1, detail="by_consumer", fault=fault)
+    life = ended_life(
+        lost,
+        delivered(1, 60),
+        acked(1, 70, effect_seen=False),
+        *done(2, 80),
+        FaultFired(at=ms(225), fault=0, description=str(CRASH), target="worker", message=name(2)),
+        ConsumerEnded(at=ms(226), consumer="worker", pid=1, exit_code=-9, by="fault"),
+    )
+
+    assert life == [
+        "published, confirmed",
+        "delivered to worker (tag 1)",
+        "acknowledged by worker <- before its effect",
+        "no effect until the end" if fault is None else f"worker killed <- {CRASH}",
+    ]
+
+
+def test_a_process_that_ended_by_itself_stays_in_the_life() -> None:
+    """No fault explains that loss, and the end of the process does."""
+    exit_code = ConsumerEnded(at=ms(71), consumer="worker", pid=1, exit_code=3, by="itself")
+    life = ended_life(found("lost", 1, detail="by_consumer"), delivered(1, 60), acked(1, 70), exit_code)
+
+    assert life[-2:] == ["worker ended by itself (exit code 3)", "no effect until the end"]
+
+
+def test_what_a_policy_took_away_has_an_end() -> None:
+    """A queue drops without a frame: the life of what it dropped says so at its end."""
+    claim = "lost by policy: `orders` holds at most 3 messages and dead-letters them nowhere"
+
+    assert ended_life(found("lost", 1, detail="by_policy", claim=claim)) == [
+        "published, confirmed",
+        "no queue holds it any more <- orders holds at most 3 messages",
+    ]
+
+
+def test_what_was_rejected_has_its_end_already() -> None:
+    """The reject is the last step of its life: what became of it the finding says."""
+    rejected = Rejected(
+        at=ms(70), link="worker", connection=2, channel=1, message=name(1), tag=1, requeue=False
+    )
+    life = ended_life(
+        found("lost", 1, detail="by_policy", claim="lost by policy: x"), delivered(1, 60), rejected
+    )
+
+    assert life[-1] == "rejected by worker (reject without requeue)"
 
 
 def test_every_kind_of_finding_is_an_attribute() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from pytest_mqchaos.model.events import (
     BrokerStarted,
     BrokerStopped,
+    CensusTaken,
     ChannelClosed,
     ConsumerCancelled,
     ConsumerEnded,
@@ -48,6 +50,7 @@ from pytest_mqchaos.model.events import (
 from pytest_mqchaos.model.lives import lives, step_lines
 from pytest_mqchaos.model.messages import Message
 from pytest_mqchaos.model.story import Step
+from pytest_mqchaos.model.topology import QueueState, Topology
 
 WORKER: dict[str, Any] = {"link": "worker", "connection": 2, "channel": 1}
 PUBLISHER: dict[str, Any] = {"link": "publisher", "connection": 1}
@@ -215,6 +218,29 @@ def test_a_strike_that_changed_nothing_says_so() -> None:
 def test_a_strike_on_somebody_else_is_not_in_the_life() -> None:
     """A fault on another replica does not concern the message."""
     assert len(told(published(1), delivered(1, 2), fired(3, CRASH, target="worker#2"))) == 2
+
+
+def test_an_ack_after_a_copy_was_published_is_not_early() -> None:
+    """A delayed retry acknowledges what it has published again; an ack without a copy of it there is early still."""
+    copy = Republished(at=ms(3), message=name(1), exchange="", routing_key="orders.wait", **WORKER)
+    life = told(
+        published(1),
+        delivered(1, 2),
+        copy,
+        acked(1, 4, effect_seen=False),
+        delivered(1, 5, tag=2),
+        acked(1, 6, tag=2, effect_seen=False),
+    )
+
+    assert life[1:] == [
+        "delivered to worker (tag 1)",
+        "published by worker to orders.wait",
+        "acknowledged by worker",
+        "delivered again to worker (tag 2)",
+        "acknowledged by worker <- before its effect",
+    ]
+    gone = told(published(1), delivered(1, 2), replace(copy, passed=False), acked(1, 4, effect_seen=False))
+    assert gone[-1] == "acknowledged by worker <- before its effect"
 
 
 def test_a_swallowed_ack_names_its_fault() -> None:
@@ -669,6 +695,21 @@ def test_long_sentences_leave_the_margin_where_it_is() -> None:
         "     2.000  a little longer",
     ]
     assert step_lines([]) == []
+
+
+@pytest.mark.parametrize(
+    ("ready", "unacknowledged", "at", "said"),
+    [(20, 0, 9, "came back"), (20, 1, 9, "still open"), (0, 0, 9, "still open"), (20, 0, 2, "still open")],
+)
+def test_what_was_never_delivered_again_came_back_too(
+    ready: int, unacknowledged: int, at: float, said: str
+) -> None:
+    """Of a stalled message the last census knows that it is in its queue again, and in nobody's hand."""
+    state = QueueState(name="orders", type="classic", ready=ready, unacknowledged=unacknowledged, exact=True)
+    census = CensusTaken(at=ms(at), topology=Topology(), queues=(state,))
+    events = sorted([published(1), delivered(1, 2), lost_link(3), census], key=lambda event: event.at)
+
+    assert told(*events)[2:] == [f"{said}: worker's link was lost"]
 
 
 def test_a_crash_loop_is_told_crash_by_crash() -> None:

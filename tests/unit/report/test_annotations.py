@@ -50,6 +50,17 @@ def test_one_for_each_cause() -> None:
     assert len(annotated(session(*runs, run(found("corrupted", 1), scenario="more")), {})) == 3
 
 
+def test_each_tells_of_its_own_cause() -> None:
+    """Where a graver finding stands in the same run, an annotation has what goes with its mend."""
+    lost = found("lost", 1, claim="lost by the consumer", mend="acknowledge after the work")
+    late = found("late", 2, claim="worked on too late", mend="work faster")
+    said = annotated(session(run(lost, late), run(lost, late, scenario="reset")), {})
+    assert [line.split("::")[2].split("%0A")[:2] for line in said] == [
+        ["1 of 200 messages lost by the consumer.", "mend: acknowledge after the work"],
+        ["1 of 200 messages worked on too late.", "mend: work faster"],
+    ]
+
+
 @pytest.mark.parametrize(
     "made", [passing(), run(found("lost", 1), outcome="xfailed"), run(outcome="skipped")]
 )

@@ -111,5 +111,5 @@ def test_what_happened_to_one_of_several() -> None:
     run = run_record(judged(overtaken), nodeid="t.py::t", attempt=1, outcome="failed", reproduce="")
 
     assert happened(run).endswith(
-        "messages: one of them was worked on after `order-3`; behind it: two at once."
+        f"messages: one of them, `{name(1)}`, was worked on after `order-3`; behind it: two at once."
     )

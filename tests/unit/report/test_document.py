@@ -52,10 +52,11 @@ CONTRACT = [
     "timings",
 ]
 ADDED = {
-    "attempts", "canary", "copies_per_message", "deliveries_per_message", "environment", "failover", "headers",
-    "heartbeats", "kept", "left_out", "lives_left_out", "most_in_hand", "never_begun", "order", "output",
-    "output_at", "output_near", "overflow", "pauses_left_out", "persistence", "prefetch", "queues_left_out",
-    "retry", "returns", "server", "sharing", "source", "sources", "takeovers_left_out", "undecided", "within",
+    "attempts", "canary", "copies_per_message", "cut_off", "deliveries_per_message", "environment", "failover",
+    "headers", "heartbeats", "kept", "left_out", "left_unserved", "lives_left_out", "most_in_hand", "never_begun",
+    "order", "output", "output_at", "output_near", "overflow", "pauses_left_out", "persistence", "prefetch",
+    "queues_left_out", "retry", "returns", "server", "sharing", "source", "sources", "takeovers_left_out",
+    "undecided", "undelivered", "unheard", "within",
 }  # fmt: skip
 """What came after documents of this version were first written: theirs are without it."""
 

@@ -51,7 +51,7 @@ def headings(*runs: dict[str, Any]) -> list[str]:
         (found("lost", 1, claim="was acked", unknown=True), "1 message was acked"),
         (found("lost", 1, 2, claim="was acked", unknown=True), "2 messages were acked"),
         (found("reordered", 1, 2, claim="may have been late: so", unknown=True),
-         "2 messages: one of them may have been late: so"),
+         "2 messages: one of them, `orders-k3f9-000001`, may have been late: so"),
         (found("late", 1, 2, cause="it waited in `o`: too few"),
          "Worked on 2 messages late: each: it waited in `o`: too few"),
         (found("late", 1, cause="it waited in `o`: too few"), "Worked on 1 message late: it waited in `o`: too few"),

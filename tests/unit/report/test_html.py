@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_builders import NODE, failing, judged, passing, session
 
+from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.report.document import run_record
 from pytest_mqchaos.report.html import MOST, page, write_page
@@ -232,6 +233,22 @@ def test_a_failing_run_is_told_in_full() -> None:
 def test_every_sort_of_run_has_a_page(run: dict[str, Any], words: str) -> None:
     """Passed, unknown, expected, skipped, never judged: each is told, by a sign and a word."""
     assert words in read(page(session(run))).text
+
+
+@pytest.mark.parametrize(
+    ("told", "happened"),
+    [
+        ({"outcome": "error", "error": "no consumer"}, "No verdict: no consumer"),
+        ({"outcome": "skipped", "reason": "inside"}, "Skipped: inside"),
+    ],
+)
+def test_what_was_promised_is_known_without_a_verdict(told: dict[str, Any], happened: str) -> None:
+    """A run that was not judged, or that its test skipped, has the promise of its mark, and says which it is."""
+    promised = guarantee("exactly-once")
+    run = run_record(None, nodeid=NODE, attempt=1, reproduce="", promised=promised, **told)
+    said = read(page(session(run))).text
+    assert f"Promisedexactly-once: {promised.promise}" in said
+    assert happened in said
 
 
 def test_an_empty_session_has_a_page() -> None:

@@ -18,10 +18,12 @@ from pytest_mqchaos.report.junit import junit, properties
 
 SUITE = {
     "id": r"\d+", "name": ".+", "package": ".*", "hostname": "localhost", "tests": r"\d+", "failures": r"\d+",
-    "errors": "0", "skipped": r"\d+", "time": r"\d+\.\d{3}", "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
+    "errors": r"\d+", "skipped": r"\d+", "time": r"\d+\.\d{3}", "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
 }  # fmt: skip
 CASE = {"name": ".+", "classname": ".+", "time": r"\d+\.\d{3}"}
-CHILDREN = {"failure": {"type": ".+", "message": ".+"}, "skipped": {"message": ".+"}}
+FAILED = {"type": ".+", "message": ".+"}
+CHILDREN = {"failure": FAILED, "error": FAILED, "skipped": {"message": ".+"}}
+NOT_LOOKED_AT = ("not promised", "no canary")
 
 
 def check(element: ET.Element, attributes: dict[str, str]) -> None:
@@ -50,6 +52,7 @@ def read(text: str) -> ET.Element:
         found_tags = [each.tag for each in suite.iter()]
         assert suite.get("tests") == str(found_tags.count("testcase"))
         assert suite.get("failures") == str(found_tags.count("failure"))
+        assert suite.get("errors") == str(found_tags.count("error"))
         assert suite.get("skipped") == str(found_tags.count("skipped"))
     return root
 
@@ -62,13 +65,33 @@ def run(*findings: Any, outcome: str = "passed", **fields: Any) -> dict[str, Any
 
 
 def cases(*runs: dict[str, Any], **fields: Any) -> dict[str, tuple[str, str]]:
-    """Return what did not go well: cases by name, each with its tag and message."""
+    """Return what did not go well: cases by name, each with its tag and message; of what was looked at."""
     root = read(junit(session(*runs, **fields)))
     return {
         case.get("name", ""): (case[0].tag, case[0].get("message", ""))
         for case in root.iter("testcase")
-        if len(case)
+        if len(case) and case[0].get("message") not in NOT_LOOKED_AT
     }
+
+
+def not_looked_at(made: dict[str, Any]) -> dict[str, str]:
+    """Return the checks of a run that had nothing to judge, each with why."""
+    found = {case.get("name", ""): case for case in read(junit(session(made))).iter("testcase")}
+    said = {name: case[0].get("message", "") for name, case in found.items() if len(case)}
+    return {name: why for name, why in said.items() if why in NOT_LOOKED_AT}
+
+
+def test_what_nobody_looked_at_did_not_pass() -> None:
+    """A check of a promise that was not made is skipped, and passes where the promise was made and kept."""
+    kinds = ["reordered", "late", "prefetch_breach", "failover_miss", "retry_schedule"]
+    nothing = not_looked_at(run())
+    assert nothing == {**dict.fromkeys(kinds, "not promised"), "blind": "no canary"}
+    assert not_looked_at({**run(), "canary": True}) == dict.fromkeys(kinds, "not promised")
+    words = ("ordered('customer')", "within(2)", "prefetch(5)", "failover(1)", "retry(fixed(0.2))")
+    for kind, word in zip(kinds, words, strict=True):
+        promised = {**run(), "guarantee": f"at-least-once + {word}"}
+        assert kind not in not_looked_at(promised)
+        assert len(not_looked_at(promised)) == len(nothing) - 1
 
 
 def test_a_case_for_each_check_and_run() -> None:
@@ -126,8 +149,9 @@ SAID = "1 of 200 messages lost in some way"
          {"vacuous": ("failure", "consumer_crash(after=ack(900)) never struck")}),
         (run(outcome="failed", error="assert 1 == 2"), {"test": ("failure", "assert 1 == 2")}),
         (run(outcome="xfailed", error="assert 0"), {"test": ("skipped", "failed as expected: assert 0")}),
+        (run(outcome="error", error="fixture 'x' not found"), {"test": ("error", "fixture 'x' not found")}),
         (run(outcome="error"), {"test": (
-            "failure",
+            "error",
             "The test failed by itself, or while it was torn down; no promise was broken.",
         )}),
         (run(outcome="skipped", reason="no queue"), {"test": ("skipped", "no queue")}),
@@ -184,7 +208,7 @@ def test_hostile_text_stays_text(evil: str) -> None:
     text = junit(document_full_of(evil or "x"))
     root = read(text)
     assert {each.tag for each in root.iter()} == {
-        "testsuites", "testsuite", "properties", "property", "testcase", "failure", "skipped", "system-out",
+        "testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "skipped", "system-out",
         "system-err",
     }  # fmt: skip
     assert all(line.isprintable() for line in text.split("\n"))

@@ -72,6 +72,23 @@ def test_one_that_comes_back() -> None:
     assert made["endurance"]["acked"]["share"] == 1.0
 
 
+def test_an_ack_that_never_came_settled_nothing() -> None:
+    """A delivery whose ack a fault swallowed ended without a settlement, as the chain has it."""
+    made = of(
+        *sent(1, 2),
+        delivered(1, 10, tag=1),
+        acked(1, 11, tag=1, passed=False),
+        delivered(2, 12, tag=2),
+        LinkLost(at=ms(13), link="worker", connection=2, by="fault"),
+        delivered(1, 20, connection=3, redelivered=True),
+        acked(1, 21, connection=3),
+    )
+
+    assert steps(made)["in_flight > requeued"] == 2
+    redelivered = made["endurance"]["redelivered"]
+    assert (redelivered["count"], redelivered["of"]) == (1, 2)
+
+
 def test_rejected() -> None:
     """With a dead letter that rests it is dead-lettered and rests, without one it is dropped."""
     made = of(
@@ -135,7 +152,25 @@ def test_nothing_published() -> None:
     assert made["lifecycle"] is None
     assert made["endurance"] == {
         "stored": None, "retrieved": None, "undecided": 0, "persistence": None, "acked": None, "redelivered": None,
+        "cut_off": 0, "unheard": 0, "undelivered": 0,
     }  # fmt: skip
+
+
+def test_what_parts_the_broker_from_its_clients() -> None:
+    """Cut off before it, confirmed and not heard, handed out and never there: each is counted beside the shares."""
+    made = of(
+        *sent(1, 2),
+        published(3, 3),
+        confirmed(3, 4, passed=False),
+        published(4, 5, passed=False),
+        delivered(1, 10),
+        delivered(2, 11, passed=False),
+        acked(1, 12),
+    )["endurance"]
+
+    assert (made["stored"]["count"], made["stored"]["of"]) == (3, 3)
+    assert (made["cut_off"], made["unheard"]) == (1, 1), "published 4, and the publisher knows of 2 confirms"
+    assert (made["acked"]["count"], made["acked"]["of"], made["undelivered"]) == (1, 2, 1)
 
 
 def test_persistence() -> None:

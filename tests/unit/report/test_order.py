@@ -23,6 +23,7 @@ from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.guarantees import at_least_once
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.refinements import ordered
+from pytest_mqchaos.report.claims import claimed
 from pytest_mqchaos.report.document import run_record, schema
 from pytest_mqchaos.report.html import page
 from pytest_mqchaos.report.html.ranks import ranks
@@ -116,6 +117,27 @@ def test_on_whose_doing(run: Any, promise: Any, doing: tuple[str, ...]) -> None:
     (key,) = order_of(run(), promise)["told"]
     (one,) = key["overtakings"]
     assert (one["state"], one["why"], one["broker"], one["consumer"]) == doing
+
+
+def test_finding_and_panel_name_the_same() -> None:
+    """Of several later messages both name the one that was worked on first, whoever published or worked on it.
+
+    So two messages that were overtaken by one mistake are one finding, in the words of the first of them.
+    """
+    run = Run(4).subscribe().subscribe(link="other").subscribe(link="third").publish()
+    one, two = run.deliver(1), run.deliver(2)
+    three, four = run.deliver(3, link="other"), run.deliver(4, link="third")
+    before = run.events[-1].at
+    run.effect(3, link="other", since=before).ack(three)
+    run.effect(4, link="third", since=before).ack(four)
+    looked = run.events[-1].at
+    run.effect(2, 1, since=looked).ack(one, two).settled()
+    made = recorded(run)
+    (key,) = made["order"]["told"]
+    assert [(each["number"], each["by_number"]) for each in key["overtakings"]] == [(1, 3), (2, 3)]
+    (finding,) = (each for each in made["findings"] if each["kind"] == "reordered")
+    assert finding["messages"] == [name(1), name(2)]
+    assert claimed(finding, made).startswith(f"one of them, `{name(1)}`, was worked on after `{name(3)}` of")
 
 
 def test_two_hands_at_once() -> None:

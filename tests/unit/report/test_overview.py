@@ -8,6 +8,7 @@ import pytest
 from account_builders import UNKNOWN, VACUOUS, account, found
 from report_builders import failing, passing, session
 
+from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.report.document import run_record
 from pytest_mqchaos.report.overview import split_name
 from pytest_mqchaos.report.states import ORDER, happened, state_of, worst_state
@@ -77,7 +78,8 @@ def test_the_worst_comes_first() -> None:
         (record(found("lost", 1, 2, claim="was acked, and gone")), "2 of 200 messages were acked, and gone."),
         (record(found("lost", 1, claim="is missing")), "1 of 200 messages is missing."),
         (record(outcome="failed", error="assert 1 == 2"), "The test failed by itself: assert 1 == 2"),
-        (record(outcome="skipped", reason="no Docker"), "no Docker"),
+        (record(outcome="skipped", reason="no Docker"), "Skipped: no Docker"),
+        (record(outcome="skipped"), "Skipped."),
         (record(outcome="error"), "The test failed by itself, or while it was torn down; no promise was broken."),
     ],
 )  # fmt: skip
@@ -263,3 +265,8 @@ def test_a_good_session_names_all_that_was_promised() -> None:
     made = over(passing(), dict(passing(scenario="refuse"), guarantee="exactly-once", promise="Once."))
 
     assert (made["guarantee"], made["promise"]) == ("at-least-once, exactly-once", "")
+    none = run_record(
+        None, nodeid="t.py::t", attempt=1, outcome="skipped", reproduce="", promised=guarantee("at-most-once")
+    )
+    made = over(passing(), none)
+    assert made["guarantee"] == "at-least-once", "what was skipped was promised, and not kept"

@@ -58,14 +58,31 @@ def test_persistence_is_a_product() -> None:
     )
 
 
+def test_what_parts_the_broker_from_its_clients() -> None:
+    """Where the broker's numbers and those of its clients differ the page says by what, and else nothing."""
+    run = passing()
+    said = text(run)
+    assert "taken by the broker, of what reached it10 of 10" in said
+    assert "acknowledged, of what was handed out10 of 10" in said
+    assert "As the broker saw it." not in said
+    run["endurance"] |= {"cut_off": 4, "unheard": 1, "undelivered": 5}
+    assert (
+        "As the broker saw it. 4 messages more were published and never reached it. Of 1 message that it took the "
+        "publisher was not told. 5 messages that it handed out never came to a consumer."
+    ) in text(run)
+
+
 def test_little_is_called_what_it_is() -> None:
     """The page says that Little's law is no second measurement, and what parts it from the measured wait."""
     run = passing()
     assert "Little's law reads the same moments another way: it is a check, no second measurement." in text(
         run
     )
-    run["queueing"] |= {"never_begun": 3, "words": ["a word"]}
-    assert "The two differ by 3 messages that nobody began to work on." in text(run)
+    run["queueing"] |= {"never_begun": 3, "left_unserved": 1, "words": ["a word"]}
+    assert (
+        "The two differ by 3 messages that nobody began to work on. 1 message that left the queue without any work, "
+        "dropped or settled, is in neither."
+    ) in text(run)
     assert "Why M/M/2 may not fit here: a word." in text(run)
 
 

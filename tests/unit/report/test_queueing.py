@@ -6,9 +6,12 @@ import random
 from typing import Any
 
 import pytest
-from account_builders import acked, delivered, effected, ms, name, published
+from account_builders import acked, case, delivered, effected, found, ms, name, published, workload
 
-from pytest_mqchaos.model.events import Event, LinkLost, Nacked
+from pytest_mqchaos.model.account import Account
+from pytest_mqchaos.model.events import CensusTaken, Event, LinkLost, Nacked
+from pytest_mqchaos.model.topology import QueueState, Topology
+from pytest_mqchaos.report.figures import figures
 from pytest_mqchaos.report.figures.queueing import Queueing, erlang_c, wait_in_queue
 
 
@@ -59,6 +62,29 @@ def test_little_is_the_same_data() -> None:
     assert made is not None
     assert made["never_begun"] == 1
     assert made["wait_little"] > made["wait_measured"]
+
+
+def test_who_left_without_work_waits_no_more() -> None:
+    """What was settled without its work, or dropped by its queue, is in neither wait; what is there parts them."""
+    sent = [published(n, n) for n in range(1, 6)]
+    hands = [delivered(1, 6), effected(1, 7), acked(1, 8), delivered(2, 9), acked(2, 10)]
+    worked = [delivered(3, 11), effected(3, 12), acked(3, 13)]
+    state = QueueState(name="orders", type="classic", ready=1, exact=True, max_length=3)
+    census = CensusTaken(at=ms(5000), topology=Topology(), queues=(state,))
+    dropped = found("overflow", 4, detail="dropped", violation=False)
+    run = account_of([*sent, *hands, *worked, census], findings=[dropped])["queueing"]
+
+    assert (run["messages"], run["left_unserved"], run["never_begun"]) == (2, 2, 1), (
+        "2 settled, 4 dropped, 5 there"
+    )
+    run = account_of([*sent[:4], *hands, *worked, census], findings=[dropped])["queueing"]
+    assert (run["left_unserved"], run["never_begun"]) == (2, 0)
+    assert run["wait_little"] == run["wait_measured"]
+
+
+def account_of(events: list[Event], findings: Any) -> dict[str, Any]:
+    """Return all figures of a run, which has an account."""
+    return figures(Account(case(events, workload(5)), findings, []))
 
 
 def test_several_in_hand() -> None:
