@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.report.causes import without_faults
-from pytest_mqchaos.report.claims import in_plural
+from pytest_mqchaos.report.causes import alike, without_faults
+from pytest_mqchaos.report.claims import behind, in_plural
 
-__all__ = ["heading", "proofs"]
+__all__ = ["heading", "proofs", "told_in"]
 
 Record = Mapping[str, Any]
 
@@ -73,6 +73,13 @@ def heading(cause: Record, runs: Sequence[Record]) -> str:
     return f"{what.format(many)}{within}: {_why(cause, runs)}"
 
 
+def told_in(head: str, cause: str) -> bool:
+    """Whether a heading has told a cause already, as it is or in the words of a heading."""
+    said = {cause, cause.replace("each of ", "one of ", 1)}
+    said |= {behind(cause, them=them) for them in (False, True)} if cause.startswith("no fault ") else set()
+    return any(each in head for each in said)
+
+
 def _where(cause: Record) -> str:
     if len(cause["scenarios"]) > 1:
         return f"{plural(len(cause['scenarios']), 'scenario')}, one cause"
@@ -82,12 +89,14 @@ def _where(cause: Record) -> str:
 def _why(cause: Record, runs: Sequence[Record]) -> str:
     """Return the hazard that the runs prove, else the cause that is more than its fault, else what is claimed."""
     first = runs[cause["runs"][0]]
-    findings = [each for each in first["findings"] if _is_of(each, cause)]
+    findings = [each for each in first["findings"] if _is_of(each, cause, first)]
     for finding in findings:
         for hazard in proofs(finding, first) if finding["detail"] != "in_transit" else ():
             return str(hazard["claim"]).partition(": ")[0]
     several = cause["messages"] > 1
     if why := without_faults(cause["cause"], first):
+        if why.startswith("no fault "):
+            return behind(why, them=several)
         return _of_each(why) if several else why
     claim: str = cause["claim"] or (findings[0]["claim"] if findings else cause["kind"].replace("_", " "))
     head, colon, tail = claim.partition(": ")
@@ -99,12 +108,16 @@ def _why(cause: Record, runs: Sequence[Record]) -> str:
 
 def _of_each(why: str) -> str:
     """Return why it came so with several messages, where the words are about one."""
-    return f"each: {why}" if _IT.search(why.partition(": ")[0]) else why
+    if not _IT.search(why.partition(": ")[0]):
+        return why
+    return f"each: {why.replace('each of ', 'one of ', 1)}"
 
 
-def _is_of(finding: Record, cause: Record) -> bool:
-    same = all(finding[name] == cause[name] for name in ("kind", "detail", "mend"))
-    return same and (not cause["claim"] or finding["claim"] == cause["claim"])
+def _is_of(finding: Record, cause: Record, run: Record) -> bool:
+    """Whether a finding of a run is one of a cause; which replicas it names may differ."""
+    same = all(finding[name] == cause[name] for name in ("kind", "detail"))
+    same = same and alike(finding["mend"], run) == alike(cause["mend"], run)
+    return same and (not cause["claim"] or alike(finding["claim"], run) == alike(cause["claim"], run))
 
 
 def proofs(finding: Record, run: Record) -> Iterator[Record]:
