@@ -24,6 +24,11 @@ __all__ = ["add_arguments", "run"]
 
 HELP = "show the report of a session again, merge those of several, or say what became better or worse"
 
+_DIFF = (
+    "what became better or worse; exit status 1 on a regression: a test of both that became worse, "
+    "or one that only NEW has and that fails"
+)
+
 Record = Mapping[str, Any]
 
 _COLOURS = {"red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m"}
@@ -34,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the three commands."""
     commands = parser.add_subparsers(metavar="show|merge|diff", required=True)
     show = commands.add_parser("show", help="render a document again: the same as the session wrote")
-    show.add_argument("file", metavar="FILE", type=Path, help="report.json, or what a cut session left")
+    show.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="report.json, what a cut session left, or its directory",
+    )
     show.add_argument(
         "-o", dest="directory", metavar="DIR", type=Path, help="write a file there (default: print)"
     )
@@ -44,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     merge.add_argument("files", metavar="FILE", type=Path, nargs="+")
     merge.add_argument("-o", dest="directory", metavar="DIR", type=Path, required=True)
     merge.set_defaults(report=_merge)
-    diff = commands.add_parser("diff", help="what became better or worse; exit status 1 on a regression")
+    diff = commands.add_parser("diff", help=_DIFF, description=_DIFF)
     diff.add_argument("old", metavar="OLD", type=Path)
     diff.add_argument("new", metavar="NEW", type=Path)
     diff.set_defaults(report=_diff)
@@ -70,9 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from pytest_mqchaos.cli.keeping import pointed, present
-    from pytest_mqchaos.report.reading import read
 
-    document: Record = read(arguments.file)
+    document = _read(arguments.file)
     directory: Path | None = arguments.directory
     at = arguments.file
     document = present(document, at) if directory is None else pointed(document, at, directory)
@@ -84,6 +93,19 @@ def _show(arguments: argparse.Namespace) -> int:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / _FILES[kind]).write_bytes(made)
     return 0
+
+
+def _read(path: Path) -> Record:
+    """Return the document that is meant; what a cut session left in a named directory is taken with a word on it."""
+    from pytest_mqchaos.model.printable import printable
+    from pytest_mqchaos.report.reading import chosen, read
+
+    file = chosen(path)
+    document: Record = read(file)
+    if path.is_dir() and file.name != "report.json":
+        note = f"{path}: no report.json; this is {file.name}, of a session that was cut short"
+        print(printable(note), file=sys.stderr)
+    return document
 
 
 def _rendered(path: Path, document: Record, kind: str, *, colours: bool) -> bytes:
@@ -149,10 +171,10 @@ def _merge(arguments: argparse.Namespace) -> int:
     from pytest_mqchaos.report.document import write
     from pytest_mqchaos.report.html import write_page
     from pytest_mqchaos.report.merge import merge
-    from pytest_mqchaos.report.reading import NoReport, read
+    from pytest_mqchaos.report.reading import NoReport
 
     files: Sequence[Path] = arguments.files
-    documents = [located(read(path), path) for path in files]
+    documents = [located(_read(path), path) for path in files]
     try:
         whole = merge(documents)
     except (LookupError, TypeError, ValueError) as error:  # as above
@@ -168,9 +190,9 @@ def _diff(arguments: argparse.Namespace) -> int:
     from pytest_mqchaos.model.printable import printable
     from pytest_mqchaos.model.sequences import plural
     from pytest_mqchaos.report.diff import diff
-    from pytest_mqchaos.report.reading import NoReport, read
+    from pytest_mqchaos.report.reading import NoReport
 
-    old, new = read(arguments.old), read(arguments.new)
+    old, new = _read(arguments.old), _read(arguments.new)
     try:
         found = diff(old, new)
     except (LookupError, TypeError, ValueError) as error:  # as above

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_mqchaos.report.alike import apart, pattern, united
 from pytest_mqchaos.report.states import ORDER, is_open, severity, worst_state
 
-__all__ = ["causes", "is_of", "without_faults"]
+__all__ = ["alike", "causes", "is_of", "without_faults"]
 
 Record = Mapping[str, Any]
 
@@ -63,9 +64,19 @@ def _own_failure(run: Record) -> str:
 
 
 def _key(finding: Record, run: Record) -> tuple[str, ...]:
-    cause = without_faults(finding["cause"], run)
-    claim = "" if cause else _NUMBER.sub("#", finding["claim"])
-    return finding["kind"], finding["detail"], cause, claim, finding["mend"], str(finding["unknown"])
+    cause = pattern(without_faults(finding["cause"], run), _names(run))
+    claim = "" if cause else alike(finding["claim"], run)
+    mend = pattern(finding["mend"], _names(run))
+    return finding["kind"], finding["detail"], cause, claim, mend, str(finding["unknown"])
+
+
+def alike(claim: str, run: Record) -> str:
+    """Return what claims of one cause have in common: no number, and of replicas the name that they share."""
+    return _NUMBER.sub("#", pattern(claim, _names(run)))
+
+
+def _names(run: Record) -> list[str]:
+    return [each["name"] for each in run["consumers"]]
 
 
 def without_faults(cause: str, run: Record) -> str:
@@ -77,27 +88,36 @@ def without_faults(cause: str, run: Record) -> str:
 
 
 def is_of(finding: Record, run: Record, cause: Record) -> bool:
-    """Whether a finding of a run is one of those that a cause of the overview stands for."""
-    if any(finding[name] != cause[name] for name in ("kind", "detail", "mend", "unknown")):
+    """Whether a finding of a run is one of those that a cause of the overview stands for; replicas may differ."""
+
+    def same(one: str, other: str) -> bool:
+        return alike(apart(one), run) == alike(apart(other), run)
+
+    if any(finding[name] != cause[name] for name in ("kind", "detail", "unknown")):
         return False
-    if without_faults(finding["cause"], run) != without_faults(cause["cause"], run):
+    if not same(finding["mend"], cause["mend"]):
         return False
-    return not cause["claim"] or _NUMBER.sub("#", finding["claim"]) == _NUMBER.sub("#", cause["claim"])
+    if not same(without_faults(finding["cause"], run), without_faults(cause["cause"], run)):
+        return False
+    return not cause["claim"] or same(finding["claim"], cause["claim"])
 
 
 def _cause(seen: Sequence[tuple[int, Record]], runs: Sequence[Record]) -> dict[str, Any]:
-    first_run, first = runs[seen[0][0]], seen[0][1]
+    seen = sorted(
+        seen, key=lambda one: ORDER.index(runs[one[0]]["state"])
+    )  # a reader begins with the gravest run
+    first = seen[0][1]
     numbers = list(dict.fromkeys(number for number, _ in seen))
     scenarios = list(dict.fromkeys(runs[number]["scenario"] for number in numbers))
-    alone = len(numbers) == 1
-    why = first["cause"] if alone else without_faults(first["cause"], first_run)
+    why = _why(seen, runs)
+    claims = list(dict.fromkeys(finding["claim"] for _, finding in seen))
     return {
         "kind": first["kind"],
         "detail": first["detail"],
         "state": worst_state([runs[number]["state"] for number in numbers]),
-        "claim": first["claim"] if len({finding["claim"] for _, finding in seen}) == 1 or not why else "",
+        "claim": claims[0] if len(claims) == 1 else "" if why else _of_all(seen, "claim", runs),
         "cause": why,
-        "mend": first["mend"],
+        "mend": _of_all(seen, "mend", runs),
         "unknown": first["unknown"],
         "how_to_allow": first["how_to_allow"],
         "messages": sum(finding["count"] for _, finding in seen),
@@ -105,3 +125,21 @@ def _cause(seen: Sequence[tuple[int, Record]], runs: Sequence[Record]) -> dict[s
         "scenarios": scenarios,
         "runs": numbers,
     }
+
+
+def _why(seen: Sequence[tuple[int, Record]], runs: Sequence[Record]) -> str:
+    """Return the cause of all; of one run with its fault, which differs between runs."""
+    if len({finding["cause"] for _, finding in seen}) == 1 and len({number for number, _ in seen}) == 1:
+        return str(seen[0][1]["cause"])
+    return _of_all(seen, "cause", runs)
+
+
+def _of_all(seen: Sequence[tuple[int, Record]], field: str, runs: Sequence[Record]) -> str:
+    """Return one text for those of all findings: with each replica named, if they are of one pattern."""
+    texts: dict[str, Record] = {}
+    for number, finding in seen:
+        text = without_faults(finding[field], runs[number]) if field == "cause" else finding[field]
+        texts.setdefault(text, runs[number])
+    if len(texts) == 1 or len({pattern(text, _names(run)) for text, run in texts.items()}) > 1:
+        return next(iter(texts))
+    return united([(text, _names(run)) for text, run in texts.items()])

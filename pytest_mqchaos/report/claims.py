@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["claimed", "in_plural"]
+__all__ = ["behind", "claimed", "counted_claim", "in_plural"]
 
 Record = Mapping[str, Any]
 
@@ -22,6 +22,22 @@ _AGAIN = re.compile(r"\bit (was|is|has)\b")
 """A claim that begins with a verb goes on from the message, and `it` in its first part is the message still."""
 _OF_ONE = ("reordered", "failover_miss", "retry_schedule:early", "retry_schedule:late")
 """Whose claim has a time, a key or a name in it that is of one message: a finding gathers others by their cause."""
+
+
+_ONE_OF = "one of them"
+_NO_FAULT = "no fault explains it"
+
+
+def behind(cause: str, *, them: bool = False) -> str:
+    """Return what is behind a finding, to stand after its claim; where no fault is, that is said.
+
+    Args:
+        cause: of the finding.
+        them: whether the claim was about several things.
+    """
+    if cause.startswith(_NO_FAULT):
+        return f"no fault is behind {'them' if them else 'it'}{cause.removeprefix(_NO_FAULT)}"
+    return f"behind {'them' if them else 'it'}: {cause}"
 
 
 def claimed(finding: Record, run: Record) -> str:
@@ -43,6 +59,14 @@ def claimed(finding: Record, run: Record) -> str:
     return f"lost by `{consumer}`, which acked{when} and was killed at {killed} before any effect"
 
 
+def counted_claim(counted: str, finding: Record, run: Record) -> str:
+    """Return how many messages, then the claim about them: `3 messages were dropped`; of none the claim alone."""
+    claim = claimed(finding, run)
+    if not counted:
+        return claim
+    return f"{counted}{':' if claim.startswith(_ONE_OF) else ''} {claim}"
+
+
 def in_plural(claim: str, told: Record) -> str:
     """Return a claim about several messages: `was worked on after it was published` with `were` and `they were`.
 
@@ -53,7 +77,7 @@ def in_plural(claim: str, told: Record) -> str:
     """
     if _OWN.match(claim) and {told["kind"], f"{told['kind']}:{told['detail']}"} & set(_OF_ONE):
         first = f", `{told['messages'][0]}`," if told.get("messages") else ""
-        return f"one of them{first} {claim}"
+        return f"{_ONE_OF}{first} {claim}"
     if not _VERB.match(claim):
         return claim
     head, colon, tail = claim.partition(": ")

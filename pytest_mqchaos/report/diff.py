@@ -8,11 +8,11 @@ NEW ─┘  of one ├─ hazards    new acked_before_effect              told
         id     ├─ recovery
                └─ chances    of each step in a message's life     the same; told only where a fault struck
 ```
-A regression is what is worse and not allowed, among the tests that both documents ran: a test that only one of them
-has is told, it has no before. Where the new one has no verdict, nothing that the old one found is gone; and where it
-ran no test at all, it proves nothing: both are worse. A number of messages is told and not judged: what one crash
-takes with it is one accident, however many messages it is. Differences within noise are none: `noise` says by which
-rules, and whose.
+A regression is what is worse and not allowed. A test that only the new document has is compared with none at all: it
+is worse if it fails, for whoever brought it brought that, and of a test that passes, or is gone, it is only told.
+Where the new one has no verdict, nothing that the old one found is gone; and where it ran no test at all, it proves
+nothing: both are worse. A number of messages is told and not judged: what one crash takes with it is one accident,
+however many messages it is. Differences within noise are none: `noise` says by which rules, and whose.
 """
 
 from __future__ import annotations
@@ -119,7 +119,16 @@ def _alone(
             yield Change("changed", name, f"{now}; was {_word(runs)}")
     for name, runs in after.items():
         if name not in before:
-            yield Change("changed", name, f"not run before; is {_word(runs)}")
+            yield _new(name, runs)
+
+
+def _new(name: str, runs: Runs) -> Change:
+    """Return what a test comes to that only the new document has: one that fails came with whatever is compared."""
+    state = _state(runs)
+    if state not in _FAILING:
+        return Change("changed", name, f"not run before; is {WORDS[state]}")
+    why = next(run["happened"] for run in runs if run["state"] == state)
+    return Change("worse", name, f"not run before, and {WORDS[state]}: {why}")
 
 
 def _word(runs: Runs) -> str:

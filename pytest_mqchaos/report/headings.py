@@ -14,9 +14,9 @@ from typing import Any
 
 from pytest_mqchaos.model.sequences import plural
 from pytest_mqchaos.report.causes import is_of, without_faults
-from pytest_mqchaos.report.claims import in_plural
+from pytest_mqchaos.report.claims import behind, in_plural
 
-__all__ = ["heading", "proofs"]
+__all__ = ["heading", "proofs", "told_in"]
 
 Record = Mapping[str, Any]
 
@@ -73,6 +73,13 @@ def heading(cause: Record, runs: Sequence[Record]) -> str:
     return f"{what.format(many)}{within}: {_why(cause, runs)}"
 
 
+def told_in(head: str, cause: str) -> bool:
+    """Whether a heading has told a cause already, as it is or in the words of a heading."""
+    said = {cause, cause.replace("each of ", "one of ", 1)}
+    said |= {behind(cause, them=them) for them in (False, True)} if cause.startswith("no fault ") else set()
+    return any(each in head for each in said)
+
+
 def _where(cause: Record) -> str:
     if len(cause["scenarios"]) > 1:
         return f"{plural(len(cause['scenarios']), 'scenario')}, one cause"
@@ -88,6 +95,8 @@ def _why(cause: Record, runs: Sequence[Record]) -> str:
             return str(hazard["claim"]).partition(": ")[0]
     several = cause["messages"] > 1
     if why := without_faults(cause["cause"], first):
+        if why.startswith("no fault "):
+            return behind(why, them=several)
         return _of_each(why) if several else why
     claim: str = cause["claim"] or (findings[0]["claim"] if findings else cause["kind"].replace("_", " "))
     head, colon, tail = claim.partition(": ")
@@ -105,7 +114,9 @@ def _of(cause: Record, runs: Sequence[Record]) -> Record:
 
 def _of_each(why: str) -> str:
     """Return why it came so with several messages, where the words are about one."""
-    return f"each: {why}" if _IT.search(why.partition(": ")[0]) else why
+    if not _IT.search(why.partition(": ")[0]):
+        return why
+    return f"each: {why.replace('each of ', 'one of ', 1)}"
 
 
 def proofs(finding: Record, run: Record) -> Iterator[Record]:

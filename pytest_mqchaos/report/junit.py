@@ -15,6 +15,7 @@ from typing import Any
 from pytest_mqchaos.model.findings import FINDING_KINDS
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import SHOWN
+from pytest_mqchaos.report.claims import counted_claim
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import is_open, many
@@ -146,7 +147,7 @@ def _own(run: Record) -> Iterator[Case]:
 def _result(findings: Sequence[Record], run: Record) -> ET.Element:
     counting = [each for each in findings if _counts(each, run)]
     first = (counting or findings)[0]
-    said = f"{many(first, run)} {first['claim']}".strip()
+    said = counted_claim(many(first, run), first, run)
     if run["state"] == "expected":
         return _skipped(f"failed as expected: {said}")
     if not counting:
@@ -172,7 +173,7 @@ def _failed(tag: str, kind: str, message: str, findings: Sequence[Record], run: 
 
 
 def _lines(finding: Record, run: Record) -> Iterator[str]:
-    yield f"{_name(finding)}: {many(finding, run)} {finding['claim']}"
+    yield f"{_name(finding)}: {counted_claim(many(finding, run), finding, run)}"
     shown, more = finding["messages"][:SHOWN], finding["count"] - SHOWN
     if shown:
         yield f"messages: {', '.join(shown)}{f', ... and {more:,} more (see the report)' if more > 0 else ''}"
@@ -187,7 +188,7 @@ def _asides(run: Record) -> Iterator[str]:
         if not is_open(each):
             allowed = each["allowed"]
             sort = "information" if allowed is None else f"allowed ({allowed})" if allowed else "allowed"
-            yield printable(f"{sort}: {_name(each)}: {many(each, run)} {each['claim']}", _LONGEST)
+            yield printable(f"{sort}: {_name(each)}: {counted_claim(many(each, run), each, run)}", _LONGEST)
     for each in run["hazards"]:
         yield printable(f"hazard: {each['kind']}: {each['claim']}", _LONGEST)
 

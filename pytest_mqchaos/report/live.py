@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_mqchaos.model.printable import cut, printable
@@ -11,6 +12,8 @@ __all__ = ["Glance", "live_line"]
 
 _FAULTS = 3
 """Most faults that are told; more are counted."""
+
+_Faults = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +32,72 @@ class Glance:
 
 
 def live_line(glance: Glance, width: int) -> str:
-    """Return the line, in at most `width` characters of ASCII: each is one column wide on every terminal."""
+    """Return the line, in at most `width` characters of ASCII: each is one column wide on every terminal.
+
+    Whatever the width, the state of the faults, and whether the run settles, are the last to go.
+    """
+    line = ""
+    for facts, faults in _SHORTER:
+        parts = [facts(glance), *faults(glance.faults), *(["settling"] if glance.settling else [])]
+        line = printable("; ".join(parts)).encode("ascii", "replace").decode("ascii")
+        if len(line) <= width:
+            return line
+    return cut(line, width)
+
+
+def _all(glance: Glance) -> str:
+    dead = [] if glance.dead_lettered is None else [f"{glance.dead_lettered:,} dead-lettered"]
     facts = [
         f"{glance.published:,} published",
         f"{glance.in_flight:,} in flight",
         f"{glance.effected:,} effected",
     ]
-    if glance.dead_lettered is not None:
-        facts.append(f"{glance.dead_lettered:,} dead-lettered")
-    parts = [", ".join(facts)]
-    parts += [f"{fault} {state}" for fault, state in glance.faults[:_FAULTS]]
-    if len(glance.faults) > _FAULTS:
-        parts.append(f"{len(glance.faults) - _FAULTS:,} faults more")
-    if glance.settling:
-        parts.append("settling")
-    return cut(printable("; ".join(parts)).encode("ascii", "replace").decode("ascii"), width)
+    return ", ".join([*facts, *dead])
+
+
+def _brief(glance: Glance) -> str:
+    dead = [f"{glance.dead_lettered:,} dead-lettered"] if glance.dead_lettered else []
+    facts = [f"{glance.effected:,} effected of {glance.published:,}", f"{glance.in_flight:,} in flight"]
+    return ", ".join([*facts, *dead])
+
+
+def _briefest(glance: Glance) -> str:
+    return f"{glance.effected:,} effected of {glance.published:,}"
+
+
+def _described(faults: _Faults) -> list[str]:
+    return _told([(fault, state) for fault, state in faults])
+
+
+def _without_arguments(faults: _Faults) -> list[str]:
+    return _told([(_NESTED.sub("(...)", fault), state) for fault, state in faults])
+
+
+def _named(faults: _Faults) -> list[str]:
+    return _told([(fault.partition("(")[0], state) for fault, state in faults])
+
+
+def _told(faults: _Faults) -> list[str]:
+    more = [f"{len(faults) - _FAULTS:,} faults more"] if len(faults) > _FAULTS else []
+    return [*(f"{fault} {state}" for fault, state in faults[:_FAULTS]), *more]
+
+
+def _counted(faults: _Faults) -> list[str]:
+    """Return how many faults are in each state, in the order in which faults go through them."""
+    counts = {state: sum(each == state for _, each in faults) for state in ("armed", "striking", "fired")}
+    told = [
+        f"{count:,} {'fault' if count == 1 else 'faults'} {state}" for state, count in counts.items() if count
+    ]
+    return [", ".join(told)] if told else []
+
+
+_NESTED = re.compile(r"\(.+\)$", re.DOTALL)
+_SHORTER: Sequence[tuple[Callable[[Glance], str], Callable[[_Faults], list[str]]]] = (
+    (_all, _described),
+    (_all, _without_arguments),
+    (_all, _named),
+    (_brief, _named),
+    (_brief, _counted),
+    (_briefest, _counted),
+)
+"""What is tried, until it fits: the arguments of the faults go first, the states of the faults last."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.report.claims import claimed
-from pytest_mqchaos.report.headings import heading, proofs
+from pytest_mqchaos.report.claims import behind, claimed
+from pytest_mqchaos.report.headings import heading, proofs, told_in
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.machines import labels
 from pytest_mqchaos.report.states import is_open, many, told_by
@@ -102,8 +102,8 @@ def _causes(causes: Sequence[Record], runs: Sequence[Record]) -> str:
         counted = f", {plural(cause['messages'], 'message')}" if cause["messages"] else ""
         where = ", ".join(_place(runs[n], label(runs[n])) for n in cause["runs"][:6])
         more = f" and {len(cause['runs']) - 6:,} more" if len(cause["runs"]) > 6 else ""
-        behind = f"; behind it: {_text(cause['cause'])}" if cause["cause"] not in head else ""
-        lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}{behind}; in {where}{more}")
+        why = "" if told_in(head, cause["cause"]) else f"; {_text(behind(cause['cause']))}"
+        lines.append(f"  {_code(name)} {WORDS[cause['state']]}{counted}{why}; in {where}{more}")
         if cause["mend"]:
             lines[-1] += "  "
             lines.append(f"  Mend: {_text(cause['mend'])}")

@@ -17,12 +17,13 @@ from typing import Any, NoReturn
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.model.printable import printable
+from pytest_mqchaos.model.sequences import SHOWN
 from pytest_mqchaos.report.document import SCHEMA_VERSION, schema
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.obeys import trouble
 from pytest_mqchaos.report.unfinished import is_unfinished, joined
 
-__all__ = ["NoReport", "read"]
+__all__ = ["NoReport", "chosen", "read"]
 
 
 class NoReport(ChaosError):
@@ -33,12 +34,12 @@ class NoReport(ChaosError):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the document in a file; of a directory, its `report.json`. A document of an earlier 1.x stays one.
+    """Return the document in a file, of a directory in the `chosen` one. A document of an earlier 1.x stays one.
 
     Raises:
         NoReport: if there is no such file, it is no JSON, its schema is of another version, or is not obeyed.
     """
-    path = path / "report.json" if path.is_dir() else path
+    path = chosen(path)
     try:
         text = path.read_text(encoding="utf-8")
         found = joined(text) if is_unfinished(path) else json.loads(text, parse_constant=_refused)
@@ -51,6 +52,23 @@ def read(path: Path) -> dict[str, Any]:
         raise NoReport(path, why)
     document: dict[str, Any] = found
     return document
+
+
+def chosen(path: Path) -> Path:
+    """Return the file that is meant: of a directory its `report.json`, or else the only one that a cut session left.
+
+    Raises:
+        NoReport: if a directory has no `report.json` and several cut sessions left theirs there.
+    """
+    if not path.is_dir():
+        return path
+    if (path / "report.json").exists():
+        return path / "report.json"
+    found = sorted(each.name for each in path.iterdir() if is_unfinished(each))
+    if len(found) > 1:
+        shown = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else "")
+        raise NoReport(path, f"no report.json, and of sessions that were cut short {shown}: name one of them")
+    return path / (found[0] if found else "report.json")
 
 
 def _refused(name: str) -> NoReturn:

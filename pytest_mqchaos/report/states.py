@@ -7,7 +7,8 @@ from typing import Any
 
 from pytest_mqchaos.model.findings import FINDING_KINDS
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.report.claims import claimed
+from pytest_mqchaos.report.claims import behind, claimed
+from pytest_mqchaos.report.tally import tally
 
 __all__ = [
     "ORDER",
@@ -89,7 +90,7 @@ def happened(run: Record) -> str:
     if not telling:
         if run["outcome"] in ("failed", "error"):
             return "The test failed by itself, or while it was torn down; no promise was broken."
-        return f"{plural(run['counts']['published'], 'message')} published, {run['counts']['effected']:,} worked on."
+        return tally(run)
     first, *others = telling
     more = f"; and {plural(len(others), 'finding')} more" if others else ""
     return f"{told(first, run)}{more}."
@@ -103,7 +104,7 @@ def told(finding: Record, run: Record) -> str:
             claim = shorter + claim.removeprefix(prefix)
     claim = claim.rstrip(".")
     cause = (
-        f"; behind it: {finding['cause'].rstrip('.')}"
+        f"; {behind(finding['cause'].rstrip('.'))}"
         if finding["cause"] and finding["cause"] not in claim
         else ""
     )

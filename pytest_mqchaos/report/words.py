@@ -22,7 +22,7 @@ __all__ = [
 SYMBOLS: Mapping[str, str] = {
     "failed": "✗",
     "unknown": "?",
-    "expected": "✗",
+    "expected": "⊘",
     "allowed": "!",
     "well": "✓",
     "skipped": "–",

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_mqchaos.report.claims import claimed
-from pytest_mqchaos.report.headings import heading, proofs
+from pytest_mqchaos.report.claims import claimed, counted_claim
+from pytest_mqchaos.report.headings import heading, proofs, told_in
 from pytest_mqchaos.report.html.chain import chain
+from pytest_mqchaos.report.html.chips import chip_labels
 from pytest_mqchaos.report.html.complete import complete
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 from pytest_mqchaos.report.html.ranks import ranks
@@ -38,7 +39,7 @@ _SKIPPED = 500
 _SHARES = (1.0, 0.5, 0.2, 0.05, 0.0)
 """What is tried of these limits where long names make a page too large."""
 _OPEN = ("failed", "unknown")
-"""States of causes whose first run stands open."""
+"""States of causes of which a run stands open: the first one that is in that state."""
 
 
 def write_page(directory: Path, document: Mapping[str, Any]) -> Path:
@@ -90,6 +91,8 @@ def _render(whole: Mapping[str, Any], share: float) -> str:
             tests=[_shortened(row) for row in overview["tests"][:rows]],
             tests_left_out=max(len(overview["tests"]) - rows, 0),
             heading=heading,
+            told_in=told_in,
+            chip_labels=chip_labels,
             where=labels(whole["runs"]),
             served_by=served_by,
             causes=_causes(overview, alone),
@@ -123,7 +126,7 @@ def _within_budget(
     """Return the runs as HTML in the order told, how many of them in short, and how many are left out."""
     runs: Sequence[Mapping[str, Any]] = whole["runs"]
     template = environment().get_template("run.html")
-    firsts = {each["runs"][0] for each in whole["overview"]["causes"] if each["state"] in _OPEN}
+    firsts = {_gravest(each, runs) for each in whole["overview"]["causes"] if each["state"] in _OPEN}
     where = labels(runs)
     told: list[tuple[int, str]] = []
     used = in_short = 0
@@ -146,6 +149,12 @@ def _within_budget(
     return told, in_short, len(runs) - len(told)
 
 
+def _gravest(cause: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> int:
+    """Return the first run that makes a cause as grave as it is; older documents have their runs as they came."""
+    numbers: Sequence[int] = cause["runs"]
+    return next((number for number in numbers if runs[number]["state"] == cause["state"]), numbers[0])
+
+
 def _in_order(whole: Mapping[str, Any]) -> list[int]:
     """Return the numbers of the runs: by their state, those of the first cause first."""
     runs = whole["runs"]
@@ -166,6 +175,7 @@ def _context(runs: Sequence[Mapping[str, Any]], number: int) -> dict[str, Any]:
         "spoken": spoken,
         "chain": chain(run["lifecycle"]) if run.get("lifecycle") else None,
         "claimed": claimed,
+        "counted_claim": counted_claim,
         "proofs": proofs,
         "findings": findings,
         "proved": [each for _, finding in findings for each in proofs(finding, run)],

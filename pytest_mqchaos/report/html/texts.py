@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.report import words
+from pytest_mqchaos.report.claims import behind
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -52,6 +53,7 @@ def environment() -> Environment:
         "setting": words.setting,
         "percent": words.percent,
         "rate": words.rate,
+        "behind": behind,
         "beside": _beside,
         "breakable": _breakable,
         "other_arguments": _other_arguments,

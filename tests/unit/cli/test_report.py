@@ -19,6 +19,7 @@ from pytest_mqchaos.report.document import write
 from pytest_mqchaos.report.html import page, write_page
 from pytest_mqchaos.report.markdown import markdown
 from pytest_mqchaos.report.reading import read
+from pytest_mqchaos.report.unfinished import Unfinished
 
 WHOLE = session(failing(), passing(), skipped=[{"nodeid": "t.py::x", "scenario": "drop", "reason": "no"}])
 
@@ -64,6 +65,24 @@ def test_show_as_the_session_wrote_it(file: str, tmp_path: Path) -> None:
         assert report("show", file, "-o", tmp_path / "again", *arguments) == 0
     assert (tmp_path / "again" / "index.html").read_bytes() == wrote == page(WHOLE).encode()
     assert (tmp_path / "again" / "report.md").read_text(encoding="utf-8") == markdown(WHOLE)
+
+
+def test_a_cut_session_by_its_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The directory of a session that was killed is as good as what it left there, with a word on it; two are named."""
+    head = {name: WHOLE[name] for name in ("schema", "plugin", "started", "settings", "environment")}
+    Unfinished(tmp_path / "cut", head).add({"run": failing(), "servers": {}, "worker": "gw0"})
+    note = f"{tmp_path}/cut: no report.json; this is unfinished-{os.getpid()}.jsonl, of a session that was cut short\n"
+    assert report("show", tmp_path / "cut") == 0
+    said = capsys.readouterr()
+    assert (said.out.splitlines()[0], said.err) == (
+        "1 chaos test, 10 messages, 2 faults struck: 1 failed",
+        note,
+    )
+    assert report("merge", tmp_path / "cut", "-o", tmp_path / "joined") == 0
+    assert (capsys.readouterr().err, len(read(tmp_path / "joined")["runs"])) == (note, 1)
+    shutil.copy(*(tmp_path / "cut" / f"unfinished-{name}.jsonl" for name in (os.getpid(), 4_194_305)))
+    assert report("show", tmp_path / "cut") == 2
+    assert capsys.readouterr().err.count("unfinished-") == 2
 
 
 def test_show_prints_any_form(file: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -251,7 +270,7 @@ def test_as_a_command(file: str, tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (markdown(WHOLE).encode(), b"")
     evil = write(tmp_path / "evil", document_full_of("ö→"))
     done = subprocess.run([*command, "diff", file, evil], env=poor, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (1, b"")  # a test that only the new one has, and that fails
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as nobody:

@@ -104,16 +104,27 @@ def test_a_rerun_hides_nothing() -> None:
 
 
 def test_tests_that_only_one_has() -> None:
-    """A test that came or went is told and has no before: it is no regression, not even failing."""
+    """One that came and fails is worse: who is compared brought it; one that passes, or went, is only told."""
     skipped = run_record(None, nodeid=NAME, attempt=1, outcome="skipped", reproduce="", reason="no")
     made = diff(session(run()), session(skipped, run(LOST, name="t.py::new")))
     assert made.changes == (
+        Change("worse", "t.py::new", "not run before, and failed: 1 of 200 messages lost in some way."),
         Change("changed", NAME, "skipped: no; was as promised"),
-        Change("changed", "t.py::new", "not run before; is failed"),
     )
-    assert (made.regression, made.both, made.only_old, made.only_new) == (False, 0, 1, 1)
-    made = diff(session(run()), session(run(LOST, name="t.py::new")))
-    assert made.changes[0] == Change("changed", NAME, "no longer run; was as promised")
+    assert (made.regression, made.both, made.only_old, made.only_new) == (True, 0, 1, 1)
+    made = diff(session(run()), session(run(name="t.py::new")))
+    assert made.changes == (
+        Change("changed", NAME, "no longer run; was as promised"),
+        Change("changed", "t.py::new", "not run before; is as promised"),
+    )
+    assert not made.regression
+    for tame in (
+        run(LOST, name="t.py::new", outcome="xfailed"),
+        run(LOST, name="t.py::new", allow=(("lost", ""),)),
+    ):
+        assert not diff(session(run()), session(run(), tame)).regression
+    unknown = diff(session(run()), session(run(), run(UNKNOWN, name="t.py::new")))
+    assert (unknown.regression, unknown.changes[0].text[:31]) == (True, "not run before, and unknown: 1 ")
 
 
 def test_no_verdict_is_no_mend() -> None:

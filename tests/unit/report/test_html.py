@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import inspect
 import json
@@ -23,6 +24,9 @@ from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.report.document import run_record
 from pytest_mqchaos.report.html import MOST, page, write_page
+from pytest_mqchaos.report.markdown import markdown
+from pytest_mqchaos.report.states import happened
+from pytest_mqchaos.report.words import SYMBOLS, WORDS
 
 TAGS = frozenset(
     re.findall(
@@ -169,6 +173,65 @@ def test_a_known_cause_hides_no_other() -> None:
         assert 'class="rest" open' not in text
 
 
+def test_the_failed_run_of_a_cause_is_open() -> None:
+    """Where an allowed run of the same cause came first it is closed, and the one that fails the session is open."""
+    allowed = failing(nodeid="t.py::test_allowed[x]", scenario="x")
+    allowed |= {"failed": False, "outcome": "passed", "verdict": "pass"}
+    allowed["findings"] = [{**each, "allowed": "so"} for each in allowed["findings"]]
+    made = session(allowed, failing())
+    before = copy.deepcopy(made)  # as an earlier version wrote it
+    before["overview"]["causes"][0]["runs"].sort()
+
+    for document in (made, before):
+        opened = re.findall(r'<details class="run (\w+)"( open)?>', page(document))
+        assert opened == [("failed", " open"), ("allowed", "")]
+
+
+def test_links_of_a_cause_say_what_differs() -> None:
+    """Under one scenario they bear the parameters or the tests, over several both; the rest is said once."""
+    one = [failing(nodeid=f"t.py::test_it[drop-{n}]", scenario="drop") for n in range(26)]
+    several = [
+        failing(nodeid=f"t.py::{test}[{n}]", scenario=n)
+        for test in ("test_a", "test_b")
+        for n in ("drop", "stop")
+    ]
+    again = [failing(attempt=n) for n in (1, 2)]
+
+    for runs, place, chips in (
+        (one, "in 26 tests of test_it under drop:", [*(f"failed: {n}" for n in range(24))]),
+        (several, "in 2 tests:", [f"failed: test_{t} under {n}" for t in "ab" for n in ("drop", "stop")]),
+        ([*one[:1], failing(nodeid="t.py::test_b[stop]", scenario="stop")], "in test_it[0], test_b:",
+         ["failed: drop", "failed: stop"]),
+        (again, "in test_orders:",
+         ["failed: consumer_crash-after-ack-3", "failed: consumer_crash-after-ack-3, attempt 2"]),
+    ):  # fmt: skip
+        made = page(session(*runs))
+        (cause,) = re.findall(r'<p class="where">.*?</p>', made, re.DOTALL)
+        links = re.findall(r'<a class="chip.*?</a>', cause, re.DOTALL)
+        assert place in cause
+        assert [re.sub(r"<.*?>|\n", "", link) for link in links] == [f"✗ {chip}" for chip in chips]
+
+
+def test_what_is_told_beside_is_a_sentence() -> None:
+    """Of several messages in the plural, names as code; and that no fault is behind a finding is said as such."""
+    dropped = found("overflow", 1, 2, claim="was dropped from `orders`", violation=False)
+    why = "no fault explains it: worker went on to later messages"
+    account = judged(found("lost", 1, 2, claim="lost by the consumer: so", cause=why), dropped)
+    run = run_record(account, nodeid=NODE, attempt=1, outcome="failed", reproduce="x")
+    made = page(session(run, passing(), failing(nodeid="t.py::t[x]")))
+
+    assert "2 messages were dropped from <code>orders</code>" in made
+    assert "Lost 2 messages: no fault is behind them: worker went on" in made
+    assert happened(run) == f"2 of 10 messages lost by the consumer: so; no fault is behind it{why[20:]}."
+    assert "each: no fault" not in made
+    assert made.count("behind it: no fault") == markdown(session(run)).count("behind it: no fault") == 0
+
+
+def test_every_state_has_a_sign_of_its_own() -> None:
+    """A state is not told by its colour alone: what failed and what was expected to do not look alike."""
+    assert len(set(SYMBOLS.values())) == len(SYMBOLS) == len(WORDS)
+
+
 def test_processes_and_ports_are_the_sessions() -> None:
     """The head names versions; which process and which port stands at the end."""
     servers = {
@@ -226,7 +289,7 @@ def test_a_failing_run_is_told_in_full() -> None:
             ),
             "? The chaos test could not be judged.",
         ),
-        (failing(outcome="xfailed"), "✗ No surprise: the chaos test failed as expected."),
+        (failing(outcome="xfailed"), "⊘ No surprise: the chaos test failed as expected."),
         (failing(outcome="skipped", reason="no server"), "– The chaos test was skipped."),
     ],
 )  # fmt: skip

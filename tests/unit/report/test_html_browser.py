@@ -20,6 +20,7 @@ from test_promised import ALL, everything
 
 from pytest_mqchaos.report.html import page
 
+GALLERY = Path(__file__).parents[3] / "docs" / "gallery"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 LOOK = """
@@ -45,6 +46,11 @@ const told = [...document.querySelectorAll('iframe')].map(frame => {
       && each.getAttribute('tabindex') !== '0' && !each.querySelector('a')).map(each => each.outerHTML.slice(0, 200)),
     named: [...page.querySelectorAll('.names text')].filter(each => each.getBoundingClientRect().width > 0
       && each.getBoundingClientRect().left < each.closest('.scroll').getBoundingClientRect().right).length,
+    clipped: [...page.querySelectorAll('.scroll')].filter(each => each.querySelector('table')
+      && each.scrollWidth > each.clientWidth).map(each => [each.getAttribute('aria-labelledby'), each.scrollWidth]),
+    hinted: [...page.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth)
+      .every(each => getComputedStyle(each).backgroundImage.split('gradient').length === 5
+        && getComputedStyle(each.firstElementChild).backgroundColor === 'rgba(0, 0, 0, 0)'),
     near: [...page.querySelectorAll('.near .edge')].map(each => each.getBoundingClientRect().left
       + each.closest('.scroll').scrollLeft < each.closest('.scroll').getBoundingClientRect().right),
   };
@@ -103,6 +109,61 @@ def test_nothing_is_cut_off(tmp_path: Path, width: int) -> None:
     ]
     for told in looked_at(tmp_path, [page(each) for each in documents], width):
         assert (told["width"] <= told["room"], told["beyond"], told["tables"]) == (True, [], 0)
+
+
+def every_panel(*, failed: bool = True) -> dict[str, Any]:
+    """Return a run with the widest tables: where work shows, what was tried again, what was taken over."""
+    span = {"shortest": 0.204386, "p50": 0.204449, "longest": 10.204596}
+    over = {"consumer": "worker#2", "at": 10.016408, "messages": 1200}
+    tried = {"attempt": 2, "messages": 1200, **span, "due_after": 0.2, "due_until": 0.4}
+    wide = {
+        "sources": [{"name": "$MQCHAOS_EFFECTS", "kind": "probe", "of": None, "effects": 1200, "messages": 1200,
+                     "wanted": 1200, "missing": 0, "doubled": 0}],
+        "retry": {"policy": "fixed(0.2)", "attempts": 3, "scheduling_delay": 0.005, "messages": 3, "most": 3,
+                  "early": int(failed), "late": 0, "too_many": 0, "too_few": 0, "rows_left_out": 0, "told": [],
+                  "left_out": 0, "rows": [{**tried, "tolerated_after": 0.18, "tolerated_until": 11.225481}]},
+        "failover": {"seconds": 1.0, "held": 8, "taken_over": 8, "longest": 0.245887, "slow": int(failed), "never": 0,
+                     "unsure": 0, "rows_left_out": 0, "told": [], "left_out": 0,
+                     "rows": [{**over, "by": "worker#2", "soonest": 0.24523, "latest": 10.245887}]},
+        "takeovers": [{**over, "held": 1200, **span}],
+        "pauses": [tried],
+    }  # fmt: skip
+    if failed:
+        return {**failing(), **wide}
+    return {
+        **passing(),
+        **wide,
+        "retry": None,
+        "failover": None,
+    }  # which would stand in place of the other two
+
+
+def kept_promises() -> dict[str, Any]:
+    """Return the panels of promises that were kept: they stand among the numbers."""
+    run = every_panel()
+    return {"retry": {**run["retry"], "early": 0}, "failover": {**run["failover"], "slow": 0}}
+
+
+@pytest.mark.parametrize("width", [1280, 1600])
+def test_no_table_is_clipped(tmp_path: Path, width: int) -> None:
+    """On a desk every table of every panel is seen whole, also with long names."""
+    long = "orders.of.a.very.long.name" * 3
+    documents = [
+        session(failing(), heard(), recorded(by_the_consumer())),
+        session(recorded(everything("orders"), ALL, order_keys={})),
+        session(recorded(everything(long), ALL, order_keys={})),
+        session(every_panel(), every_panel(failed=False), {**passing(), **kept_promises()}),
+        *(json.loads(path.read_text(encoding="utf-8")) for path in sorted(GALLERY.glob("*.json"))),
+    ]
+    for told in looked_at(tmp_path, [page(each) for each in documents], width):
+        assert told["clipped"] == []
+
+
+def test_what_scrolls_says_so(tmp_path: Path) -> None:
+    """On a phone a shadow lies at the edge where there is more, and nothing stands in front of it."""
+    documents = [session(failing(), heard()), session(recorded(everything("orders"), ALL, order_keys={}))]
+    for told in looked_at(tmp_path, [page(each) for each in documents], 390):
+        assert (told["hinted"], bool(told["clipped"])) == (True, True)
 
 
 def test_only_what_scrolls_is_a_tab_stop(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import pytest
+
 from pytest_mqchaos.report.figures.lifecycle import ENDS
-from pytest_mqchaos.report.html.chain import chain
+from pytest_mqchaos.report.html.chain import Arrow, chain
 
 
 def step(origin: str, target: str, count: int, of: int) -> dict[str, Any]:
@@ -74,3 +77,67 @@ def test_nothing_is_drawn_above_the_highest_box() -> None:
     drawn = chain({**LIFE, "steps": short})
     assert drawn.top == min(box.y for box in drawn.boxes) - 8 > 0
     assert chain(LIFE).top == 1.0
+
+
+STATES, ALL_ENDS = (
+    ("ready", "in_flight", "requeued", "dead_lettered"),
+    ("acknowledged", "dropped", "unsettled", "resting"),
+)
+EVERY = [step(one, other, 12_345, 98_765) for one in STATES for other in (*STATES, *ALL_ENDS) if one != other]
+
+
+def along(d: str) -> list[tuple[float, float]]:
+    """Return points of an arrow's path, of a line or of a curve with one control point."""
+    begin, *rest = re.findall(r"[MLQ ]*([\d.-]+) ([\d.-]+)", d)
+    points = [(float(x), float(y)) for x, y in (begin, *rest)]
+    (bx, by), (ex, ey) = points[0], points[-1]
+    cx, cy = points[1] if len(points) == 3 else ((bx + ex) / 2, (by + ey) / 2)
+    shares = [n / 200 for n in range(201)]
+    return [
+        (
+            (1 - t) ** 2 * bx + 2 * t * (1 - t) * cx + t * t * ex,
+            (1 - t) ** 2 * by + 2 * t * (1 - t) * cy + t * t * ey,
+        )
+        for t in shares
+    ]
+
+
+def sides(arrow: Arrow) -> tuple[float, float]:
+    """Return how far a label reaches to the left and to the right, at six units a letter."""
+    wide = 6.0 * len(arrow.label)
+    left = {"start": 0.0, "middle": wide / 2, "end": wide}[arrow.anchor]
+    return arrow.x - left, arrow.x - left + wide
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        EVERY,
+        STEPS,
+        [*STEPS, step("ready", "dropped", 1, 12), step("ready", "unsettled", 2, 12)],
+        *([*STEPS, each] for each in EVERY),
+    ],
+)
+def test_no_arrow_crosses_a_box(steps: list[dict[str, Any]]) -> None:
+    """Whatever steps there were, an arrow passes only its own two boxes, and no label lies on any box."""
+    drawn = chain({**LIFE, "steps": steps})
+    boxes = {box.name.replace(" ", "_"): box for box in drawn.boxes}
+    for arrow, each in zip(drawn.arrows, steps, strict=True):
+        left, right = sides(arrow)
+        for name, box in boxes.items():
+            if name not in (each["from"], each["to"]):
+                inside = [
+                    (x, y)
+                    for x, y in along(arrow.d)
+                    if box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height
+                ]
+                assert inside == [], (arrow.title, name)
+            over = left < box.x + box.width and right > box.x
+            assert not (over and arrow.y - 8 < box.y + box.height and arrow.y + 2 > box.y), (
+                arrow.title,
+                name,
+            )
+        assert min(y for _, y in along(arrow.d)) >= drawn.top
+        assert max(y for _, y in along(arrow.d)) <= drawn.height
+        assert left >= 0
+        assert right <= drawn.width

@@ -109,16 +109,19 @@ def test_a_case_for_each_check_and_run() -> None:
     )
 
 
+LOST_BY = "lost by `worker`, which acked at 0.069 s and was killed at 0.071 s before any effect"
+
+
 def test_a_failure_says_all() -> None:
     """Claim, messages, cause, mend, how to allow it and how to repeat it stand in the failure."""
     (suite,) = read(junit(session(failing())))
     (failure,) = suite.iter("failure")
     assert (failure.get("type"), failure.get("message")) == (
         "lost:by_consumer",
-        "1 of 10 messages lost by the consumer: its ack reached the broker, its work was never done",
+        f"1 of 10 messages {LOST_BY}",
     )
     assert (failure.text or "").splitlines() == [
-        "lost:by_consumer: 1 of 10 messages lost by the consumer: its ack reached the broker, its work was never done",
+        f"lost:by_consumer: 1 of 10 messages {LOST_BY}",
         "messages: orders-k3f9-000003",
         "cause: consumer_crash(after=ack(17))",
         "mend: acknowledge after the work",
@@ -173,6 +176,25 @@ def test_without_a_verdict() -> None:
     assert cases(skipped=[{"nodeid": "a/t.py::x", "scenario": "drop", "reason": "not today"}]) == {
         "test": ("skipped", "not today")
     }
+
+
+def test_several_messages_are_told_in_the_plural() -> None:
+    """What is said of one message by the check is said of several as the page says it."""
+    blind = found(
+        "lost", 1, 2, unknown=True, claim="was acknowledged, but whether its work was done cannot be seen"
+    )
+    dropped = found("overflow", 1, 2, claim="was dropped from `orders`", violation=False)
+    order = found("reordered", 1, 2, claim="was worked on after `x`")
+    (suite,) = read(junit(session(run(blind, dropped, order, outcome="failed"))))
+    told = [each.get("message") for each in suite.iter() if each.tag in ("failure", "skipped")]
+    told = [each for each in told if each not in ("not promised", "no canary")]
+    assert told == [
+        "cannot be judged: 2 of 200 messages were acknowledged, but whether their work was done cannot be seen",
+        "2 of 200 messages: one of them, `orders-k3f9-000001`, was worked on after `x`",
+    ]
+    assert (
+        suite.findtext("system-out") == "information: overflow: 2 of 200 messages were dropped from `orders`"
+    )
 
 
 def test_many_messages() -> None:

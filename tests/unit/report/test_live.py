@@ -38,6 +38,40 @@ def test_the_line(glance: Glance, line: str) -> None:
     assert live_line(glance, 200) == line
 
 
+CRASH = ("consumer_crash(after=ack(17), consumer='worker')", "fired")
+BUSY = Glance(published=60, in_flight=10, effected=33, dead_lettered=0, faults=[CRASH], settling=True)
+
+
+@pytest.mark.parametrize(
+    ("width", "faults", "line"),
+    [
+        (
+            110,
+            [CRASH],
+            "60 published, 10 in flight, 33 effected, 0 dead-lettered; consumer_crash(...) fired; settling",
+        ),
+        (
+            90,
+            [CRASH],
+            "60 published, 10 in flight, 33 effected, 0 dead-lettered; consumer_crash fired; settling",
+        ),
+        (79, [CRASH], "33 effected of 60, 10 in flight; consumer_crash fired; settling"),
+        (60, [CRASH], "33 effected of 60, 10 in flight; 1 fault fired; settling"),
+        (
+            60,
+            [CRASH, CRASH, ("refuse()", "armed")],
+            "33 effected of 60; 1 fault armed, 2 faults fired; settling",
+        ),
+        (44, [CRASH], "33 effected of 60; 1 fault fired; settling"),
+        (20, [CRASH], "33 effected of 60..."),
+    ],
+)
+def test_a_narrow_line_keeps_what_it_is_for(width: int, faults: list[tuple[str, str]], line: str) -> None:
+    """The arguments of faults go first, then their names; whether they struck, and the settling, go last."""
+    assert live_line(replace(BUSY, faults=faults), width) == line
+    assert len(line) <= width
+
+
 @pytest.mark.parametrize("width", [0, 1, 3, 20, 79])
 @pytest.mark.parametrize("name", ["\x1b]0;title\x07\r\n", "訂單" * 40, "\u202e" * 3, "x" * 300])
 def test_it_fits(name: str, width: int) -> None:

@@ -168,7 +168,7 @@ def test_of_many_messages_those_around_the_first_are_told() -> None:
     assert (len(key["overtakings"]), key["left_out"]) == (10, 29)
     text = read(page(session(recorded(run)))).text
     assert "16 of 60 messages of this key are drawn; 18 before and 26 after them are not." in text
-    assert "29 more of this key are not told." in text
+    assert "29 more of this key are not listed." in text
 
 
 def test_lines_cross_where_the_order_was_lost() -> None:

@@ -10,6 +10,7 @@ from report_builders import failing, passing, session
 
 from pytest_mqchaos.model.guarantees import guarantee
 from pytest_mqchaos.report.document import run_record
+from pytest_mqchaos.report.headings import heading
 from pytest_mqchaos.report.overview import split_name
 from pytest_mqchaos.report.states import ORDER, happened, state_of, worst_state
 
@@ -270,3 +271,94 @@ def test_a_good_session_names_all_that_was_promised() -> None:
     )
     made = over(passing(), none)
     assert made["guarantee"] == "at-least-once", "what was skipped was promised, and not kept"
+
+
+def test_a_mistake_of_all_replicas_is_one_cause() -> None:
+    """Replicas of one consumer and what each had in hand make no causes of their own; they are named in the one."""
+    late = [
+        found("late", n, detail="in_hand", claim="came late", cause=f"{who} had it in hand for most of that")
+        for n, who in enumerate(("worker#2", "worker"), 1)
+    ]
+    breach = [
+        found("prefetch_breach", n, detail="above", claim=f"came to {who} when it had 5 or more in hand already",
+              cause=f"{who} subscribed to `orders` with a prefetch of 8, and had {n} in hand")
+        for n, who in ((8, "worker"), (6, "worker#2"))
+    ]  # fmt: skip
+    run = record(*late, *breach, outcome="failed")
+    run["consumers"] = failing()["consumers"]
+    made = session(run)
+
+    assert [(each["cause"], each["messages"]) for each in made["overview"]["causes"]] == [
+        ("each of worker and worker#2 had it in hand for most of that", 2),
+        (
+            "each of worker and worker#2 subscribed to `orders` with a prefetch of 8, and had 6 to 8 in hand",
+            2,
+        ),
+    ]
+    assert [heading(each, made["runs"]) for each in made["overview"]["causes"]] == [
+        "Worked on 2 messages late: each: one of worker and worker#2 had it in hand for most of that",
+        "Handed out 2 messages beyond the prefetch: each of worker and worker#2 subscribed to `orders` with a prefetch "
+        "of 8, and had 6 to 8 in hand",
+    ]
+
+
+def test_a_claim_of_replicas_without_a_cause_is_one() -> None:
+    """Where the claim tells a cause, the claims of all replicas are one as well, and the heading finds its hazards."""
+    claims = [f"unacknowledged: {who} did nothing" for who in ("worker", "worker#2")]
+    run = record(
+        *(found("unacknowledged", n, claim=claim) for n, claim in enumerate(claims, 1)), outcome="failed"
+    )
+    run["consumers"] = failing()["consumers"]
+    made = session(run)
+    (cause,) = made["overview"]["causes"]
+
+    assert cause["claim"] == "unacknowledged: each of worker and worker#2 did nothing"
+    assert (
+        heading(cause, made["runs"])
+        == "Left 2 messages unacknowledged: each of worker and worker#2 did nothing"
+    )
+
+
+def test_the_gravest_run_of_a_cause_comes_first() -> None:
+    """A reader of a cause begins with a run that failed, whatever ran before it."""
+    runs = [
+        record(LOST, allow=(("lost", "known"),)),
+        record(LOST, outcome="xfailed", nodeid="t.py::test_x"),
+        record(LOST, outcome="failed", nodeid="t.py::test_y"),
+    ]
+    (cause,) = over(*runs)["causes"]
+
+    assert (cause["state"], cause["runs"], cause["tests"][0]) == ("failed", [2, 1, 0], "test_y")
+
+
+@pytest.mark.parametrize(
+    ("counts", "spoilt", "said"),
+    [
+        ({}, 0, "100 messages published, 100 worked on."),
+        ({"effected": 96, "confirmed": 95}, 0,
+         "100 messages published, 96 worked on; of the 5 that the broker never confirmed nothing is promised."),
+        ({"effected": 99, "confirmed": 99}, 0,
+         "100 messages published, 99 worked on; of the one that the broker never confirmed nothing is promised."),
+        ({"effected": 100, "confirmed": 95}, 0, "100 messages published, 100 worked on."),
+        ({"effected": 90, "dead_lettered": 10}, 0, "100 messages published, 90 worked on; 10 dead-lettered."),
+        ({"effected": 95, "poison": 10, "dead_lettered": 5}, 5,
+         "90 good messages published, all worked on; 10 poison ones: 5 worked on, 5 dead-lettered."),
+        ({"effected": 99, "poison": 1, "dead_lettered": 1}, 0,
+         "99 good messages published, all worked on; 1 poison one: 1 dead-lettered."),
+        ({"effected": 92, "poison": 10}, 2,
+         "90 good messages published, all worked on; 10 poison ones: 2 worked on, 8 not."),
+        ({"effected": 90, "poison": 10}, 0,
+         "90 good messages published, all worked on; 10 poison ones: none worked on."),
+        ({"effected": 88, "confirmed": 98, "poison": 10, "dead_lettered": 9}, 0,
+         "90 good messages published, 88 worked on; of the 2 that the broker never confirmed nothing is promised; "
+         "10 poison ones: none worked on."),
+        ({"effected": 97, "poison": 10}, 0, "100 messages published, 97 worked on."),
+    ],
+)  # fmt: skip
+def test_what_is_missing_of_a_good_run_is_named(counts: dict[str, int], spoilt: int, said: str) -> None:
+    """Good messages and poison stand apart, and what was not worked on does not read as a loss."""
+    run = record(found("poison_effected", count=spoilt, violation=False)) if spoilt else record()
+    none = dict.fromkeys(run["counts"], 0)
+    run["counts"] = none | {"published": 100, "confirmed": 100, "effected": 100} | counts
+
+    assert happened(run) == said

@@ -119,10 +119,10 @@ def test_what_is_cut_off_is_counted() -> None:
         "queues_left_out": 1,
     }  # fmt: skip
     caps = (
-        "5 more consumers are in report.json", "3 more sources are in report.json", "2 attempts more are not told",
-        "1,002 more ends of processes are not told", "1 queue more, by name, is not told",
-        "7 earlier processes are not told", "8 earlier connections are not told",
-        "1 earlier time that it stood still is not told", "Process 8, pid 100",
+        "5 more consumers are in report.json", "3 more sources are in report.json", "2 attempts more are not listed",
+        "1,002 more ends of processes are not listed", "1 queue more, by name, is not listed",
+        "7 earlier processes are not listed", "8 earlier connections are not listed",
+        "1 earlier time that it stood still is not listed", "Process 8, pid 100",
     )  # fmt: skip
     said, short = text(many), text(run)
     assert [cap for cap in caps if cap not in said] == []
@@ -144,7 +144,7 @@ def test_each_strike_is_told() -> None:
     said = text(run)
     assert "Fault 2 struck 25 times: the others" in said
     assert all(f"victim#{n}" in said and f"delivery({n})" in said for n in range(3))
-    assert "22 later strikes are not told." in said
+    assert "22 later strikes are not listed." in said
     assert "the others" not in text(failing())
 
 

@@ -14,7 +14,7 @@ from report_builders import failing, passing, session
 from pytest_mqchaos.report.document import document, write
 from pytest_mqchaos.report.html import page
 from pytest_mqchaos.report.markdown import markdown
-from pytest_mqchaos.report.reading import NoReport, read
+from pytest_mqchaos.report.reading import NoReport, chosen, read
 from pytest_mqchaos.report.unfinished import Unfinished
 
 WHOLE = session(failing(), passing())
@@ -157,6 +157,28 @@ def test_no_unfinished_session(tmp_path: Path, text: str) -> None:
     with pytest.raises(NoReport) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_directory_with_what_a_cut_session_left(tmp_path: Path) -> None:
+    """Named by its directory it is found where it is the only one; a report beside it comes first."""
+    file = Unfinished(tmp_path, HEAD)
+    file.add({"run": failing(), "servers": {}, "worker": "gw0"})
+    assert chosen(tmp_path) == left(tmp_path)
+    assert read(tmp_path) == read(left(tmp_path))
+    (tmp_path / "unfinished-4194305.jsonl").touch()
+    with pytest.raises(NoReport) as caught:
+        read(tmp_path)
+    mine = left_by_name(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: no report.json, and of sessions that were cut short {mine[0]}, {mine[1]}: name one of them"
+    )
+    write(tmp_path, WHOLE)
+    assert read(tmp_path) == WHOLE
+
+
+def left_by_name(tmp_path: Path) -> list[str]:
+    """Return the names of the files that sessions left, in order."""
+    return sorted(each.name for each in tmp_path.glob("unfinished-*.jsonl"))
 
 
 def test_the_next_session_clears(tmp_path: Path) -> None:
