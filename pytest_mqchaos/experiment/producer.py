@@ -61,9 +61,12 @@ class Producer:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids that its messages have in this run, in the order of publishing; one sent twice stands once."""
+        """The ids that its messages have in this run, in the order of publishing; one sent twice stands once.
+
+        What another producer had sent before is among them: it has published that, too.
+        """
         with self._run.history.changed:
-            return tuple(self._adoption.ids)
+            return tuple(self._adoption.published)
 
     @property
     def size(self) -> int:
@@ -175,7 +178,9 @@ class Producer:
     def keys(self, rule: payloads.KeyRule) -> dict[str, str]:
         """Return the key of each of its messages by its id, under a rule that may be another than `key=`."""
         __tracebackhide__ = True
-        found = {name: self._key(name, rule) for name in self.ids}
+        with self._run.history.changed:
+            own = tuple(self._adoption.ids)  # what another has sent first has its key from there
+        found = {name: self._key(name, rule) for name in own}
         return {name: key for name, key in found.items() if key is not None}
 
     def seen(self) -> list[Seen]:
@@ -200,7 +205,7 @@ class Producer:
         alike = self._adoption.alike()
         if alike:
             raise ChaosError(
-                f"{len(alike)} of {len(self.ids)} messages of {self.name} cannot be told apart: they read the same "
+                f"{len(alike)} of {len(self._adoption.ids)} messages of {self.name} cannot be told apart: they read the same "
                 "and have no message_id of their own; let it set one, or name what tells them apart with "
                 "producer(..., key=)"
             )
