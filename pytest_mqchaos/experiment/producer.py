@@ -148,7 +148,7 @@ class Producer:
 
     def progress(self) -> str:
         """Say how far it is: `42 published, it still runs (pid 4711, 3.1 s)`."""
-        return f"{len(self.ids)} published, {self.program.replicas[0].describe_failure()}"
+        return f"{len(self.ids)} published, {_briefly(self.replica)}"
 
     # --- what settling asks for ---
 
@@ -270,12 +270,11 @@ class Producer:
             if ended.ender == "fault":
                 return None
             return ChaosError(
-                f"{self.name} failed after {count} messages, and no fault struck it: {replica.describe_failure()}"
+                f"{self.name} failed after {count} messages, and no fault struck it: {_briefly(replica)}"
             )
         if self._count is not None and count < self._count:
             return ChaosError(
-                f"{self.name} ended normally, and published {count} of {self._count} messages: "
-                f"{replica.describe_failure()}"
+                f"{self.name} ended normally, and published {count} of {self._count} messages: {_briefly(replica)}"
             )
         return None
 
@@ -293,3 +292,8 @@ class Producer:
             f'{waited} and has not ended: {self.progress()}; for one that stays, producer(..., until="quiet") '
             "takes its silence for the end"
         )
+
+
+def _briefly(replica: Replica) -> str:
+    """How it ended or stands, in one line: the rest of its output is a section of the failure."""
+    return replica.describe_failure().partition("\n")[0]
