@@ -79,7 +79,11 @@ class LinkAddress:
         there = ", ".join(self.services)
         raise UsageError(
             f"consumer(): {where}: {found[0]} stands for no service: "
-            + (f"there is {there}" if there else "mqchaos.http(...) stands in for one, before its consumer starts")
+            + (
+                f"there is {there}"
+                if there
+                else "mqchaos.http(...) stands in for one, before its consumer starts"
+            )
         )
 
     def seen_from(self, host: str) -> LinkAddress:

@@ -205,8 +205,8 @@ class Producer:
         alike = self._adoption.alike()
         if alike:
             raise ChaosError(
-                f"{len(alike)} of {len(self._adoption.ids)} messages of {self.name} cannot be told apart: they read the "
-                "same and have no message_id of their own; let it set one, or name what tells them apart with "
+                f"{len(alike)} of {len(self._adoption.ids)} messages of {self.name} cannot be told apart: they read "
+                "the same and have no message_id of their own; let it set one, or name what tells them apart with "
                 "producer(..., key=)"
             )
         self._unheard()

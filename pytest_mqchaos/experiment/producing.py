@@ -122,7 +122,9 @@ def _refuse_what_chooses(run: Run) -> None:
             "a producer's are not"
         )
     for armed in run.injector.armed:
-        if armed.fault.kind == "repeated_publish" and not armed.fired:  # else mqchaos.publish(...) has some of them
+        if (
+            armed.fault.kind == "repeated_publish" and not armed.fired
+        ):  # else mqchaos.publish(...) has some of them
             raise UsageError(
                 f"{armed.fault}: it sends messages of mqchaos.publish(...) again; a producer's are the application's "
                 "own, and none of them is sent twice by us"

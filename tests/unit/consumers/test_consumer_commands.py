@@ -130,7 +130,11 @@ def test_what_is_filled_in_is_not_read_again() -> None:
 @pytest.mark.parametrize(
     ("services", "text", "line"),
     [
-        ({}, "{http}", r"env={'URL': '{http}'}: {http} stands for no service: mqchaos.http(...) stands in for one"),
+        (
+            {},
+            "{http}",
+            r"env={'URL': '{http}'}: {http} stands for no service: mqchaos.http(...) stands in for one",
+        ),
         (
             {"mail": "http://m", "pay": "http://p"},
             "{http:mial}/x",

@@ -422,5 +422,7 @@ def test_a_placeholder_that_looks_misspelt(ends: bool) -> None:
     (worker,) = ground.consumer.replicas
     worker.doubt = "`{hots}` in env RH stands for nothing: did you mean {host}?"
     worker.alive = not ends
-    with pytest.raises(NotReady, match=r" \(`\{hots\}` in env RH stands for nothing: did you mean \{host\}\?\)[:;] "):
+    with pytest.raises(
+        NotReady, match=r" \(`\{hots\}` in env RH stands for nothing: did you mean \{host\}\?\)[:;] "
+    ):
         ground.ready()
