@@ -22,8 +22,10 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.cli.testfile import Plan, stem
+from pytest_mqchaos.cli.wording import reword
 from pytest_mqchaos.crossing import first_line
 from pytest_mqchaos.errors import ChaosError, NotReady
+from pytest_mqchaos.fixtures import trial
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.printable import masked
 from pytest_mqchaos.model.sequences import plural
@@ -42,10 +44,11 @@ _ADDRESSES = {
     for flag in (option.flag, option.flag.replace("mqchaos-", "", 1))
 }
 _UNTRIED = 3
-_PLAIN = ("-q", "-rs", "--disable-plugin-autoload", "-p", "pytest_mqchaos.plugin", "-p", "no:cacheprovider",
+_PLAIN = ("-q", "-rN", "--disable-plugin-autoload", "-p", "pytest_mqchaos.plugin", "-p", "no:cacheprovider",
           "--import-mode=importlib")  # fmt: skip
 """No other plugin, so that nothing shuffles, repeats or shares out what is tried; and the folder of the file is on no
 path of modules: kept servers have that in their environment, and what names the folder there goes with it."""
+_BASELINE = "the baseline failed"
 _COLOURS = {"failed": {"red": True}, "skipped": {"yellow": True}}
 _SHOW = (
     "the broker's view: an acknowledged message counts as worked on. To see the work itself: --effects FILE (an id or\n"
@@ -195,6 +198,17 @@ class Trial:
         reporter.ensure_newline()
         reporter.write_line(f"{name}: {self._outcome(report)}", **_COLOURS.get(report.outcome, {}))
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say what could not be tried in the words of the command line, once all is told of it."""
+        here = trial(item)
+        report = yield
+        if report.failed and call.excinfo is not None and here is not None:
+            reword(report, call.excinfo.value, lambda: here.chaos.history)
+        return report
+
     @pytest.hookimpl
     def pytest_exception_interact(self, call: pytest.CallInfo[None]) -> None:
         """Take down that a consumer was not ready: only then its address, or its queue, may be what it lacks."""
@@ -205,6 +219,8 @@ class Trial:
         if isinstance(report.longrepr, tuple):
             why = report.longrepr[2].removeprefix("Skipped: ")
             self._skipped = self._skipped or why
+            if why.startswith(_BASELINE):  # what it failed with stands in its own line
+                why = _BASELINE
             return f"skipped: {why}"
         said = first_line(report) if report.failed else ""
         # after an error of the test's own there is an account, too, and it is no verdict
