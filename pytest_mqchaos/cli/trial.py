@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.cli.testfile import Plan, stem
-from pytest_mqchaos.cli.wording import reword
+from pytest_mqchaos.cli.wording import reword, reword_told
 from pytest_mqchaos.crossing import first_line
 from pytest_mqchaos.errors import ChaosError, NotReady
 from pytest_mqchaos.fixtures import trial
@@ -77,6 +77,8 @@ class Trial:
         self._account: Account | None = None
         self._judged: list[Account] = []
         self._unready = False
+        self._read: list[str] = []
+        """The queues that the consumer of the last scenario reads, where that is to be told."""
         self._skipped = ""
         self._terminated = False
 
@@ -188,9 +190,11 @@ class Trial:
         category, _, _ = yield
         return category, "", ""
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say how a scenario went, as soon as that is known."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        """Say how a scenario went, as soon as that is known; before that, let all who hear of it hear our words."""
+        reword_told(report, self._read)
+        yield
         if report.when != "call" and report.passed:
             return
         name = report.nodeid.partition("[")[2].removesuffix("]")
@@ -202,11 +206,11 @@ class Trial:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Say what could not be tried in the words of the command line, once all is told of it."""
+        """Say what could not be tried in one line, in the words of the command line."""
         here = trial(item)
         report = yield
         if report.failed and call.excinfo is not None and here is not None:
-            reword(report, call.excinfo.value, lambda: here.chaos.history)
+            self._read = reword(report, call.excinfo.value, lambda: here.chaos.history)
         return report
 
     @pytest.hookimpl

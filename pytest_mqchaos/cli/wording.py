@@ -13,7 +13,7 @@ from pytest_mqchaos.failures import shown
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.telling import CROSSING
 
-__all__ = ["in_words_of_try", "read_queues", "reword"]
+__all__ = ["in_words_of_try", "read_queues", "reword", "reword_told"]
 
 _NO_TARGET = re.compile(
     r"publish\(\): (?:(?P<queue>there is no queue '[^']*' after [\d.]+ s)|(?P<exchange>no queue is bound to exchange "
@@ -53,8 +53,12 @@ def read_queues(history: Iterable[object]) -> list[str]:
     return [queue for queue in found if queue not in private]
 
 
-def reword(report: pytest.TestReport, error: BaseException, history: Callable[[], Iterable[object]]) -> None:
+def reword(
+    report: pytest.TestReport, error: BaseException, history: Callable[[], Iterable[object]]
+) -> list[str]:
     """Let a report of what could not be tried be one line, without the source of a test that nobody wrote.
+
+    Returns the queues that the consumer reads where the line names them, for `reword_told`.
 
     Args:
         report: of a phase that failed.
@@ -65,9 +69,15 @@ def reword(report: pytest.TestReport, error: BaseException, history: Callable[[]
     if isinstance(error, ChaosError):
         report.longrepr = line
     if not _NO_TARGET.search(line):
-        return
+        return []
     queues = read_queues(history())
     report.longrepr = in_words_of_try(line, queues)
+    return queues
+
+
+def reword_told(report: pytest.TestReport, queues: Iterable[str]) -> None:
+    """Reword what else a report tells: its sections, and the run that crosses to where the report is written."""
+    queues = list(queues)
     report.sections = [(title, in_words_of_try(text, queues)) for title, text in report.sections]
     run: dict[str, Any] = getattr(report, CROSSING, {}).get("run", {})
     for told in (run, *run.get("findings", ())):
