@@ -32,6 +32,7 @@ __all__ = [
     "Option",
     "Setting",
     "add_options",
+    "check",
     "check_command_line",
     "in_environment",
     "kind_of",
@@ -264,6 +265,15 @@ def _read(option: Option, value: object, where: str) -> object:
         return option.read(str(value))
     except ValueError as error:
         raise UsageError(f"{where}: {option.shown(value)!r} is not {error}") from None
+
+
+def check(option: Option, value: object, flag: str) -> None:
+    """Raise if a value of a command line cannot be read.
+
+    Raises:
+        UsageError: naming the option as it was typed, and the value.
+    """
+    _read(option, value, flag)
 
 
 def _ini_place(config: pytest.Config, option: Option) -> str:

@@ -22,8 +22,10 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.cli.testfile import Plan, stem
+from pytest_mqchaos.cli.wording import reword, reword_told
 from pytest_mqchaos.crossing import first_line
 from pytest_mqchaos.errors import ChaosError, NotReady
+from pytest_mqchaos.fixtures import trial
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.printable import masked
 from pytest_mqchaos.model.sequences import plural
@@ -42,10 +44,11 @@ _ADDRESSES = {
     for flag in (option.flag, option.flag.replace("mqchaos-", "", 1))
 }
 _UNTRIED = 3
-_PLAIN = ("-q", "-rs", "--disable-plugin-autoload", "-p", "pytest_mqchaos.plugin", "-p", "no:cacheprovider",
+_PLAIN = ("-q", "-rN", "--disable-plugin-autoload", "-p", "pytest_mqchaos.plugin", "-p", "no:cacheprovider",
           "--import-mode=importlib")  # fmt: skip
 """No other plugin, so that nothing shuffles, repeats or shares out what is tried; and the folder of the file is on no
 path of modules: kept servers have that in their environment, and what names the folder there goes with it."""
+_BASELINE = "the baseline failed"
 _COLOURS = {"failed": {"red": True}, "skipped": {"yellow": True}}
 _SHOW = (
     "the broker's view: an acknowledged message counts as worked on. To see the work itself: --effects FILE (an id or\n"
@@ -74,6 +77,8 @@ class Trial:
         self._account: Account | None = None
         self._judged: list[Account] = []
         self._unready = False
+        self._read: list[str] = []
+        """The queues that the consumer of the last scenario reads, where that is to be told."""
         self._skipped = ""
         self._terminated = False
 
@@ -185,15 +190,28 @@ class Trial:
         category, _, _ = yield
         return category, "", ""
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Say how a scenario went, as soon as that is known."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        """Say how a scenario went, as soon as that is known; before that, let all who hear of it hear our words."""
+        reword_told(report, self._read)
+        yield
         if report.when != "call" and report.passed:
             return
         name = report.nodeid.partition("[")[2].removesuffix("]")
         reporter: Any = self._plugins.get_plugin("terminalreporter")
         reporter.ensure_newline()
         reporter.write_line(f"{name}: {self._outcome(report)}", **_COLOURS.get(report.outcome, {}))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say what could not be tried in one line, in the words of the command line."""
+        here = trial(item)
+        report = yield
+        if report.failed and call.excinfo is not None and here is not None:
+            self._read = reword(report, call.excinfo.value, lambda: here.chaos.history)
+        return report
 
     @pytest.hookimpl
     def pytest_exception_interact(self, call: pytest.CallInfo[None]) -> None:
@@ -205,6 +223,8 @@ class Trial:
         if isinstance(report.longrepr, tuple):
             why = report.longrepr[2].removeprefix("Skipped: ")
             self._skipped = self._skipped or why
+            if why.startswith(_BASELINE):  # what it failed with stands in its own line
+                why = _BASELINE
             return f"skipped: {why}"
         said = first_line(report) if report.failed else ""
         # after an error of the test's own there is an account, too, and it is no verdict

@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ several at once with +, as in lost_ack+malformed_payload:share=0.2
 exit status: 0 every promise was kept, 1 one was not, 2 or 4 the command line is wrong, 3 it could not be tried or
 judged (no RabbitMQ can be had, the consumer does not start, a fault never struck), 130 after Ctrl-C
 """
+
+
+_INTERPRETER = re.compile(r"(python|node|nodejs|ruby|perl|php)[\d.]*")
+_SCRIPTS = (".py", ".js", ".mjs", ".cjs", ".rb", ".pl", ".php")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,6 +169,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     if arguments.routing_key and not arguments.exchange:
         raise UsageError("--routing-key is of an --exchange: messages to a --queue have its name")
     allowed(tuple(arguments.allow))
+    _check_options(arguments)
     example = None
     if arguments.body is not None:
         example = read(
@@ -248,15 +254,40 @@ def _definitions(path: str | None) -> str | None:
     return path
 
 
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Read what is pytest's later, so that an error in it names the option as it was typed."""
+    from pytest_mqchaos.options import OPTIONS, check
+
+    typed = [word.partition("=")[0] for word in arguments.words]
+    for option in OPTIONS:
+        value = getattr(arguments, option.key)
+        if value is not None:
+            short = option.flag.replace("mqchaos-", "", 1)
+            check(option, value, short if short in typed else option.flag)
+
+
+def _check_script(line: Sequence[str], cwd: Path) -> None:
+    """Raise if an interpreter is to run a script that is not there: it would say so once for each scenario.
+
+    Only a plain name is looked at: what an option of the interpreter makes of the next word is its own affair.
+    """
+    name = line[1] if len(line) > 1 else ""
+    interpreter = _INTERPRETER.fullmatch(Path(line[0]).name)
+    if interpreter and Path(name).suffix in _SCRIPTS and "{" not in name and not (cwd / name).exists():
+        raise UsageError(f"the script {name!r} was not found (in {cwd})")
+
+
 def _check_command(plan: Plan) -> None:
-    """Look for the program before there are servers to wait for."""
+    """Look for the program, and its script, before there are servers to wait for."""
     from pytest_mqchaos.consumers.commands import words
     from pytest_mqchaos.consumers.program import find
 
     env: Any = plan.consumer.get("env") or {}
+    cwd = Path(str(plan.consumer.get("cwd", "."))).absolute()
     try:
-        find(words(plan.command, ()), env.get("PATH", os.environ.get("PATH", os.defpath)),
-             Path(str(plan.consumer.get("cwd", "."))).absolute())  # fmt: skip
+        line = words(plan.command, ())
+        find(line, env.get("PATH", os.environ.get("PATH", os.defpath)), cwd)
+        _check_script(line, cwd)
     except UsageError as error:
         raise UsageError(re.sub(r"^consumer\((.*?)\): ", r"\1 ", str(error)).lstrip()) from None
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.names import service_variable
 
-__all__ = ["LinkAddress", "environment", "without_password"]
+__all__ = ["LinkAddress", "environment", "misspelt", "without_password"]
 
 _URLS = ("MQCHAOS_URL", "AMQP_URL", "RABBITMQ_URL", "CELERY_BROKER_URL")
 _SECRET = 4
 """Characters from which on a password is hidden wherever it stands."""
-_PLACEHOLDER = re.compile(r"\{(url|host|port|user|password|vhost|prefix|ca|http|http:[\w.+-]+)\}")
+_KNOWN = ("url", "host", "port", "user", "password", "vhost", "prefix", "ca", "http")
+_PLACEHOLDER = re.compile(rf"\{{({'|'.join(_KNOWN)}|http:[\w.+-]+)\}}")
+_WORD = re.compile(r"\{(\w+)\}")
+_ALIKE = 0.7
+"""How much of a word in braces must be that of a placeholder to be a slip of the keyboard, as difflib counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +53,38 @@ class LinkAddress:
         """Return a text without the password; one that is no secret is hidden in addresses only."""
         return without_password(text, user=self.user, password=self.password)
 
-    def fill(self, text: str) -> str:
+    def fill(self, text: str, where: str = "") -> str:
         """Replace `{url} {host} {port} {user} {password} {vhost} {prefix} {ca} {http}`, literally; other braces stay.
 
         `{http:billing}` is the service of that name.
-        """
-        return _PLACEHOLDER.sub(self._value, text)
 
-    def _value(self, found: re.Match[str]) -> str:
+        Args:
+            text: what is filled in.
+            where: how an error is to call it; by default the text itself.
+
+        Raises:
+            UsageError: if it names a service that nothing stands in for: that can mean nothing else.
+        """
+        __tracebackhide__ = True
+        return _PLACEHOLDER.sub(partial(self._value, where or repr(text)), text)
+
+    def _value(self, where: str, found: re.Match[str]) -> str:
+        __tracebackhide__ = True
         kind, _, name = found[1].partition(":")
         if kind != "http":
             return str(getattr(self, kind))
-        return self.services.get(name or next(iter(self.services), ""), found[0])
+        url = self.services.get(name or next(iter(self.services), ""))
+        if url is not None:
+            return url
+        there = ", ".join(self.services)
+        raise UsageError(
+            f"consumer(): {where}: {found[0]} stands for no service: "
+            + (
+                f"there is {there}"
+                if there
+                else "mqchaos.http(...) stands in for one, before its consumer starts"
+            )
+        )
 
     def seen_from(self, host: str) -> LinkAddress:
         """Return this address for who calls our loopback interface `host`."""
@@ -128,8 +154,27 @@ def environment(
         if value is None:
             found.pop(name, None)
         else:
-            found[name] = address.fill(_text(name, value))
+            text = _text(name, value)
+            found[name] = address.fill(text, f"env={{{name!r}: {text!r}}}")
     return found
+
+
+def misspelt(env: Mapping[str, object] | None, words: Iterable[object]) -> str:
+    """Say which words in braces look like a placeholder that was meant; empty if none does.
+
+    Braces of other meanings stay as they are, so this is no error: it is said of a program that does not get ready.
+
+    Args:
+        env: the test's own variables.
+        words: of the command, and further arguments.
+    """
+    named = [(f"env {name}", value) for name, value in (env or {}).items()]
+    for where, text in (*named, *(("its command", word) for word in words)):
+        for word in _WORD.findall(text) if isinstance(text, str) else ():
+            meant = get_close_matches(word.lower(), _KNOWN, 1, _ALIKE)
+            if meant and word not in _KNOWN:
+                return f"`{{{word}}}` in {where} stands for nothing: did you mean {{{meant[0]}}}?"
+    return ""
 
 
 def _text(name: str, value: object) -> str:

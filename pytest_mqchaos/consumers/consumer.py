@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pytest_mqchaos.consumers import ending
-from pytest_mqchaos.consumers.addresses import LinkAddress, environment
+from pytest_mqchaos.consumers.addresses import LinkAddress, environment, misspelt
 from pytest_mqchaos.consumers.launching import ImageTarget, Target, launcher, seen_inside
 from pytest_mqchaos.consumers.policy import Policy
 from pytest_mqchaos.consumers.replica import Replica
@@ -96,6 +96,7 @@ class Consumer:
             policy=Policy(self.restart_policy, self._restart_delay, ends=self._ends),
             history=self._history,
             outage=self._outage,
+            doubt=misspelt(self._env, (*_written(target), *self._args)),
         )
 
     # --- what a test may look at ---
@@ -269,6 +270,13 @@ def _arguments(args: object) -> tuple[object, ...]:
     if isinstance(args, str | bytes) or not isinstance(args, Sequence):
         raise UsageError(f"consumer(): args={args!r}: a list or tuple of arguments")
     return tuple(args)
+
+
+def _written(target: Target) -> Sequence[object]:
+    """The words of a command as the test wrote them; none of a callable or an image."""
+    if isinstance(target, str):
+        return (target,)
+    return target if isinstance(target, Sequence) else ()
 
 
 def _directory(cwd: object) -> Path:

@@ -42,6 +42,7 @@ class Replica:
         policy: when it is started again.
         history: where its starts and ends go.
         outage: whether a fault keeps the broker out of reach now.
+        doubt: what in the test's words may keep it from getting ready, if anything looks so.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Replica:
         policy: Policy,
         history: History,
         outage: Callable[[], bool] = lambda: False,
+        doubt: str = "",
     ) -> None:
         self.name = link.name
+        self.doubt = doubt
         self.link = link
         self.effects = effects
         self.output_path = output

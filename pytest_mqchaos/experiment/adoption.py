@@ -72,9 +72,11 @@ class Adoption:
         record: Callable[[str], Record | None],
     ) -> None:
         self.ids: list[str] = []
-        """Its messages so far, in the order of publishing."""
+        """The messages that it was the first to publish, in the order of publishing."""
+        self.published: dict[str, None] = {}
+        """All that it has published, each once: also what another producer had sent before."""
         self.sent: dict[str, PublishSent] = {}
-        """How each of them was sent first."""
+        """How each of `ids` was sent first."""
         self.last = time.monotonic()
         """When it published last."""
         self._producer = producer
@@ -91,8 +93,9 @@ class Adoption:
         with self._history.changed:
             self.last = time.monotonic()
             key = self.key(event)
-            known = self._before(event, key)
-            return self._new(event, key) if known is None else known
+            found = self._before(event, key) or self._new(event, key)
+            self.published[found] = None
+            return found
 
     def claimed(self, name: str) -> str:
         """Make a message known that the producer only said it sent, and return its id."""

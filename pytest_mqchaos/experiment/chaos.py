@@ -216,7 +216,8 @@ class Chaos:
 
         Args:
             name: what faults call it.
-            upstream: the service's own `host:port`; the consumer takes that of the link instead.
+            upstream: the service's own `host:port`; the consumer takes that of the link instead. While nobody listens
+                there the link refuses, too, and the account notes it.
             port: where it listens, for what is written in a configuration file; any that is free by default.
             tls: whether clients speak TLS to it, as in `consumer(..., tls=True)`; not with `upstream`.
 

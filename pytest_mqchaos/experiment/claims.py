@@ -58,11 +58,11 @@ class Claims:
         self.poll(final=True)
         with self._lock:
             names, self._waiting = self._waiting, []
-            if names and not self._claimed and self._adoption.ids:
+            if names and not self._claimed and self._adoption.published:
                 self._waiting = names
                 raise ChaosError(
                     f"{self._producer} said that it sent {len(names)} messages ({names[0]}, ...), and none of the "
-                    f"{len(self._adoption.ids)} that it published goes by such a name: say their message_id, or "
+                    f"{len(self._adoption.published)} that it published goes by such a name: say their message_id, or "
                     "tell the key with producer(..., key=)"
                 )
             for name in names:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pytest_mqchaos.effects.callable import name_of
 from pytest_mqchaos.effects.http import Caller, HttpServer
 from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.experiment.raised import Raised
 from pytest_mqchaos.experiment.striking.calls import Calls, CallStrikes
 from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread
@@ -50,15 +51,16 @@ class Plan:
     idempotency: str | None
     seed: int
 
-    def names(self, request: Request) -> str | None:
-        """The id or key that a request says, None if it says none."""
+    def names(self, request: Request, raised: Raised) -> str | None:
+        """The id or key that a request says, None if it says none; what the test's rule `raised` is taken down."""
         try:
             if callable(self.key):
                 return name_of(self.key(request))
             content = request.json
-        except (
-            Exception
-        ):  # a test's rule meets what a consumer makes of malformed messages, and of its own health
+        except Exception as error:
+            # a test's rule meets what a consumer makes of malformed messages, and of its own health
+            if callable(self.key):
+                raised.note(error)
             return None
         value = content.get(self.key) if isinstance(content, dict) else None
         return str(value) if isinstance(value, float) else name_of(value)
@@ -77,6 +79,8 @@ class Stand:
         """Requests that named no message of the run."""
         self.misnamed: list[str] = []
         """Those of them that seem to have meant one."""
+        self.raised = Raised()
+        """What the test's function for the key raised."""
         self.broken: list[str] = []
         """What could not be read, and why."""
         self.server = HttpServer(self._asked, broken=self.broken.append, spawn=thread.spawn, listen=listen)
@@ -138,7 +142,7 @@ class Stand:
     # --- on the link's thread ---
 
     async def _asked(self, request: Request, caller: Caller) -> None:
-        named = self.plan.names(request)
+        named = self.plan.names(request, self.raised)
         message = None if named is None else self._board.whose(named, lambda one: self._doing[one])
         if message is None or named is None:
             await self._strange(request, caller, named)

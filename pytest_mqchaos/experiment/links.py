@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.identity import Identity
+from pytest_mqchaos.link.lookout import Lookout
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.network import Network, Route
 from pytest_mqchaos.link.observer import Look
@@ -20,7 +21,8 @@ from pytest_mqchaos.link.survey import Survey
 from pytest_mqchaos.link.tap import Tap
 from pytest_mqchaos.link.weather import Weather
 from pytest_mqchaos.link.wire import Wire
-from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model import events as facts
+from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Link", "Links"]
 
@@ -128,6 +130,8 @@ class Links:
     def open_service(self, name: str, upstream: tuple[str, int], *, port: int = 0) -> Link:
         """Open a link to another service on this host; its port is `port`, or any that is free.
 
+        While nobody listens at `upstream` it refuses, as the service itself does.
+
         Raises:
             ChaosError: if the network gives no route.
         """
@@ -141,10 +145,13 @@ class Links:
                 weather=Weather(random.Random(f"{self._seed} {name}")), raw=True, port=port)  # fmt: skip
             link = Link(name, wire, route)
             self._services = {**self._services, name: link}
-            await wire.listen()
+            await Lookout(wire, upstream, thread=self._thread, note=self._note).begin()
             return link
 
         return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
+
+    def _note(self, text: str) -> None:
+        self._history.append(facts.Noted(at=now(), text=text))
 
     def service(self, name: str) -> Link | None:
         """The link of that name to another service, if it is open."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pytest_mqchaos.brokers.rabbitmq.outlet import OutletReader
 from pytest_mqchaos.effects.arrivals import Arrivals
+from pytest_mqchaos.experiment.raised import Raised
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.payloads import Draft
 
@@ -34,6 +35,10 @@ class Outlet:
     bound: bool = False
     stranger: str = ""
     """The first body that named no message of the run."""
+    strangers: int = 0
+    """How many named none."""
+    raised: Raised = field(default_factory=Raised)
+    """What the test's function for the key raised for these."""
     known: bool = False
     """Whether any named one."""
 
@@ -49,14 +54,19 @@ class Outlet:
         return bool(event.exchange) or event.routing_key == self.queue
 
 
-def key_in(key: KeyOf, body: bytes, labels: object) -> str | None:
-    """Return what the test's own function says of a message; None where it says nothing, or can make nothing of it."""
+def key_in(key: KeyOf, body: bytes, labels: object, raised: Raised | None = None) -> str | None:
+    """Return what the test's own function says of a message; None where it says nothing, or can make nothing of it.
+
+    What it `raised` is taken down where somebody wants to know.
+    """
     names = ("message_id", "correlation_id")
     properties = {name: value for name in names if (value := getattr(labels, name, None)) is not None}
     headers = getattr(labels, "headers", ())
     try:
         value = key(Draft(0, "", body, dict(headers) if isinstance(headers, tuple) else {}, properties))
-    except Exception:
+    except Exception as error:
+        if raised is not None:
+            raised.note(error)
         return None
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")

@@ -204,6 +204,7 @@ class Outlets:
         message = self._whose(one, taken.message)
         if message is None:
             one.stranger = one.stranger or repr(taken.message.body[:80])
+            one.strangers += 1
             return
         one.known = True
         with self._run.history.changed:
@@ -212,7 +213,7 @@ class Outlets:
     def _whose(self, one: Outlet, message: RestingMessage) -> str | None:
         """Whose work a message is: by the test's key, or by what it bears of the message it was made from."""
         if one.key is not None:
-            key = key_in(one.key, message.body, message)
+            key = key_in(one.key, message.body, message, one.raised)
             return None if key is None else self._run.board.whose(key)
         found, _ = self._run.identity.of(message, message.body, digest(message.body))
         names = (message.correlation_id, message.message_id)
@@ -250,6 +251,8 @@ class Outlets:
                 raise ChaosError(f"{one.call}: it cannot be read: {one.reader.refused}")
             if one.reader.absent and not one.known and not self._read(one.queue):
                 raise ChaosError(f"{one.call}: there is no such queue: a typo, or nothing has declared it")
+            if not one.known and (raised := one.raised.said(one.strangers, "message")):
+                raise ChaosError(f"{one.call}: {raised} that arrived there (the first: {one.stranger})")
             if one.stranger and not one.known:
                 raise ChaosError(
                     f"{one.call}: nothing that arrived there names a message of this run (the first: {one.stranger}): "

@@ -61,9 +61,12 @@ class Producer:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids that its messages have in this run, in the order of publishing; one sent twice stands once."""
+        """The ids that its messages have in this run, in the order of publishing; one sent twice stands once.
+
+        What another producer had sent before is among them: it has published that, too.
+        """
         with self._run.history.changed:
-            return tuple(self._adoption.ids)
+            return tuple(self._adoption.published)
 
     @property
     def size(self) -> int:
@@ -145,7 +148,7 @@ class Producer:
 
     def progress(self) -> str:
         """Say how far it is: `42 published, it still runs (pid 4711, 3.1 s)`."""
-        return f"{len(self.ids)} published, {self.program.replicas[0].describe_failure()}"
+        return f"{len(self.ids)} published, {_briefly(self.replica)}"
 
     # --- what settling asks for ---
 
@@ -175,7 +178,9 @@ class Producer:
     def keys(self, rule: payloads.KeyRule) -> dict[str, str]:
         """Return the key of each of its messages by its id, under a rule that may be another than `key=`."""
         __tracebackhide__ = True
-        found = {name: self._key(name, rule) for name in self.ids}
+        with self._run.history.changed:
+            own = tuple(self._adoption.ids)  # what another has sent first has its key from there
+        found = {name: self._key(name, rule) for name in own}
         return {name: key for name, key in found.items() if key is not None}
 
     def seen(self) -> list[Seen]:
@@ -200,8 +205,8 @@ class Producer:
         alike = self._adoption.alike()
         if alike:
             raise ChaosError(
-                f"{len(alike)} of {len(self.ids)} messages of {self.name} cannot be told apart: they read the same "
-                "and have no message_id of their own; let it set one, or name what tells them apart with "
+                f"{len(alike)} of {len(self._adoption.ids)} messages of {self.name} cannot be told apart: they read "
+                "the same and have no message_id of their own; let it set one, or name what tells them apart with "
                 "producer(..., key=)"
             )
         self._unheard()
@@ -265,12 +270,11 @@ class Producer:
             if ended.ender == "fault":
                 return None
             return ChaosError(
-                f"{self.name} failed after {count} messages, and no fault struck it: {replica.describe_failure()}"
+                f"{self.name} failed after {count} messages, and no fault struck it: {_briefly(replica)}"
             )
         if self._count is not None and count < self._count:
             return ChaosError(
-                f"{self.name} ended normally, and published {count} of {self._count} messages: "
-                f"{replica.describe_failure()}"
+                f"{self.name} ended normally, and published {count} of {self._count} messages: {_briefly(replica)}"
             )
         return None
 
@@ -288,3 +292,8 @@ class Producer:
             f'{waited} and has not ended: {self.progress()}; for one that stays, producer(..., until="quiet") '
             "takes its silence for the end"
         )
+
+
+def _briefly(replica: Replica) -> str:
+    """How it ended or stands, in one line: the rest of its output is a section of the failure."""
+    return replica.describe_failure().partition("\n")[0]

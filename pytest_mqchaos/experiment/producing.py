@@ -113,7 +113,7 @@ def _refuse_what_chooses(run: Run) -> None:
 
     Raises:
         NoCanary: where that is the canary.
-        NotPossible: naming another.
+        UsageError, NotPossible: naming another.
     """
     __tracebackhide__ = True
     if any(armed.fault.kind == "canary" for armed in run.injector.armed):
@@ -121,6 +121,14 @@ def _refuse_what_chooses(run: Run) -> None:
             "canary(): it chooses among messages that are known before they are sent, those of mqchaos.publish(...); "
             "a producer's are not"
         )
+    for armed in run.injector.armed:
+        if (
+            armed.fault.kind == "repeated_publish" and not armed.fired
+        ):  # else mqchaos.publish(...) has some of them
+            raise UsageError(
+                f"{armed.fault}: it sends messages of mqchaos.publish(...) again; a producer's are the application's "
+                "own, and none of them is sent twice by us"
+            )
     for service, stand in run.http.items():
         if stand.plan.fail is not None:
             refuse_transient(service)

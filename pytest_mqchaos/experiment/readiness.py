@@ -51,7 +51,7 @@ def await_ready(run: Run, consumer: Consumer, *, since: int, timeout: float) -> 
                 raise replica.trouble
             if replica.over:
                 away = _left_behind(replica)
-                wrong = _why_ended(run, replica, reading)
+                wrong = f"{_why_ended(run, replica, reading)}{_doubt(replica)}"
                 raise NotReady(
                     f"{replica.name} ended before it consumed{away}{wrong}: {replica.describe_failure()}"
                 )
@@ -83,7 +83,7 @@ def await_connected(run: Run, replica: Replica, *, since: int, timeout: float) -
         if reading.opened(replica.name) and not _in_another_vhost(run, replica, reading):
             return
         if replica.over:
-            wrong = _why_ended(run, replica, reading)
+            wrong = f"{_why_ended(run, replica, reading)}{_doubt(replica)}"
             raise ChaosError(
                 f"{replica.name} ended before it was connected through its link{_left_behind(replica)}{wrong}: "
                 f"{replica.describe_failure()}"
@@ -189,7 +189,7 @@ def _left_behind(replica: Replica) -> str:
 def _not_connected(run: Run, replica: Replica, reading: _Reading, timeout: float) -> str:
     elsewhere = _in_another_vhost(run, replica, reading)
     why = f": {elsewhere}" if elsewhere else _astray(run, replica)
-    what = f"{replica.name} was not connected through its link within {timeout:g} s{why}"
+    what = f"{replica.name} was not connected through its link within {timeout:g} s{why}{_doubt(replica)}"
     return (
         f"{what} (ready_timeout=0 for one that connects with its first message); {replica.describe_failure()}"
     )
@@ -262,6 +262,11 @@ def _why_ended(run: Run, replica: Replica, reading: _Reading) -> str:
     return f"; {why}" if why else _misunderstood(run, replica)
 
 
+def _doubt(replica: Replica) -> str:
+    """Say which word of the test looks like a placeholder misspelt: none of ours took its place."""
+    return f" ({replica.doubt})" if replica.doubt else ""
+
+
 def _misunderstood(run: Run, replica: Replica) -> str:
     """Say why what a consumer said on its link was no AMQP, if it was none."""
     link = run.links.named(replica.name)
@@ -285,7 +290,7 @@ def _not_ready(run: Run, replica: Replica, reading: _Reading, wanted: tuple[str,
         why = _astray(run, replica)
     if refusal := reading.refusal(replica.name):  # the likeliest of all reasons
         why = f": the broker closed its channel: {refusal}; {why.removeprefix(': ').removeprefix('; ')}"
-    what += why
+    what += why + _doubt(replica)
     if link is not None and link.wire.weather.lag:
         what += " (a fault slows its link down from the start: a greater ready_timeout= gives it time)"
     return f"{what}; {replica.describe_failure()}"

@@ -88,6 +88,12 @@ def check_calls(run: Run) -> None:
     """
     __tracebackhide__ = True
     for name, stand in run.http.items():
+        if stand.misnamed and not stand.seen and stand.raised.count:
+            raise ChaosError(
+                f"http({name!r}): {stand.raised.said(len(stand.strangers), 'request')} (the first: "
+                f"{stand.misnamed[0]}); it gets the request, and has to find the id or key of the message, as "
+                "publish(key=...) names it"
+            )
         if stand.misnamed and not stand.seen:
             key = getattr(stand.plan.key, "__name__", "a function")
             written = repr(stand.plan.key) if isinstance(stand.plan.key, str) else key

@@ -27,6 +27,8 @@ class Pipe:
         self.waiting: deque[Segment] = deque()
         self.held = False
         self.ended = False
+        self.fed = False
+        """Whether its sender has said anything."""
         self.farewell = False
         """Whether only the goodbye of the connection passes, past what is held."""
         self._choked: set[str] = set()
@@ -47,6 +49,7 @@ class Pipe:
         """Scan what arrived and pass on what may pass; after the end of the connection nothing may."""
         if self.relay.closed:
             return
+        self.fed = True
         scanner = self.relay.scanner
         if self.side == "client" and self.relay.scaler is not None:
             data = self.relay.scaler.feed(data)

@@ -108,6 +108,8 @@ class Wire:
         self.client_error = ""
         """Why the last client that was not understood was not."""
         self._refusal = ""
+        self.on_silence: Callable[[], object] = lambda: None
+        """Called when a connection has ended before anything was heard from the other end."""
         self.trouble: Exception | None = None
         """What went wrong in the wire itself: then nothing that was seen on it is to be trusted."""
         # The port is ours from now on: this socket is bound and never listens.
@@ -118,6 +120,11 @@ class Wire:
         """Accept connections (again); a wire that is closed, or refuses, stays as it is."""
         if self._listener is None and not self._shut:
             self._listener = listen(listening(self.port), lambda: ClientSide(self.accept))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._closed
 
     @property
     def _shut(self) -> bool:
@@ -254,6 +261,8 @@ class Wire:
         self.client_error = relay.not_amqp or self.client_error
         self._refusal = relay.observer.refusal or self._refusal
         self.relays.discard(relay)
+        if not relay.from_server.fed and (relay.from_server.ended or relay.upstream is None):
+            self.on_silence()
         self._ending.add(relay)
         self._thread.loop.call_later(2 * LINGER, self._ending.discard, relay)
 

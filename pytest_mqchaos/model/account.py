@@ -9,6 +9,7 @@ The verdict ignores `allow`: what was promised was broken, whatever the test acc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -228,7 +229,10 @@ class Account:
         return self._messages("dead_lettered", self._tally.dead_lettered)
 
     def of_kind(self, kind: str) -> Messages:
-        """Return the messages of the findings and hazards of one kind; what cannot be judged is not among them."""
+        """Return the messages of the findings and hazards of one kind, in the order of their numbers.
+
+        What cannot be judged is not among them.
+        """
         ids: dict[str, None] = {}
         unnamed = 0
         for finding in self.findings:
@@ -239,7 +243,10 @@ class Account:
         for hazard in self.hazards:
             if hazard.kind == kind:
                 ids.update(dict.fromkeys(hazard.messages))
-        return self._messages(kind, list(ids), unnamed=unnamed)
+        known = self.case.messages
+        # strangers behind them, in the order in which they were found
+        ordered = sorted(ids, key=lambda name: known[name].number if name in known else math.inf)
+        return self._messages(kind, ordered, unnamed=unnamed)
 
     @cached_property
     def faults(self) -> tuple[FaultRecord, ...]:
@@ -262,10 +269,15 @@ class Account:
         }
 
     def total(self, kind: str) -> int:
-        """Return how many published messages a finding of this kind could be about: good, poison, or all."""
+        """Return how many published messages a finding of this kind could be about: good, poison, or all.
+
+        Lost may be, too, what a publisher only said that it sent.
+        """
         if kind.startswith("poison"):
             return self._poison
-        if kind in ("lost", "persistence_loss", "stranded", "dead_letter_false_positive"):
+        if kind == "lost":
+            return len(self._tally.published) - self._poison + len(self._tally.unsent)
+        if kind in ("persistence_loss", "stranded", "dead_letter_false_positive"):
             return len(self._tally.published) - self._poison
         return 0 if kind == "unexpected" else len(self._tally.published)
 

@@ -91,7 +91,7 @@ def text(account: Account, *, summary: bool = False) -> str:
         lines += _violation(account, each, told)
     for each in account.undecided:
         if each.allowed is None:
-            lines += _not_judged(each)
+            lines += _not_judged(each, told=account.summary if summary else "")
     lines += _asides(account)
     if account.again:
         lines.append(f"  again: {printable(account.again)}")
@@ -124,7 +124,8 @@ def _violation(account: Account, finding: Finding, told: set[str]) -> list[str]:
     return [*lines, *_mend(finding)]
 
 
-def _not_judged(finding: Finding) -> list[str]:
+def _not_judged(finding: Finding, *, told: str) -> list[str]:
+    """Return why a finding cannot be judged; what the summary has `told` of it, where it names no message, but once."""
     claim = printable(finding.claim, _LINE)
     if finding.kind == "vacuous":
         lines = [f"  this run proves nothing: {claim}"]
@@ -132,6 +133,8 @@ def _not_judged(finding: Finding) -> list[str]:
         lines = [f"  {printable(finding.messages[0], 120)} {claim}"]
         more = max(finding.count or 0, len(finding.messages)) - 1
         lines += [f"  ... and {more:,} more (see the report)"] if more else []
+    elif claim and claim in told:
+        lines = []
     else:
         lines = [f"  {finding.name} cannot be judged: {claim}"]
     lines += [f"  cause: {printable(finding.cause, _LINE)}"] if finding.cause else []

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from pytest_mqchaos.model.events import Confirmed, Delivered, Effected, Event, Published, Rested, Returned
+from pytest_mqchaos.model.events import (
+    Claimed,
+    Confirmed,
+    Delivered,
+    Effected,
+    Event,
+    Published,
+    Rested,
+    Returned,
+)
 
 __all__ = ["Tally", "tally"]
 
@@ -15,6 +24,8 @@ class Tally:
     """Ids by what was seen of them, each in the order of the first time."""
 
     published: tuple[str, ...]
+    unsent: tuple[str, ...]
+    """What a producer said it sent, and nobody saw published."""
     confirmed: tuple[str, ...]
     """As its publisher was told. A return beats the confirm that follows it."""
     effected: tuple[str, ...]
@@ -25,7 +36,7 @@ class Tally:
 def tally(events: Iterable[Event], dead_letters: Collection[str] = ()) -> Tally:
     """Return the tally of a run's events."""
     seen: dict[type[Event], dict[str, None]] = {
-        kind: {} for kind in (Published, Confirmed, Effected, Returned)
+        kind: {} for kind in (Published, Claimed, Confirmed, Effected, Returned)
     }
     dead: dict[str, None] = {}
     for event in events:
@@ -43,6 +54,7 @@ def tally(events: Iterable[Event], dead_letters: Collection[str] = ()) -> Tally:
     returned = seen[Returned]
     return Tally(
         published=tuple(seen[Published]),
+        unsent=tuple(name for name in seen[Claimed] if name not in seen[Published]),
         confirmed=tuple(name for name in seen[Confirmed] if name not in returned),
         effected=tuple(seen[Effected]),
         dead_lettered=tuple(dead),

@@ -49,6 +49,8 @@ CASES = {
         r"effects\(queue='invioces'\): there is no such queue: a typo, or nothing has declared it"),
     "nameless": ('mqchaos.effects(queue="invoices"); invoices(mqchaos, HOW="nothing")',
         r"""nothing that arrived there names a message of this run \(the first: b'\{"invoice": "for 1"\}'\)"""),
+    "key_raises": ('mqchaos.effects(queue="invoices", key=lambda m: m.json["odrer"]); invoices(mqchaos)',
+        r"effects\(queue='invoices'\): key raised KeyError: 'odrer' for all 5 messages that arrived there"),
     "nameless_events": ('mqchaos.effects(exchange="events"); invoices(mqchaos, HOW="nothing", TO_EXCHANGE="events")',
         r"effects\(exchange='events'\): nothing that arrived there names a message of this run"),
     "nameless_stage": (

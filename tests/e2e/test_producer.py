@@ -378,3 +378,15 @@ def test_between_its_publish_and_its_ack(scene, mqchaos, queue_type):
     assert numbers(account.redelivered) == [3], text(account)
     assert billed[3] in (1, 2)
     assert sum(billed.values()) in (COUNT, COUNT + 1)
+
+
+@pytest.mark.chaos(baseline())
+def test_two_relays_of_one_outbox(scene, mqchaos):
+    """Each counts what it has published; what both have sent is one message of the workload."""
+    scene.queue("classic")
+    scene.consumer("correct", "ack_after_work")
+    first = start(scene, "confirmed", name="one", count=COUNT)
+    second = start(scene, "confirmed", name="two", count=COUNT)
+    account = mqchaos.settle()
+    assert len(first.ids) == len(second.ids) == len(account.published) == COUNT
+    assert account.verdict == "pass", text(account)

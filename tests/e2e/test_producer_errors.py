@@ -90,6 +90,10 @@ def test_its_own_queue_shows_work(mqchaos):
 def test_no_canary(mqchaos):
     start(mqchaos, "confirmed")
 
+@pytest.mark.chaos(repeated_publish())
+def test_none_again(mqchaos):
+    start(mqchaos, "confirmed")
+
 @pytest.mark.chaos(baseline())
 def test_no_choice(mqchaos):
     mqchaos.http(key="order", fail=transient(2, share=0.1))
@@ -120,6 +124,9 @@ SAYS = {
         "canary(): it chooses among messages that are known before they are sent",
         "a producer's are not",
     ],
+    "test_none_again": [
+        "repeated_publish(): it sends messages of mqchaos.publish(...) again; a producer's are the application's own",
+    ],
     "test_no_choice": [
         "http('http', fail=transient(...)): it chooses among messages",
         "a producer's are not",
@@ -141,6 +148,16 @@ def test_one_line_says_it(wrongs, name):
     assert lines, wrongs.output
     section = wrongs.output.partition(f" {name}[")[2].partition("\n____")[0]
     assert [word for word in SAYS[name] if word not in f"{lines[0]}\n{section}"] == [], section
+
+
+@pytest.mark.parametrize("name", ["test_fails", "test_short"])
+def test_its_output_stands_once(wrongs, name):
+    """The error is one line; the rest of the output is a section, and what cannot be judged stands there once."""
+    section = wrongs.output.partition(f" {name}[")[2].partition("\n____")[0]
+    error = section.partition("\n")[2].partition("\n---")[0]
+    assert len(error.splitlines()) == 1, section
+    assert section.count("the tray is empty") == (name == "test_fails"), section
+    assert section.count("cannot be judged") == 1, section
 
 
 def test_good_tests_between(wrongs):

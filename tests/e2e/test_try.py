@@ -204,10 +204,24 @@ def test_a_worker_whose_queue_the_ops_team_declares(project):
 
 def test_a_worker_that_does_not_start(project):
     """Its own words are shown, and it is no violation."""
-    said = project.run("node missing.js", "--queue", "orders", status=3)
+    (project.folder / "broken.js").write_text("console.error('no such shelf'); process.exit(1)")
+    said = project.run("node broken.js", "--queue", "orders", status=3)
     assert "baseline: not tried: " in said
-    assert "Cannot find module" in said
-    assert "connection_drop: skipped: the baseline failed: " in said
+    assert "no such shelf" in said
+    assert "def test_orders" not in said, "the source of a test that nobody wrote"
+    assert "\nconnection_drop: skipped: the baseline failed\n" in said
+    missing = f"try: the script 'missing.js' was not found (in {project.folder})\n"
+    assert project.run("node missing.js", "--queue", "orders", status=2) == missing
+
+
+def test_a_queue_that_is_not_there(house):
+    """Who misspells it is told of the options that mend it, and of the queue that the consumer reads."""
+    project = Project(house)
+    words = ["--queue", "ordres", "--env", "BROKER={url}", "--scenario", "baseline"]
+    said = project.run("python worker.py", *words, status=3)
+    line = "there is no queue 'ordres' after 15 s: the consumer reads `orders`: name that by --queue, or let --declare"
+    assert f"\nbaseline: not tried: {line} make it\n" in said
+    assert "mqchaos.queue(" not in said
 
 
 def test_ctrl_c(project):

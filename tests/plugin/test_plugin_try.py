@@ -195,7 +195,7 @@ def test_a_consumer_that_does_not_start(tried: Tried) -> None:
     out, _ = tried.run(*COMMAND, status=3, UNREADY="baseline")
     why = "worker ended before it consumed: exit code 1"
     assert f"baseline: not tried: {why}" in out
-    assert f"consumer_crash: skipped: the baseline failed: {why}" in out
+    assert "\nconsumer_crash: skipped: the baseline failed\n" in out
     assert "a consumer that takes its broker from elsewhere gets it by --env NAME={url}; a queue " in out
 
 
@@ -244,8 +244,8 @@ def test_options_of_the_plugin(tried: Tried) -> None:
     )
     assert (tried.folder / "out" / "a" / "report.json").is_file()
     assert (tried.folder / "b.md").is_file()
-    out, err = tried.run(*COMMAND, "--servers=podman", status=4)
-    assert "--mqchaos-servers: 'podman' is not one of auto, docker, process, external" in out + err
+    out, err = tried.run(*COMMAND, "--servers=podman", status=2)
+    assert (out, err) == ("", "try: --servers: 'podman' is not one of auto, docker, process, external\n")
 
 
 def test_on_a_terminal(tried: Tried) -> None:

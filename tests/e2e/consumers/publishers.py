@@ -93,7 +93,7 @@ def fails(url):
     _, channel = _channel(url)
     for n in _numbers()[:15]:
         _send(channel, n)
-    raise SystemExit("no more paper")
+    raise SystemExit("the tray is empty\nno more paper")
 
 
 def short(url):

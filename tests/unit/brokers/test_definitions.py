@@ -115,6 +115,16 @@ def test_scaled_and_overridden() -> None:
     assert found.queues[0]["arguments"]["x-message-ttl"] == 300_000
 
 
+def test_a_policy_whose_last_value_is_taken_away() -> None:
+    """It is left out and said to be: the broker would refuse one that says nothing."""
+    limits = {"name": "limits", "vhost": "/", "definition": {"max-length": 9}}
+    other = {"name": "other", "vhost": "/", "definition": {"max-length": 9, "expires": 5}}
+    made = change(of(policies=[limits, other], users=[{}]), **{"*": {"max-length": None}})
+    assert [(one["name"], one["definition"]) for one in made.policies] == [("other", {"expires": 5})]
+    assert list(made.left_out) == ["1 user", "policy 'limits' (nothing is left in it)"]
+    assert "max-length of limits taken away" in made.changed
+
+
 @pytest.mark.parametrize(
     ("override", "line"),
     [

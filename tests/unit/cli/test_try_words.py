@@ -11,6 +11,8 @@ import pytest
 
 from pytest_mqchaos.cli import main, trying
 from pytest_mqchaos.cli.trial import repeated
+from pytest_mqchaos.cli.wording import in_words_of_try, read_queues
+from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.options import OPTIONS
 
 COMMAND = ("cat worker.js", "--queue", "orders")
@@ -35,6 +37,9 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
         (["nod worker.js", "--queue", "a"], "try: the command 'nod' was not found on PATH"),
         (["./worker.js", "--queue", "a"], "try: the command './worker.js' is not executable (in "),
         (["", "--queue", "a"], "try: '' the command is empty"),
+        (["python nothere.py", "--queue", "a"], "try: the script 'nothere.py' was not found (in "),
+        ([*COMMAND, "--servers", "podman"], "try: --servers: 'podman' is not one of auto, docker, process, external"),
+        ([*COMMAND, "--mqchaos-seed=x"], "try: --mqchaos-seed: 'x' is not a whole number from 0 on, or random"),
         (["cat 'x", "--queue", "a"], "try: \"cat 'x\" No closing quotation"),
         ([*COMMAND, "--body", "nothing.json"], "try: --body nothing.json: No such file or directory"),
         ([*COMMAND, "--body", "worker.js", "--key", "id"], "try: --key id: worker.js is no JSON object"),
@@ -106,3 +111,40 @@ def test_every_option_of_the_plugin_is_there() -> None:
 def test_the_command_that_repeats_a_scenario(words: str, again: str) -> None:
     """It names that scenario and the seed, writes nothing, and shows no password."""
     assert repeated(shlex.split(words), "refuse", 4) == f"python -m pytest_mqchaos {again}"
+
+
+@pytest.mark.parametrize(
+    ("text", "queues", "said"),
+    [
+        (
+            "publish(): there is no queue 'tickt' after 15 s: declare it with mqchaos.queue('tickt'), or start the "
+            "consumer that declares it first (broker's view)",
+            ["ticket"],
+            "there is no queue 'tickt' after 15 s: the consumer reads `ticket`: name that by --queue, or let --declare "
+            "make it (broker's view)",
+        ),
+        (
+            "publish(): no queue is bound to exchange 'e' after 0.5 s: bind one with mqchaos.queue(..., exchange='e'), "
+            "or start the consumer that does it first",
+            ["a", "b"],
+            "no queue is bound to exchange 'e' after 0.5 s: the consumer reads `a` and `b`: name that by --queue, or "
+            "load the exchange and its bindings by --definitions FILE",
+        ),
+        ("there is no queue 'a'", ["b"], "there is no queue 'a'"),
+    ],
+)
+def test_what_is_published_to_and_never_appeared(text: str, queues: list[str], said: str) -> None:
+    """Who types a command is told of options, and of the queues that the consumer reads."""
+    assert in_words_of_try(text, queues) == said
+
+
+def test_the_queues_that_are_read() -> None:
+    """In order, each once; not what is one connection's own."""
+    history = [
+        facts.QueueDeclared(at=0, link="w", connection=1, channel=1, queue="amq.gen-1", exclusive=True),
+        *(
+            facts.Subscribed(at=0, link="w", connection=1, channel=1, consumer_tag="c", queue=q)
+            for q in ("b", "amq.gen-1", "a", "b")
+        ),
+    ]
+    assert read_queues(history) == ["b", "a"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.consumers import commands
-from pytest_mqchaos.consumers.addresses import LinkAddress, environment
+from pytest_mqchaos.consumers.addresses import LinkAddress, environment, misspelt
 from pytest_mqchaos.errors import UsageError
 
 LINK = LinkAddress(
@@ -125,6 +125,48 @@ def test_what_is_filled_in_is_not_read_again() -> None:
     """A password that looks like a placeholder stays a password."""
     odd = LinkAddress(name="w", url="u", host="h", port=1, user="{password}", password="{url}", vhost="v")
     assert odd.fill("{user} {password}") == "{password} {url}"
+
+
+@pytest.mark.parametrize(
+    ("services", "text", "line"),
+    [
+        (
+            {},
+            "{http}",
+            r"env={'URL': '{http}'}: {http} stands for no service: mqchaos.http(...) stands in for one",
+        ),
+        (
+            {"mail": "http://m", "pay": "http://p"},
+            "{http:mial}/x",
+            "env={'URL': '{http:mial}/x'}: {http:mial} stands for no service: there is mail, pay",
+        ),
+    ],
+)
+def test_a_service_that_is_not_there_is_one_line(services: dict[str, str], text: str, line: str) -> None:
+    """`{http...}` can mean nothing else: one that stands for nothing is an error with the services there are."""
+    link = LinkAddress(
+        name="w", url="u", host="h", port=1, user="u", password="p", vhost="v", services=services
+    )
+    with pytest.raises(UsageError) as error:
+        environment(link, effects=Path("e"), run="k3f9", env={"URL": text})
+    assert line in str(error.value)
+    with pytest.raises(UsageError, match=r"^consumer\(\): '.*': \{http"):
+        link.fill(text)
+
+
+@pytest.mark.parametrize(
+    ("env", "words", "said"),
+    [
+        ({"RH": "amqp://{hots}"}, (), "`{hots}` in env RH stands for nothing: did you mean {host}?"),
+        ({"RH": "{HOST}"}, (), "`{HOST}` in env RH stands for nothing: did you mean {host}?"),
+        ({}, ("run", "--p={prot}"), "`{prot}` in its command stands for nothing: did you mean {port}?"),
+        ({"A": "{host}", "B": "{name}", "C": None, "D": 5}, ("{}", "{x!r}", 7), ""),
+        (None, (), ""),
+    ],
+)
+def test_a_misspelt_placeholder(env: Any, words: tuple[object, ...], said: str) -> None:
+    """Words in braces that are nearly one of ours are told; others mean something else."""
+    assert misspelt(env, words) == said
 
 
 def test_the_environment_carries_the_link(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,11 @@ def test_two_producers_may_send_the_same_message() -> None:
     assert bench.sent({"n": 1}, "order-1") == 1
     assert bench.sent({"n": 1}, "order-1", by="billing-2") == 1
     assert bench.sent({"n": 2}, "order-2", by="billing-2") == 2
+    assert bench.sent({"n": 2}, "order-2", by="billing-2") == 2
+    first, second = f"orders-{RUN}-000001", f"orders-{RUN}-000002"
+    assert list(bench.producers["billing"].published) == [first]
+    assert list(bench.producers["billing-2"].published) == [first, second], "each counts what it published"
+    assert bench.producers["billing-2"].ids == [second], "and is the first to publish only the other"
 
 
 def test_an_exchange_gives_its_name() -> None:

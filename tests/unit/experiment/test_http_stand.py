@@ -221,6 +221,20 @@ def test_a_key_that_finds_nothing(scene: Scene) -> None:
     )
 
 
+def test_a_key_that_raises(scene: Scene) -> None:
+    """It is said what it raised, and for how many: else a slip in it looks like a consumer that names nothing."""
+    scene.serve(key=lambda request: request.json["order_id"])
+    scene.begin()
+    scene.ask(1)
+    scene.ask(2)
+    with pytest.raises(ChaosError) as caught:
+        check_calls(scene.run)
+    assert str(caught.value) == (
+        "http('http'): key raised KeyError: 'order_id' for all 2 requests (the first: POST /pay b'{\"order\": 1}'); it "
+        "gets the request, and has to find the id or key of the message, as publish(key=...) names it"
+    )
+
+
 def test_nobody_called(scene: Scene) -> None:
     """That is said too."""
     scene.serve()
@@ -249,11 +263,11 @@ def test_addresses(scene: Scene) -> None:
         name="worker", url="amqp://x", host="h", port=1, user="u", password="p", vhost="v", services=services
     )
     found = environment(
-        link, effects=__import__("pathlib").Path("/e"), run=RUN, env={"A": "{http}/a {http:mail} {http:no}"}
+        link, effects=__import__("pathlib").Path("/e"), run=RUN, env={"A": "{http}/a {http:mail} {no}"}
     )
     assert found["MQCHAOS_HTTP_URL"] == found["MQCHAOS_PAY_V2_URL"] == services["pay.v2"]
     assert found["MQCHAOS_MAIL_URL"] == services["mail"]
-    assert found["A"] == f"{services['pay.v2']}/a {services['mail']} {{http:no}}"
+    assert found["A"] == f"{services['pay.v2']}/a {services['mail']} {{no}}"
     assert found["no_proxy"].endswith("127.0.0.1")
 
 

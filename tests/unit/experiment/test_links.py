@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 import socket
+import socketserver
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +17,7 @@ from pytest_mqchaos.experiment.links import Link, Links
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.model.events import Noted
 from pytest_mqchaos.model.history import History
 
 TIMEOUT = 5.0
@@ -26,7 +30,7 @@ class Ground:
         self.thread = LoopThread()
         self.broker = socket.create_server(("127.0.0.1", 0))
         self.broker.settimeout(TIMEOUT)
-        history = History("k3f9")
+        self.history = history = History("k3f9")
         self.links = Links(
             run="k3f9",
             network=EmbeddedNetwork(*self.broker.getsockname()[:2]),
@@ -104,6 +108,79 @@ def test_a_link_has_one_address(ground: Ground) -> None:
     link = ground.links.open("worker")
     assert ground.links.open("worker") is ground.links.named("worker") is link
     assert [each.name for each in ground.links] == ["worker"]
+
+
+def tried(link: Link) -> str:
+    """What a client of a service's link sees."""
+    try:
+        with socket.create_connection((link.wire.host, link.wire.port), timeout=TIMEOUT) as own:
+            own.settimeout(TIMEOUT)
+            return "ended" if own.recv(1) == b"" else "answered"
+    except ConnectionRefusedError:
+        return "refused"
+    except ConnectionResetError:
+        return "ended"
+
+
+def sees(link: Link, what: str) -> bool:
+    """Whether a client sees that at last."""
+    deadline = time.monotonic() + TIMEOUT
+    while (seen := tried(link)) != what and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return seen == what
+
+
+class Greeter(socketserver.BaseRequestHandler):
+    """Says a byte and ends."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"!")
+
+
+class Service(socketserver.ThreadingTCPServer):
+    """A service that can be started again at its port."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Greeter)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def end(self) -> None:
+        """End it, so that nobody listens there."""
+        self.shutdown()
+        self.server_close()
+
+
+def test_a_link_refuses_while_its_service_does(ground: Ground) -> None:
+    """Nobody listens, somebody comes, and goes again under a client: the link is as the service, and it is noted."""
+    service = Service()
+    port = service.server_address[1]
+    service.end()
+    link = ground.links.open_service("store", ("127.0.0.1", port))
+    assert tried(link) == "refused"
+    service = Service(port)
+    assert sees(link, "answered")
+    service.end()
+    assert sees(link, "refused")
+    assert [event.text for event in ground.history if isinstance(event, Noted)] == [
+        f"link('store'): nobody answers at 127.0.0.1:{port} (connection refused), so it refuses until somebody does",
+        f"link('store'): somebody answers at 127.0.0.1:{port} now",
+    ]
+
+
+def test_a_service_that_listens_is_not_called_for_it(ground: Ground) -> None:
+    """One that takes a single connection takes the client's: whether it is there shows without one."""
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        own.settimeout(TIMEOUT)
+        link = ground.links.open_service("store", own.getsockname()[:2])
+        with socket.create_connection((link.wire.host, link.wire.port), timeout=TIMEOUT) as client:
+            client.sendall(b"x")
+            taken, _ = own.accept()
+            with taken:
+                assert taken.recv(1) == b"x"
+    assert not [event for event in ground.history if isinstance(event, Noted)]
 
 
 def test_refusals_and_openings_at_once(ground: Ground) -> None:

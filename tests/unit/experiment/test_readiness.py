@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.errors import ChaosError, NotReady
 from pytest_mqchaos.experiment.readiness import await_connected, await_ready
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History
@@ -23,6 +23,7 @@ class FakeReplica:
         self.alive = True
         self.restarting = False
         self.trouble: ChaosError | None = None
+        self.doubt = ""
         self.elsewhere: list[str] = []
         self.exit_code: int | None = None
         self.left: list[int] = []
@@ -422,3 +423,16 @@ def test_a_client_that_was_not_understood_is_told_why(error: str, said: str) -> 
     with pytest.raises(ChaosError, match="ended before it consumed") as raised:
         ground.ready()
     assert (said in str(raised.value)) == bool(error)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_placeholder_that_looks_misspelt(ends: bool) -> None:
+    """One that ended, or did not get ready, may have been told a word in braces where an address was meant."""
+    ground = Ground()
+    (worker,) = ground.consumer.replicas
+    worker.doubt = "`{hots}` in env RH stands for nothing: did you mean {host}?"
+    worker.alive = not ends
+    with pytest.raises(
+        NotReady, match=r" \(`\{hots\}` in env RH stands for nothing: did you mean \{host\}\?\)[:;] "
+    ):
+        ground.ready()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from account_builders import (
     CRASH,
@@ -24,6 +26,7 @@ from account_builders import (
 
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import (
+    Claimed,
     ConsumerEnded,
     Event,
     FaultArmed,
@@ -145,10 +148,27 @@ def test_every_kind_of_finding_is_an_attribute() -> None:
 
 
 def test_the_findings_of_one_kind_are_one_sequence() -> None:
-    """Details are joined, in the order found, each message once."""
+    """Details are joined, in the order of the messages' numbers, each message once."""
     judged = account(found("lost", 9, 3, detail="by_policy"), found("lost", 3, 4, detail="by_consumer"))
 
-    assert judged.lost.numbers == (9, 3, 4)
+    assert judged.lost.numbers == (3, 4, 9)
+
+
+def test_strangers_stand_behind_the_messages() -> None:
+    """An id that nobody published has no place among their numbers."""
+    strange = replace(found("unexpected", 1), messages=("x-k3f9-000001", name(4), name(2)))
+    assert [*account(strange).unexpected.ids] == [name(2), name(4), "x-k3f9-000001"]
+
+
+def test_what_was_only_said_to_be_sent_counts_among_what_may_be_lost() -> None:
+    """Of 23 messages that a publisher said it sent, 20 were published: three are lost of 23, not of 20."""
+    messages = workload(23)
+    events = [event for n in range(1, 21) for event in done(n)]
+    claims = [Claimed(at=ms(9), message=name(n), producer="billing", name=f"o-{n}") for n in range(1, 24)]
+    judged = Account(case([*events, *claims], messages), [found("lost", 21, 22, 23)], [])
+    assert judged.summary == "lost: 3 of 23 messages"
+    assert repr(judged.lost).startswith("<lost: 3 of 23: ")
+    assert judged.counts["published"] == judged.total("duplicated") == 20
 
 
 def test_the_messages_of_a_hazard_are_in_the_sequence_of_its_kind() -> None:

@@ -204,6 +204,15 @@ def test_unknown_says_what_makes_it_known() -> None:
     )
 
 
+def test_what_cannot_be_judged_is_told_once() -> None:
+    """Where the summary has said all of it, no line below says it again."""
+    judged = account(
+        found("stalled", detail="unsettled", unknown=True, claim="it could not be settled: boom")
+    )
+    assert judged.text(summary=True) == "unknown: stalled cannot be judged: it could not be settled: boom"
+    assert judged.text() == "  stalled:unsettled cannot be judged: it could not be settled: boom"
+
+
 def test_a_vacuous_run_says_what_was_seen_instead() -> None:
     """A run that proves nothing says so, and nothing allows it."""
     assert account(VACUOUS).text() == "\n".join(
