@@ -57,8 +57,12 @@ def effect(id: str | int | bytes) -> None:
         OSError: if the test's file is missing or cannot be written to.
     """
     path = os.environ.get("MQCHAOS_EFFECTS")
-    if not path:
-        return
+    if path:
+        _effect(path, id)
+
+
+def _effect(path: str, id: str | int | bytes) -> None:
+    """Tell it in a file of the test's."""
     line = _line(id)
     asking = _ask(path, line)
     try:
@@ -144,12 +148,12 @@ def _append(path: str, line: bytes) -> None:
         raise OSError(f"{path}: only {written} of {len(line)} bytes of a line were written")
 
 
-def _announce() -> None:
+def _announce(variable: str = "MQCHAOS_EFFECTS") -> None:
     """Write `#probe` at import time where a chaos test is on: then no effect at all is no work at all.
 
     A test's file that cannot be written to is an error of the first effect, never of an import.
     """
-    path = os.environ.get("MQCHAOS_EFFECTS")
+    path = os.environ.get(variable)
     if path and path not in _announced:
         try:
             _append(path, b"#probe\n")

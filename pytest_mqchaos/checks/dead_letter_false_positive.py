@@ -1,7 +1,9 @@
 """Dead-letter false positive: a good message rests in a terminal dead-letter queue.
 
 One whose every try was meant to fail, at a service of ours, is not: it got fewer tries than it needed, which is the
-consumer's choice; it is reported all the same.
+consumer's choice; it is reported all the same. Nor is one that is to have no effect (`expect=0`) in a queue that the
+test named: that is where a message ends whose work cannot be done. But what a filter ignores is acknowledged; where
+there are such messages, one that was given up without a cause stands out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ def check(case: Case) -> list[Finding]:
     """Find good messages among the dead letters, by the reason that they were put there for."""
     groups = Groups(case, "dead_letter_false_positive")
     answers = Answers(case)
+    ignored = _ignored(case)
     where: Whereabouts | None = None
     for record in case.ledger.records.values():
         if not record.good:
@@ -30,8 +33,18 @@ def check(case: Case) -> list[Finding]:
                 where = where or Whereabouts(case)
                 died = copy.death_reason is not None and not _published(record, copy)
                 if died or copy.queue in where.roles.dead_letter_queues:
-                    groups.add(_reason(case, answers, record, copy), record.id)
+                    meant = not record.message.expect and copy.queue in case.dead_letters
+                    meant = meant and (not ignored or bool(answers.refusal(record.id)))
+                    groups.add(_reason(case, answers, record, copy, meant=meant), record.id)
     return groups.findings()
+
+
+def _ignored(case: Case) -> bool:
+    """Whether there are messages that are to have no effect and were acknowledged: what a filter does with them."""
+    return any(
+        record.good and not record.message.expect and record.accepted
+        for record in case.ledger.records.values()
+    )
 
 
 def _published(record: Record, copy: Copy) -> bool:
@@ -42,7 +55,7 @@ def _published(record: Record, copy: Copy) -> bool:
     )
 
 
-def _reason(case: Case, answers: Answers, record: Record, copy: Copy) -> Reason:
+def _reason(case: Case, answers: Answers, record: Record, copy: Copy, *, meant: bool) -> Reason:
     detail = "published" if _published(record, copy) else copy.death_reason or "published"
     source = f"`{copy.death_queue}`" if copy.death_queue else "its queue"
     cause, fault, mend = answers.refusal(record.id), None, ""
@@ -63,6 +76,9 @@ def _reason(case: Case, answers: Answers, record: Record, copy: Copy) -> Reason:
     else:
         words = "published there by the application"
     claim = f"good, and at rest in the dead-letter queue `{copy.queue}`: {words}"
+    if meant:
+        return Reason(detail=detail, claim=f"{claim}; expect=0 says that it is to have no effect", cause=cause,
+                      information=True)  # fmt: skip
     if early := answers.given_up_early(record.id):
         return Reason(detail="given_up", claim=f"{claim}; {early}", cause=cause,
                       mend="try more often, if that is too early", information=True)  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pytest_mqchaos.checks.causes import listed
 from pytest_mqchaos.checks.fates import ASK, Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.overflow import limit
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Publication, Record
+from pytest_mqchaos.model.copies import Copy, Delivery, Publication, Record
 from pytest_mqchaos.model.findings import Finding
+from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["check"]
 
@@ -44,6 +46,8 @@ def _missing(case: Case, one: Expected) -> Reason | None:
         return Reason(detail="dropped", claim=f"is missing, and {one.where.room(unread[0])}", unknown=True)
     if not record.accepted and (unasked := one.where.unasked(record)):
         return Reason(detail="dropped", claim=f"is missing, and {unasked}", mend=ASK, unknown=True)
+    if (last := _rejected(record)) is not None:
+        return _given_up(one, last, into)
     return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
 
 
@@ -54,20 +58,58 @@ def _perhaps_worked_on(case: Case, record: Record) -> bool:
     return case.evidence != "effects" or not record.message.key_legible
 
 
+def _rejected(record: Record) -> Delivery | None:
+    """The last delivery of a copy that a consumer gave up, if none was acknowledged."""
+    if record.accepted:
+        return None
+    dropped = [copy.last for copy in record.copies if copy.settlement == "dropped"]
+    return dropped[-1] if dropped else None
+
+
+def _given_up(one: Expected, last: Delivery, into: str) -> Reason:
+    """Why what a consumer rejected, as it should, is not there: it was too much, or it led nowhere."""
+    rejected = f"is missing in {into}: rejected by {last.link}"
+    for state in (one.where.roles.queues.get(queue) for queue in sorted(one.targets)):
+        if state is not None and _full(one, state):
+            # A limit that refuses instead of dropping refuses dead letters too, and nobody is told.
+            mend = f"raise the limit of `{state.name}`"
+            claim = f"{rejected}, and too much for `{state.name}`"
+            return Reason(detail="dropped", claim=claim, cause=limit(state), mend=mend)
+    claim = f"{rejected}, and its dead letter reached no queue"
+    state = one.where.roles.queues.get(last.queue)
+    if not one.targets or state is None:
+        return Reason(detail="dropped", claim=claim, mend=_mend(one))
+    exchange = state.dead_letter_exchange
+    if exchange is None:
+        mend = f"give `{state.name}` a dead-letter exchange that leads to {into}"
+    elif not one.where.roles.targets(state.name):
+        mend = f"bind {into} to the dead-letter exchange {exchange!r}"
+    else:
+        mend = "dead-letter at least once (quorum queues: x-dead-letter-strategy=at-least-once)"
+    return Reason(detail="dropped", claim=claim, mend=mend)
+
+
+def _full(one: Expected, state: QueueState) -> bool:
+    """Whether a limit of a queue may have taken a dead letter away: it is full in the end, or was while it was read."""
+    read = state.name in one.where.roles.read
+    if state.max_length is not None and (read or state.messages >= state.max_length):
+        return True
+    return state.max_length_bytes is not None
+
+
 def _dropped(one: Expected, into: str) -> str:
     accepted = [copy for copy in one.record.copies if copy.settlement in ("acked", "auto")]
     if accepted and (last := accepted[-1].last) is not None:
         how = "read with automatic ack" if last.auto_ack else "acknowledged"
         return f"is missing in {into}: {how} by {last.link} and gone"
-    rejected = [copy for copy in one.record.copies if copy.settlement == "dropped"]
-    if rejected and (last := rejected[-1].last) is not None:
-        return f"is missing in {into}: rejected by {last.link}, and its dead letter reached no queue"
     return f"is missing in {into}, and no queue holds it"
 
 
 def _mend(one: Expected) -> str:
     if not one.targets:
         return 'name the queue that the application uses: mqchaos.dead_letters("..."), or expect poison="discard"'
+    if not one.record.accepted:
+        return ""  # nobody acknowledged it
     return "reject without requeue what cannot be processed, instead of acknowledging it"
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_mqchaos.checks.causes import listed, return_cause
+from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.hands import published_again
 from pytest_mqchaos.checks.outlets import overfull
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
@@ -79,7 +81,7 @@ def _reason(case: Case, record: Record, *, relaxed: bool) -> Reason:
     if len(queues) > 1:
         mend = f"if each of {listed(queues)} should work on it, publish with expect={len(queues)}"
         return Reason(detail="by_copies", claim=f"{times}: it stood in {len(queues)} queues", mend=mend)
-    if record.republications:
+    if record.republications and published_again(case, record, Whereabouts(case).roles):
         return Reason(detail="by_copies", claim=f"{times}: the application published it again", mend=_MEND)
     return Reason(detail="by_consumer", claim=f"{times}, though delivered once", mend=_MEND)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Delivery
+from pytest_mqchaos.model.copies import Copy, Delivery, Publication, Record
 from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Strike
 
-__all__ = ["handed_on", "killed_child", "only_handed_on", "who"]
+__all__ = ["handed_on", "killed_child", "moved_on", "only_handed_on", "published_again", "who"]
 
 
 def who(case: Case, delivery: Delivery) -> str:
@@ -26,15 +26,49 @@ def handed_on(copy: Copy, *, until: int | None = None) -> bool:
         copy: what it had, perhaps more than once.
         until: the number of the event before which it has to be.
     """
+    return bool(_published(copy, until))
+
+
+def moved_on(case: Case, copy: Copy, roles: Roles, *, until: int | None = None) -> bool:
+    """Whether what it published so moves the message on: a copy to be worked on, no event that tells of its work."""
+    return _copies(case, copy.record, _published(copy, until), roles)
+
+
+def published_again(case: Case, record: Record, roles: Roles) -> bool:
+    """Whether the application published a copy of a message to be worked on."""
+    return _copies(case, record, [one for one in record.republications if one.passed], roles)
+
+
+def _copies(case: Case, record: Record, published: list[Publication], roles: Roles) -> bool:
+    """Whether some of these publications lead to where the message is to be worked on, or came nowhere at all.
+
+    An event in a queue that nobody of the run reads, or that is watched as an outlet, and an answer are no copies.
+    """
+    astray = 0
+    for one in published:
+        if not one.exchange and one.routing_key.startswith("amq."):
+            continue  # a reply queue, perhaps gone by now, or the broker's own way to one
+        leads = roles.leads_to(one.exchange, one.routing_key)
+        if leads & (roles.work | roles.waiting_rooms):
+            return True
+        astray += not leads & roles.queues.keys()
+    outlets = (name for name, one in case.ledger.sourcing.named.items() if one.kind in ("queue", "exchange"))
+    # The queues of outlets are no part of a census: what came there was seen there.
+    return astray > sum(record.effects_from.get(name, 0) for name in outlets)
+
+
+def _published(copy: Copy, until: int | None) -> list[Publication]:
+    """What the consumers that had a copy published of its message after that."""
     if not copy.deliveries:
-        return False
+        return []
     links = {base_name(one.link) for one in copy.deliveries}
-    return any(
-        base_name(one.link) in links
+    return [
+        one
+        for one in copy.record.republications
+        if base_name(one.link) in links
         and one.index > copy.deliveries[0].index
         and (until is None or one.index < until)
-        for one in copy.record.republications
-    )
+    ]
 
 
 def only_handed_on(copy: Copy, roles: Roles) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from pytest_mqchaos.checks.blame import Progress, lived_on
 from pytest_mqchaos.checks.grouping import in_order
 from pytest_mqchaos.checks.hands import handed_on
 from pytest_mqchaos.model.case import Case
@@ -36,13 +37,21 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
     if not case.ordered_evidence or case.evidence != "effects":
         return []
     found: dict[str, list[str]] = {}
+    proved = _proved(findings, "acked_before_effect")
+    progress: Progress | None = None
     for record in case.ledger.records.values():
-        if record.good and record.message.expect and _timed(case, record):
-            for one in record.deliveries:
-                if one.settlement == "acked" and one.effect_seen is False and not _elsewhere(record, one):
-                    found.setdefault(_consumer(one.link), []).append(record.id)
+        if not (record.good and record.message.expect and _timed(case, record)):
+            continue
+        for one in record.deliveries:
+            if one.settlement != "acked" or one.effect_seen is not False or _elsewhere(record, one):
+                continue
+            if not record.most and record.id not in proved and not case.interrupted:
+                progress = progress or Progress(case)
+                if lived_on(case, progress, one):
+                    continue  # it dropped the message: there is no work that the ack could precede
+            found.setdefault(_consumer(one.link), []).append(record.id)
     return _by_consumer(
-        case, "acked_before_effect", found, _proved(findings, "acked_before_effect"),
+        case, "acked_before_effect", found, proved,
         claim="{consumer} acknowledges before its work shows: a crash in between loses the message",
         mend="acknowledge after the work",
     )  # fmt: skip

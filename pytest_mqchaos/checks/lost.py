@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.checks.answers import Answers
-from pytest_mqchaos.checks.causes import end_of_holder, fault_text, listed, strike_near
+from pytest_mqchaos.checks.blame import Blame
+from pytest_mqchaos.checks.causes import fault_text, listed, strike_near
 from pytest_mqchaos.checks.fates import (
     Fate,
     Whereabouts,
+    done,
     fates,
     last_stop,
     missing,
@@ -14,13 +15,11 @@ from pytest_mqchaos.checks.fates import (
     queue_facts,
 )
 from pytest_mqchaos.checks.grouping import Groups, Reason
-from pytest_mqchaos.checks.hands import handed_on, killed_child, who
 from pytest_mqchaos.checks.outlets import located, nothing_shows, silent_for
 from pytest_mqchaos.checks.said_sent import said_sent, unroutable
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Delivery, Record
+from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.findings import Finding
-from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["check"]
@@ -34,13 +33,16 @@ _NAME_A_SOURCE = (
 def check(case: Case) -> list[Finding]:
     """Find what was lost and by whom; what a broker's stop took away is `persistence_loss`."""
     groups = Groups(case, "lost")
-    progress, answers = _Progress(case), Answers(case)
     where: Whereabouts | None = None
+    blame: Blame | None = None
     silent: dict[str, Reason] | None = None
     for fate in fates(case):
         where = where or Whereabouts(case)
+        blame = blame or Blame(case, where.roles)
         silent = nothing_shows(case) if silent is None else silent
-        by_consumer = fate.accepted
+        partly = done(case, fate.record, where) > 0 and (case.evidence == "broker" or not fate.accepted)
+        too_little = _all_accepted(where, fate.record) if partly else []
+        by_consumer = fate.accepted or too_little
         if by_consumer and (case.evidence == "unknown" or not fate.record.sourced):
             groups.add(
                 Reason(
@@ -55,7 +57,7 @@ def check(case: Case) -> list[Finding]:
         elif by_consumer and (quiet := silent_for(case, fate.record, silent)) is not None:
             groups.add(_unsure(fate, quiet), fate.record.id)
         elif by_consumer:
-            reason = _by_consumer(case, progress, answers, _idle(by_consumer))
+            reason = blame.too_little(too_little) if too_little else blame.of(by_consumer)
             groups.add(_unsure(fate, located(case, fate.record, reason)), fate.record.id)
         elif fate.stop is None:
             groups.add(_unsure(fate, _otherwise(case, where, fate.record)), fate.record.id)
@@ -84,86 +86,20 @@ def _unsure(fate: Fate, reason: Reason) -> Reason:
     )
 
 
-class _Progress:
-    """How far each process got: a crash explains only what came after the last of its effects."""
-
-    def __init__(self, case: Case) -> None:
-        self._worked: dict[tuple[str, int], list[tuple[int, int]]] = {}
-        """By link and incarnation: the numbers of deliveries and of their effects."""
-        for record in case.ledger.records.values():
-            for consumer, index in record.worked.items():
-                worked = [
-                    one
-                    for one in record.deliveries
-                    if one.index < index and consumer in ("", one.link, base_name(one.link))
-                ]
-                for one in worked[-1:]:
-                    self._worked.setdefault((one.link, one.incarnation), []).append((one.index, index))
-
-    def went_on(self, delivery: Delivery, *, until: int | None = None) -> bool:
-        """Whether the process worked on something that it got later, before an event of that number if one is given."""
-        worked = self._worked.get((delivery.link, delivery.incarnation), [])
-        return any(index > delivery.index and (until is None or done < until) for index, done in worked)
+def _all_accepted(where: Whereabouts, record: Record) -> list[Copy]:
+    """Return the copies that consumers took for good, if there were no others of a message: nobody else lost it."""
+    taken = [copy for copy in record.copies if copy.settlement in ("acked", "auto")]
+    if not all(copy.last is not None and (copy.last.passed or not copy.last.auto_ack) for copy in taken):
+        return []
+    dropped = [copy for copy in record.copies if copy.settlement == "dropped"]
+    arrived = sum(copy.deaths is not None for copy in record.copies)
+    every = len(taken) + len(dropped) == len(record.copies) and len(dropped) <= arrived
+    return taken if every and not _never_delivered(where, record) else []
 
 
-def _idle(copies: list[Copy]) -> Copy:
-    """Return the copy whose consumer showed no work for it: of two queues, one may have been worked on.
-
-    A stage of a pipeline that handed the message on did its part; if all did, the last one is asked.
-    """
-    copies = [copy for copy in copies if not handed_on(copy)] or copies[-1:]
-    for copy in copies:
-        worked = copy.record.worked
-        if copy.last is not None and not {copy.last.link, base_name(copy.last.link)} & set(worked):
-            return copy
-    return next(
-        (copy for copy in copies if copy.last is not None and copy.last.effect_seen is False), copies[0]
-    )
-
-
-def _by_consumer(case: Case, progress: _Progress, answers: Answers, copy: Copy) -> Reason:
-    last = copy.last
-    assert last is not None, "an accepted copy was delivered"
-    if refusal := answers.refusal(copy.record.id):
-        claim = f"lost by {who(case, last)}: the service that it called refused, and it was acknowledged"
-        mend = "acknowledge after a good answer; retry what failed for a while"
-        return Reason(detail="by_consumer", claim=claim, cause=refusal, mend=mend)
-    cause, fault = _what_happened(case, progress, last)
-    if copy.settlement == "auto":
-        claim = f"lost by {who(case, last)}: read with automatic ack, its work was never done"
-        return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault,
-                      mend="switch automatic ack off and acknowledge after the work")  # fmt: skip
-    if handed_on(copy, until=last.settled_index or 0):
-        claim = f"lost by {who(case, last)}: it published a copy and acknowledged, and the copy is nowhere"
-        mend = "acknowledge once the broker has confirmed the copy"
-        return Reason(detail="by_consumer", claim=claim, cause=cause, fault=fault, mend=mend)
-    claim = f"lost by {who(case, last)}: its ack reached the broker, its work was never done"
-    return Reason(
-        detail="by_consumer", claim=claim, cause=cause, fault=fault, mend="acknowledge after the work"
-    )
-
-
-def _what_happened(case: Case, progress: _Progress, last: Delivery) -> tuple[str, int | None]:
-    """Why the work was not done: its process died, its client threw away what it had read, or nothing at all."""
-    child = killed_child(case, last, lambda strike: progress.went_on(last, until=strike.index))
-    if child is not None:
-        return fault_text(case, child.event.fault), child.event.fault
-    if progress.went_on(last):
-        return f"no fault explains it: {last.link} went on to later messages", None
-    ended = end_of_holder(case, last)
-    moments = [] if ended is None else [ended[1].at]
-    if last.auto_ack:
-        moments += [
-            event.at
-            for index, event in case.ledger.surroundings.lost_links
-            if event.connection == last.connection and index > last.index
-        ]
-    strikes = [strike for at in moments if (strike := strike_near(case, last.link, at)) is not None]
-    if strikes:
-        return fault_text(case, strikes[0].event.fault), strikes[0].event.fault
-    if ended is not None and ended[1].by == "itself":
-        return f"{last.link} ended by itself with exit code {ended[1].exit_code}", None
-    return f"no fault explains it: {last.link} acknowledged it and did not work on it", None
+def _never_delivered(where: Whereabouts, record: Record) -> list[str]:
+    """Queues where a message was to be worked on, and from where it never came."""
+    return sorted(where.unseen(record) & (where.roles.work | where.roles.waiting_rooms))
 
 
 def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
@@ -183,7 +119,10 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
             )
     if (reason := unroutable(case, where, record)) is not None:
         return reason
-    queue = record.copies[-1].queue if record.copies else record.message.queue
+    left = [copy for copy in record.copies if copy.settlement not in ("acked", "auto", "dropped")]
+    elsewhere = "" if left or not record.copies else next(iter(_never_delivered(where, record)), "")
+    last_of = left or record.copies
+    queue = elsewhere or (last_of[-1].queue if last_of else record.message.queue)
     removed = _removed(case, record, queue)
     if removed is not None:
         return removed
@@ -191,8 +130,8 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
     policy = _expired(case, state, record) or _policy(state, record)
     if policy is not None:
         return policy
-    if record.copies:
-        last = record.copies[-1].last
+    if last_of and not elsewhere:
+        last = last_of[-1].last
         to = "" if last is None else f" to {last.link}"
         claim = f"lost in transit: delivered{to}, never acknowledged, never delivered again"
         return Reason(detail="in_transit", claim=claim)
@@ -204,9 +143,10 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
             "its connection",
             mend="switch automatic ack off: the broker forgets such a message as soon as it is sent",
         )
+    from_there = f" from {place}, which" if elsewhere else f", and {place}"
     return Reason(
         detail="by_broker",
-        claim=f"lost by the broker: confirmed, never delivered, and {place} holds it no more",
+        claim=f"lost by the broker: confirmed, never delivered{from_there} holds it no more",
     )
 
 

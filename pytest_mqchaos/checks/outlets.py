@@ -31,8 +31,6 @@ _LOOK = {
     "probe": "look whether the consumer calls probe.effect(id) after its work, in a process that has $MQCHAOS_EFFECTS",
 }
 _FOREIGN = "the names there are none of the run's keys, and none of its ids"
-_OWN = "$MQCHAOS_EFFECTS"
-"""What is shown by sources inside of consumers has the name of their file."""
 
 
 def located(case: Case, record: Record, reason: Reason) -> Reason:
@@ -103,7 +101,7 @@ def _silence(case: Case, named: SourceNamed, acked: int, *, several: bool) -> Re
 
 def _strays(case: Case, named: SourceNamed) -> tuple[int, str]:
     """How many entries of a source name no message of the run, and the first."""
-    return case.strays.get(_OWN if named.kind == "function" else named.source, (0, ""))
+    return case.strays.get(named.source, (0, ""))
 
 
 def _untouched(case: Case, record: Record) -> bool:
@@ -145,7 +143,7 @@ def overfull(case: Case, record: Record) -> str:
     """Return which source shows a message too often, where there are several; else nothing."""
     if record.shares or not case.ledger.sourcing.several:
         return ""
-    return next(name for name, count in record.effects_from.items() if count == record.most)
+    return next((name for name, count in record.effects_from.items() if count == record.most), "")
 
 
 def _lacking(record: Record) -> list[str]:

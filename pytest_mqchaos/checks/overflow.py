@@ -21,7 +21,7 @@ from pytest_mqchaos.model.copies import Record
 from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.model.topology import QueueState
 
-__all__ = ["check"]
+__all__ = ["check", "limit"]
 
 
 def check(case: Case) -> list[Finding]:
@@ -50,7 +50,7 @@ def _seen(case: Case, record: Record, bounded: dict[str, QueueState]) -> Iterato
     for copy in letters:
         state = bounded[copy.death_queue or ""]
         claim = f"was too much for `{state.name}`, and is dead-lettered in `{copy.queue}`"
-        yield Reason(detail="dead_lettered", claim=claim, cause=_limit(state))
+        yield Reason(detail="dead_lettered", claim=claim, cause=limit(state))
     if not record.nacked or letters:
         return
     for state in (bounded[name] for name in sorted(_targets(case, record) & set(bounded))):
@@ -64,7 +64,7 @@ def _seen(case: Case, record: Record, bounded: dict[str, QueueState]) -> Iterato
                 if declared
                 else ""
             )
-            yield Reason(detail="refused", claim=claim, cause=_limit(state), mend=mend)
+            yield Reason(detail="refused", claim=claim, cause=limit(state), mend=mend)
 
 
 def _targets(case: Case, record: Record) -> set[str]:
@@ -92,15 +92,15 @@ def _dropped(state: QueueState, unsure: str) -> Reason:
     if state.dead_letter_exchange is not None:
         return _astray(state, f"{claim}, and its dead letter arrived nowhere")
     mend = f"give `{state.name}` a dead-letter exchange, a larger limit, or x-overflow reject-publish"
-    return Reason(detail="dropped", claim=claim, cause=_limit(state), mend=mend)
+    return Reason(detail="dropped", claim=claim, cause=limit(state), mend=mend)
 
 
 def _astray(state: QueueState, claim: str) -> Reason:
     mend = f"bind a queue to the dead-letter exchange {state.dead_letter_exchange!r}"
-    return Reason(detail="not_dead_lettered", claim=claim, cause=_limit(state), mend=mend)
+    return Reason(detail="not_dead_lettered", claim=claim, cause=limit(state), mend=mend)
 
 
-def _limit(state: QueueState) -> str:
+def limit(state: QueueState) -> str:
     """The limit of a queue in words."""
     what = (
         f"{state.max_length} messages" if state.max_length is not None else f"{state.max_length_bytes} bytes"

@@ -69,9 +69,9 @@ def _reason(case: Case, record: Record, claim: e.Claimed) -> Reason:
 
 
 def unroutable(case: Case, where: Whereabouts, record: Record) -> Reason | None:
-    """Why a confirmed message of a producer is nowhere, where no queue took it and the broker was not to say so."""
+    """Why a confirmed message is nowhere, where no queue took it and the broker was not to say so."""
     message = record.message
-    if not message.producer or message.mandatory or record.copies:
+    if message.mandatory or record.copies:
         return None
     routes = {(one.exchange, one.routing_key) for one in record.publications if one.passed}
     leads = {queue for route in routes for queue in where.roles.leads_to(*route)}
@@ -81,6 +81,13 @@ def unroutable(case: Case, where: Whereabouts, record: Record) -> Reason | None:
     if any(queue_facts(case, queue) is not None for queue in leads) or not where.roles.topology.complete:
         return None
     place = f"exchange {message.exchange!r}" if message.exchange else f"queue {message.queue!r}"
+    if not message.producer:
+        key = f" with routing key {message.routing_key!r}" if message.exchange else ""
+        return Reason(
+            detail="by_publisher",
+            claim=f"lost by the publisher: {place}{key} led to no queue, so the broker confirmed it and threw it away",
+            mend="bind a queue with that key, or publish with mandatory=True, which the broker answers by a return",
+        )
     return Reason(
         detail="by_publisher",
         claim=f"lost by the publisher: {place} led to no queue, so the broker confirmed it and threw it away",

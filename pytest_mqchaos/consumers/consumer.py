@@ -72,16 +72,19 @@ class Consumer:
     def _replica(self, target: Target, link: LinkAddress, directory: Path) -> Replica:
         __tracebackhide__ = True
         effects, output = directory / f"{link.name}.effects", directory / f"{link.name}.output"
-        for path in (effects, output):
+        # no consumer can be called so: of all names only those of replicas have a # in them
+        wrapped = None if self.wrapping is None else directory / f"{link.name}#effect_after.effects"
+        for path in (effects, output, *([] if wrapped is None else [wrapped])):
             path.touch()
             path.chmod(0o666)  # whoever it runs as; the folder around it is nobody else's
         base = target.facts.env if isinstance(target, ImageTarget) else None
         env = environment(link, effects=effects, run=self._history.run, env=self._env, base=base)
-        if self.wrapping is not None:
-            env = self.wrapping.environment(env)
+        if self.wrapping is not None and wrapped is not None:
+            env = self.wrapping.environment(env, wrapped)
         return Replica(
             link=link,
             effects=effects,
+            wrapped=wrapped,
             output=output,
             launch=launcher(
                 target,

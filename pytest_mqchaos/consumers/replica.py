@@ -36,6 +36,7 @@ class Replica:
     Args:
         link: its address.
         effects: its effects file, the same across restarts.
+        wrapped: the file in which its wrapped function tells of its returns, None without one.
         output: the file that all its processes write to.
         launch: starts a process of it; called on the supervisor's thread.
         supervisor: the thread that starts it.
@@ -55,6 +56,7 @@ class Replica:
         supervisor: Supervisor,
         policy: Policy,
         history: History,
+        wrapped: Path | None = None,
         outage: Callable[[], bool] = lambda: False,
         doubt: str = "",
     ) -> None:
@@ -62,6 +64,7 @@ class Replica:
         self.doubt = doubt
         self.link = link
         self.effects = effects
+        self.wrapped = wrapped
         self.output_path = output
         self.growth = Growth(output)
         self.processes: list[Process] = []

@@ -48,11 +48,12 @@ class Wrapping:
             raise UsageError(f"consumer(): effect_key={key!r}: the name of an argument, or of a field of one")
         return cls(target, key)
 
-    def environment(self, env: dict[str, str]) -> dict[str, str]:
-        """Return the environment of a process with the hook in it."""
+    def environment(self, env: dict[str, str], file: Path) -> dict[str, str]:
+        """Return the environment of a process with the hook in it, which tells of calls in a file."""
         path = os.pathsep.join(filter(None, (str(_INSIDE), env.get("PYTHONPATH"))))
         return env | {
             "PYTHONPATH": path,
             "MQCHAOS_EFFECT_AFTER": self.target,
             "MQCHAOS_EFFECT_KEY": self.key or "",
+            "MQCHAOS_EFFECT_AFTER_FILE": str(file),
         }

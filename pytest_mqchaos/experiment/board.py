@@ -92,18 +92,19 @@ class Board:
         named: bool,
         key: Callable[[object], object] | None = None,
         pattern: re.Pattern[str] | None = None,
+        wrapped: bool = False,
     ) -> None:
         """Read effects from a file, one id or key a line; `key` makes the id or key out of a line.
 
-        With `pattern` it is a program's output, and what the pattern finds in its lines are ids or keys.
+        With `pattern` it is a program's output, and what the pattern finds in its lines are ids or keys; `wrapped` is
+        what a wrapped function of a consumer tells.
 
         Raises:
             ChaosError: if it is named after the first publish and holds what cannot be work of this run.
         """
         with self._lock:
-            one = Feed(
-                EffectsFile(path, comments=pattern is None), name, consumer, key, pattern, given=not named
-            )
+            file = EffectsFile(path, comments=pattern is None)
+            one = Feed(file, name, consumer, key, pattern, given=not named, wrapped=wrapped)
             self._files.append(one)
             self.named = self.named or named
             self.named_in_order = self.named_in_order or (named and one.in_order)
@@ -199,7 +200,7 @@ class Board:
 
     def _note_probe(self, one: Feed) -> None:
         """Say, the first time, that a consumer has the probe, or writes to the file that it was given."""
-        if one.given and not self._inside and (one.file.probed or one.file.touched):
+        if one.given and not one.wrapped and not self._inside and (one.file.probed or one.file.touched):
             self._inside = True
             self._history.append(SourceNamed(at=now(), source=one.name, kind="probe"))
 

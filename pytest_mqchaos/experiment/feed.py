@@ -27,6 +27,8 @@ class Feed:
     """What is looked for in the lines of a program's output."""
     given: bool = False
     """Whether it is the file that a consumer was given, `$MQCHAOS_EFFECTS`, not one that the test named."""
+    wrapped: bool = False
+    """Whether it is what a wrapped function of a consumer told, which the test named when it started that."""
     trouble: ChaosError | None = None
     """Why it could not be read, the first time."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pytest_mqchaos import payloads
 from pytest_mqchaos.checks import blind, judge
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.experiment.returned import returned_note
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.scalings import scaling_notes
 from pytest_mqchaos.model import events as facts
@@ -79,6 +80,7 @@ def account_of(
         again=run.test.again,
         scenario=run.test.scenario.id,
         notes=tuple(event.text for event in case.events if isinstance(event, facts.Noted))
+        + returned_note(case.ledger.records.values(), case.events)
         + _shortfalls(case)
         + scaling_notes(run)
         + tuple(note for stand in run.http.values() for note in stand.notes())

@@ -3,7 +3,7 @@
 ```
 history.jsonl     what was seen, a line each        bodies as the report tells them
 worker.effects    what stood in $MQCHAOS_EFFECTS    of each process of a consumer
-worker.output     what it wrote
+worker.output     what it wrote                     and worker#effect_after.effects what its wrapped function told
 billing.sent      what a producer said it sent
 broker.log        its last lines since the run began
 ```

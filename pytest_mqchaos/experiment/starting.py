@@ -77,7 +77,11 @@ def start_consumer(
     for replica in consumer.replicas:
         run.board.add_file(replica.effects, name="$MQCHAOS_EFFECTS", consumer=replica.name, named=False)
     if consumer.wrapping is not None:
-        run.history.append(facts.SourceNamed(at=now(), source=consumer.wrapping.target, kind="function"))
+        target_name = consumer.wrapping.target
+        for replica in consumer.replicas:
+            if (path := replica.wrapped) is not None:
+                run.board.add_file(path, name=target_name, consumer=replica.name, named=False, wrapped=True)
+        run.history.append(facts.SourceNamed(at=now(), source=target_name, kind="function"))
     sources.resolve()
     run.sharing.admit(*wanted)
     before = len(run.history)

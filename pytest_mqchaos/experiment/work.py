@@ -10,6 +10,7 @@ from pytest_mqchaos.experiment.broker_handle import BrokerHandle
 from pytest_mqchaos.experiment.by_hand import ByHand
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.publications import Publications
+from pytest_mqchaos.experiment.returned import none_taken
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.serving import check_calls
 from pytest_mqchaos.experiment.sources import Sources
@@ -71,6 +72,12 @@ class Work:
         check_calls(run)
         if run.producers:  # where they publish is known only now
             run.outlets.refuse_workload()
+        records = run.ledger.records.values()
+        if any(one.ok for one in records):
+            return
+        # A return beats the confirm that follows it: of what no queue took, confirms say nothing.
+        if told := none_taken(records, run.history.snapshot()):
+            raise ChaosError(told)
         if run.injector.counts["confirm", "*", "*"] or any(
             not m.confirm for m in run.history.messages.values()
         ):

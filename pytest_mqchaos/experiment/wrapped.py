@@ -46,10 +46,8 @@ def _call(consumer: Consumer) -> str:
 
 
 def _told(consumer: Consumer) -> list[EffectsFile]:
-    """What stands in the effects files of a consumer's replicas, read apart from the run's own reading."""
-    if consumer.wrapping is None:
-        return []
-    found = [EffectsFile(replica.effects) for replica in consumer.replicas]
+    """What the wrapped function of a consumer's replicas has told, read apart from the run's own reading."""
+    found = [EffectsFile(replica.wrapped) for replica in consumer.replicas if replica.wrapped is not None]
     for one in found:
         one.read()
         one.close()

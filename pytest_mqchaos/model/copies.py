@@ -204,6 +204,8 @@ class Record:
     worked: dict[str, int] = field(default_factory=dict)
     """The number of the first effect by consumer."""
     effects_from: dict[str, int] = field(default_factory=dict)
+    effects_inside: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Effects by consumer and source, of the sources inside of consumers."""
     leading: dict[str, int] = field(default_factory=dict)
     """How many publications that were passed on can lead to a queue; the empty name stands for any queue."""
     copies: list[Copy] = field(default_factory=list)

@@ -12,6 +12,7 @@ from pytest_mqchaos.model.copies import Delivery
 from pytest_mqchaos.model.counting import Counting
 from pytest_mqchaos.model.handlers import Handlers, joined
 from pytest_mqchaos.model.messages import Message
+from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.publications import Publications
 from pytest_mqchaos.model.reckoning import Reckoned, Reckoning
 from pytest_mqchaos.model.sourcing import Sourcing
@@ -136,6 +137,9 @@ class Reducer:
         record.worked.setdefault(by, index)
         record.effects_by[by] = record.effects_by.get(by, 0) + event.count
         record.effects_from[event.source] = had + event.count
+        if event.source not in self.sourcing.named:
+            place = base_name(by), event.source
+            record.effects_inside[place] = record.effects_inside.get(place, 0) + event.count
         if self.sourcing.showed(event, record):
             self._judge_anew()
         elif not self.sourcing.weighs(record):

@@ -7,6 +7,8 @@ Each source is judged for itself: a message that shows in one and not in another
  one that showed nothing  ──► concerns every message, as far as it was named by the test
  any other                ──► concerns the workloads of which it showed some work: two queues, two logs
 ```
+Those inside of consumers, a function that is wrapped and the probe, are one place as far as consumers differ by them:
+the work of one consumer shows by the one, that of another one by the other. Of a consumer that has both each is judged.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ class Sourcing:
     def showed(self, event: Effected, record: Record) -> bool:
         """Take in an effect; return whether other messages are now to be judged anew."""
         places = self._workers.setdefault(base_name(event.consumer or ""), set())
-        first = record.message.expect > 1 and event.source not in places
+        another = bool(places) and event.source not in self.named
+        first = event.source not in places and (record.message.expect > 1 or another)
         places.add(event.source)
         shown = self._shown.setdefault(event.source, set())
         stem = _stem(record)
@@ -107,6 +110,11 @@ class Sourcing:
         had = record.effects_from
         counts = [had.get(one, 0) for one in concern]
         record.most = max(had.values(), default=0)
+        inside = [one for one in concern if one not in self.named]
+        if len(inside) > 1:
+            fewest, most = self._inside_of(record, frozenset(inside))
+            counts = [*(had.get(one, 0) for one in concern if one in self.named), fewest]
+            record.most = max(most, *(count for one, count in had.items() if one in self.named), 0)
         record.effects = min(counts, default=record.most)
         expected = record.message.expect
         if 1 < len(counts) <= expected == sum(counts) and all(counts) and self._nobodys(concern):
@@ -118,6 +126,19 @@ class Sourcing:
         if record.shares:
             record.effects = sum(count > 0 for count in record.shares.values())
             record.most = expected + sum(max(0, count - 1) for count in record.shares.values())
+
+    def _inside_of(self, record: Record, sources: frozenset[str]) -> tuple[int, int]:
+        """The fewest and the most effects that sources inside of consumers show of a message.
+
+        Each is judged for itself among the consumers that have the same ones, and what these have done is added up.
+        """
+        alike: dict[frozenset[str], dict[str, int]] = {}
+        for (consumer, source), count in record.effects_inside.items():
+            own = sources & self._workers.get(consumer, set())
+            counts = alike.setdefault(own, dict.fromkeys(own, 0))
+            counts[source] = counts.get(source, 0) + count
+        every = [each.values() for each in alike.values()]
+        return sum(min(each) for each in every), sum(max(each) for each in every)
 
     def _shares(self, record: Record) -> dict[str, int]:
         """How much of a fan-out's work each reader did; empty unless each is to do one piece, and all of it has a name.

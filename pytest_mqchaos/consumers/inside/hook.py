@@ -2,11 +2,14 @@
 
 ```
  import shop.handlers ──► its own loader ──► wrapped: shop.handlers.book
-                                                 called ──► returned ──► probe.effect(key)
+                                                 called ──► returned ──► a line, as by probe.effect(key)
                                                        └──► raised: no effect
 ```
-What goes wrong here is told in a line of the effects file, `#effect_after ...`, and never raised into the
-application. Imports the standard library only: it is loaded by its path, in whatever Python the consumer runs.
+The lines stand in a file of their own, $MQCHAOS_EFFECT_AFTER_FILE: what the application itself tells by the probe, in
+the wrapped function or elsewhere, is another source, and no second effect of the same work.
+
+What goes wrong here is told in a line of that file, `#effect_after ...`, and never raised into the application.
+Imports the standard library only: it is loaded by its path, in whatever Python the consumer runs.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from typing import Any
 __all__ = ["Hook", "install"]
 
 _PLAIN = (str, int, bytes)
+_FILE = "MQCHAOS_EFFECT_AFTER_FILE"
+"""The variable that names the file."""
 
 
 def install(probe: Any) -> None:
@@ -91,9 +96,7 @@ class Hook(importlib.abc.MetaPathFinder):
 
     def _tell(self, what: str) -> None:
         with suppress(Exception):
-            self._probe._append(
-                os.environ["MQCHAOS_EFFECTS"], f"#effect_after {what}\n".encode("utf-8", "replace")
-            )
+            self._probe._append(os.environ[_FILE], f"#effect_after {what}\n".encode("utf-8", "replace"))
 
     def _wrap(self, module: Any) -> None:
         try:
@@ -119,7 +122,7 @@ class Hook(importlib.abc.MetaPathFinder):
 
     def _done(self) -> None:
         self._tell("wrapped")
-        self._probe._announce()
+        self._probe._announce(_FILE)
 
     def _held(self, found: Any) -> bool:
         """Wrap what a framework calls by an object of its own, inside of that; return whether it is such an object.
@@ -217,8 +220,11 @@ class Hook(importlib.abc.MetaPathFinder):
     def _effect(self, key: Any) -> None:
         if key is None:
             return
+        path = os.environ.get(_FILE)
+        if not path:
+            return
         try:
-            self._probe.effect(key)
+            self._probe._effect(path, key)
         except (TypeError, ValueError, OSError) as error:
             self.complain(str(error))
 

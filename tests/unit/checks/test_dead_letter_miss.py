@@ -182,6 +182,82 @@ def test_a_good_message_among_the_dead() -> None:
     assert set(found(run)) == {"dead_letter_false_positive:rejected"}
 
 
+def not_to_work(*, ignored: bool = False, refused: bool = False) -> Run:
+    """A message that is to have no effect was rejected; another one, ignored or rejected as well."""
+    run = Run(2, expect=0).subscribe().publish()
+    first, second = run.deliver(1), run.deliver(2)
+    if refused:
+        run.add(e.Answered, message=name(2), source="http", consumer="worker", attempt=1, status=500)
+    if ignored:
+        run.ack(first)
+    else:
+        run.nack(first, requeue=False)
+    run.nack(second, requeue=False).settled(ORDERS, queue("orders.dead", ready=2 - ignored))
+    for number in (2,) if ignored else (1, 2):
+        run.rest(number, "orders.dead", death_reason="rejected", death_queue="orders")
+    return run
+
+
+def test_a_dead_letter_that_is_to_have_no_effect() -> None:
+    """What the test says is not worked on ends where it said that such messages end: reported, and no violation."""
+    assert found(not_to_work(), dead_letters=DEAD) == {"(dead_letter_false_positive:rejected)": [1, 2]}
+    finding = only(not_to_work(), "dead_letter_false_positive", dead_letters=DEAD)
+    assert finding.claim.endswith("rejected by worker; expect=0 says that it is to have no effect")
+
+
+def test_a_dead_letter_in_a_queue_that_nobody_named() -> None:
+    """Nobody said that it may end there."""
+    assert found(not_to_work()) == {"dead_letter_false_positive:rejected": [1, 2]}
+
+
+def test_a_filter_that_dead_letters_what_it_should_ignore() -> None:
+    """Others of its kind are acknowledged; that a service refused it is why it may be otherwise."""
+    one = not_to_work(ignored=True)
+    assert found(one, dead_letters=DEAD) == {"dead_letter_false_positive:rejected": [2]}
+    other = not_to_work(ignored=True, refused=True)
+    assert found(other, dead_letters=DEAD) == {"(dead_letter_false_positive:rejected)": [2]}
+
+
+@pytest.mark.parametrize(
+    ("dead", "cause"),
+    [
+        ({"max_length": 1}, "`orders.dead` holds at most 1 messages (drop-head)"),
+        ({"max_length_bytes": 99}, "`orders.dead` holds at most 99 bytes (drop-head)"),
+        ({"max_length": 3}, ""),
+    ],
+)
+def test_a_limit_that_empties_the_dead_letter_queue(dead: dict[str, int], cause: str) -> None:
+    """The consumer rejected it as it should: the limit is named where the queue is full, and no ack is spoken of."""
+    run = Run(1, poison=2).subscribe().publish().work(1)
+    run.nack(run.deliver(2), run.deliver(3), requeue=False)
+    run.settled(ORDERS, queue("orders.dead", ready=1, **dead))
+    finding = only(
+        run.rest(3, "orders.dead", death_reason="rejected", death_queue="orders"), "dead_letter_miss"
+    )
+    assert finding.messages == (name(2),)
+    assert (finding.name, finding.cause) == ("dead_letter_miss:dropped", cause)
+    assert "acknowledging" not in finding.mend
+    if cause:
+        assert (
+            finding.claim == "is missing in `orders.dead`: rejected by worker, and too much for `orders.dead`"
+        )
+        assert finding.mend == "raise the limit of `orders.dead`"
+    else:
+        assert finding.claim.endswith("rejected by worker, and its dead letter reached no queue")
+
+
+def test_a_limit_that_reached_nothing_that_was_acknowledged() -> None:
+    """What a consumer swallowed never came there, however full it is."""
+    run = Run(1, poison=2).subscribe().publish().work(1)
+    run.ack(run.deliver(2)).nack(run.deliver(3), requeue=False)
+    run.settled(ORDERS, queue("orders.dead", ready=1, max_length=1))
+    finding = only(
+        run.rest(3, "orders.dead", death_reason="rejected", death_queue="orders"), "dead_letter_miss"
+    )
+    assert finding.cause == ""
+    assert finding.mend.endswith("instead of acknowledging it")
+
+
 def test_a_limit_reached_by_faults_names_them() -> None:
     """A delivery limit that injected faults used up names the last of them as the cause."""
     from pytest_mqchaos.model.faults import connection_drop

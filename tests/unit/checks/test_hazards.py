@@ -39,6 +39,25 @@ def test_acked_before_effect_confirmed_by_a_loss() -> None:
     assert found(crashed_after_its_ack())["(acked_before_effect:confirmed)"] == [2]
 
 
+def test_what_was_dropped_has_no_work_that_an_ack_could_precede() -> None:
+    """It was acknowledged, and the consumer lived on: lost, and no hazard of another message."""
+    run = Run(3).start().subscribe().publish().work(1)
+    run.ack(run.deliver(2), effect_seen=False).work(3).end(by="plugin").settled()
+    assert found(run) == {"lost:by_consumer": [2]}
+    assert hazard(run, "acked_before_effect") is None
+
+
+def test_who_ends_in_the_gap_keeps_the_hazard() -> None:
+    """The work may have been about to come, whatever ended the process; so it may where nothing was waited for."""
+    run = Run(2).start().subscribe().publish().work(1)
+    run.ack(run.deliver(2), effect_seen=False).end(by="itself", exit_code=1).settled()
+    assert hazard(run, "acked_before_effect") is not None
+    begun = Run(1).start().subscribe().publish()
+    begun.ack(begun.deliver(1), effect_seen=False).settled()
+    assert hazard(begun, "acked_before_effect") is None
+    assert hazard(begun, "acked_before_effect", interrupted=True) is not None
+
+
 def test_an_effect_that_was_there_proves_nothing() -> None:
     """An effect that was there at the ack, or that nobody could look for, is no hazard."""
     run = Run(2).subscribe().publish().work(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from check_builders import Run, found, only, queue
 
@@ -266,7 +268,7 @@ def test_what_was_in_a_buffer_is_no_silence_of_a_probe() -> None:
 
 @pytest.mark.parametrize(
     ("source", "kind", "place"),
-    [("booked", "call", "booked"), *((*one[:2], "$MQCHAOS_EFFECTS") for one in INSIDE)],
+    [("booked", "call", "booked"), *((*one[:2], one[0]) for one in INSIDE)],
 )
 def test_entries_that_name_nothing_are_said_to(source: str, kind: str, place: str) -> None:
     """It is untrue that nothing at all shows; what they name is what is looked at."""
@@ -376,3 +378,76 @@ def test_readers_of_a_fan_out_that_show_their_work_in_two_places(
                 run.effect(number, link=link, source="printed")
             run.ack(hand, effect_seen=True)
     assert found(run.settled(queue("mail"), queue("bill")), "exactly-once") == said
+
+
+FUNCTION, PROBE = "shop:book", "$MQCHAOS_EFFECTS"
+
+
+def both(
+    *, function: tuple[int, ...] = (1, 2, 3), probe: tuple[int, ...] = (1, 2, 3), twice: bool = False
+) -> Run:
+    """A consumer whose wrapped function tells by the probe, too; `twice` where message 2 comes again."""
+    run = sources(Run(3), FUNCTION, kind="function").start().subscribe().publish()
+    for number in (1, 2, 3):
+        for again in range(1 + (twice and number == 2)):
+            hand = run.deliver(number, redelivered=bool(again))
+            run.effect(*[one for one in probe if one == number], source=PROBE)
+            run.effect(*[one for one in function if one == number], source=FUNCTION)
+            if twice and number == 2 and not again:
+                run.nack(hand)
+            else:
+                run.ack(hand, effect_seen=True)
+    return sources(run, PROBE, kind="probe").settled()
+
+
+def test_the_probe_inside_of_a_wrapped_function() -> None:
+    """One piece of work shows in two sources, and is no second one."""
+    assert found(both(), "exactly-once") == {}
+
+
+def test_the_probe_inside_of_a_wrapped_function_that_is_called_twice() -> None:
+    """A true duplicate shows twice in both, and one in a single source is named there."""
+    assert found(both(twice=True), "exactly-once")["duplicated:by_redelivery"] == [2]
+    finding = only(both(function=(1, 2, 2, 3)), "duplicated", "exactly-once")
+    assert (finding.messages, finding.source) == (("orders-k3f9-000002",), FUNCTION)
+
+
+def test_what_lacks_in_the_function_is_lost_there() -> None:
+    """It told by the probe and raised, or was never called: the test named the function."""
+    finding = only(both(function=(1, 3)), "lost")
+    assert finding.messages == ("orders-k3f9-000002",)
+    assert finding.claim.endswith(f"it does not show in `{FUNCTION}`, though it does in `{PROBE}`")
+
+
+def competing(doubled: bool) -> Run:
+    """Two consumers of one queue, one with a wrapped function and one with the probe."""
+    run = sources(Run(2), FUNCTION, kind="function").start().start("old").subscribe().subscribe(link="old")
+    hand = run.publish().deliver(1)
+    run.effect(1, source=FUNCTION)
+    if doubled:
+        run.nack(hand)
+        hand = run.deliver(1, link="old", redelivered=True)
+        run.effect(1, link="old", source=PROBE)
+    run.ack(hand)
+    hand = run.deliver(2, link="old")
+    run.effect(2, link="old", source=PROBE).ack(hand)
+    return run.settled()
+
+
+def test_consumers_whose_work_shows_by_different_means() -> None:
+    """What one of them did need not show where the other's work does; what both did is doubled."""
+    assert found(competing(doubled=False), "exactly-once") == {}
+    assert found(competing(doubled=True), "exactly-once")["duplicated:by_redelivery"] == [1]
+
+
+def test_a_function_for_one_queue_and_the_probe_for_another() -> None:
+    """Of one consumer: each concerns the workload of which it shows work."""
+    run = sources(Run(2), FUNCTION, kind="function").start().subscribe().subscribe("mails")
+    second = run.messages["orders-k3f9-000002"]
+    run.messages[second.id] = replace(second, queue="mails", routing_key="mails")
+    run.publish(1).publish(2, routing_key="mails")
+    hand = run.deliver(1)
+    run.effect(1, source=FUNCTION).ack(hand)
+    hand = run.deliver(2, "mails")
+    run.effect(2, source=PROBE).ack(hand)
+    assert found(run.settled(queue("orders"), queue("mails")), "exactly-once") == {}

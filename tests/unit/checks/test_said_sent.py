@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from check_builders import Run, found, name, only, queue
 
@@ -75,6 +77,31 @@ def test_an_answer_that_it_took_no_notice_of(answer: type[e.Event] | None, words
     finding = only(claim(run, 1, 2).work(1).settled(queue("orders")), "lost")
     assert finding.messages == (name(2),)
     assert finding.claim.endswith(words)
+
+
+def unbound(**fields: object) -> Run:
+    """Our own publisher's message to an exchange that leads nowhere with its key."""
+    run = Run(1, to="", exchange="tk", **fields).subscribe().bind("tk", "topic", ("new.*", "orders"))
+    number = name(1)
+    run.messages[number] = replace(run.messages[number], routing_key="old.eu")
+    return run.publish(exchange="tk", routing_key="old.eu")
+
+
+def test_our_own_message_that_no_queue_took() -> None:
+    """Published without mandatory=True it was confirmed all the same: the words name the exchange and the key."""
+    finding = only(unbound(mandatory=False).settled(), "lost")
+    assert finding.name == "lost:by_publisher"
+    assert finding.claim == (
+        "lost by the publisher: exchange 'tk' with routing key 'old.eu' led to no queue, so the broker confirmed it "
+        "and threw it away"
+    )
+    assert "mandatory=True" in finding.mend
+
+
+def test_our_own_message_that_a_queue_took() -> None:
+    """Where the exchange leads to a queue, the broker had it."""
+    run = unbound(mandatory=False).bind("tk", "topic", ("old.*", "orders"))
+    assert found(run.settled()) == {"lost:by_broker": [1]}
 
 
 def test_what_the_queue_still_holds_is_not_lost_by_its_publisher() -> None:

@@ -45,7 +45,7 @@ def effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The consumer's effects file."""
     path = tmp_path / "effects"
     path.touch()
-    monkeypatch.setenv("MQCHAOS_EFFECTS", str(path))
+    monkeypatch.setenv("MQCHAOS_EFFECT_AFTER_FILE", str(path))
     return path
 
 
@@ -180,7 +180,10 @@ def test_a_program_of_another_folder(effects: Path, shop: str, tmp_path: Path) -
     own = tmp_path / "own"
     own.mkdir()
     (own / "sitecustomize.py").write_text("import os\nos.environ['OWN'] = 'here'\n")
-    env = Wrapping(f"{shop}:book", "order_id").environment(os.environ | {"PYTHONPATH": str(own)})
+    given = tmp_path / "given"
+    given.touch()
+    outside = os.environ | {"PYTHONPATH": str(own), "MQCHAOS_EFFECTS": str(given)}
+    env = Wrapping(f"{shop}:book", "order_id").environment(outside, effects)
     code = (
         f"import os, sys\nfrom {shop} import book\nbook(7)\nprint(os.environ['OWN'], 'hook' in sys.modules)"
     )
@@ -191,10 +194,26 @@ def test_a_program_of_another_folder(effects: Path, shop: str, tmp_path: Path) -
     assert lines(effects)[-1] == "7"
 
 
+def test_what_the_function_tells_by_the_probe_stands_apart(
+    effects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its return is told in another file than what it tells itself: two sources, each with one effect."""
+    given = tmp_path / "given"
+    given.touch()
+    monkeypatch.setenv("MQCHAOS_EFFECTS", str(given))
+    module = type(sys)(f"shop_{uuid.uuid4().hex}")
+    module.__dict__["book"] = probe.effect
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    Hook(f"{module.__name__}:book", None, probe).install()
+    module.__dict__["book"]("7")
+    assert [line for line in lines(given) if not line.startswith("#")] == ["7"]
+    assert lines(effects) == ["#effect_after wrapped", "#probe", "7"]
+
+
 def test_without_a_test_nothing_is_wrapped(shop: str, tmp_path: Path) -> None:
     """The folder in PYTHONPATH alone does nothing."""
     env = Wrapping(f"{shop}:book", None).environment(
-        {k: v for k, v in os.environ.items() if k != "MQCHAOS_EFFECTS"}
+        {k: v for k, v in os.environ.items() if k != "MQCHAOS_EFFECTS"}, tmp_path / "none"
     )
     subprocess.run([sys.executable, "-c", f"import {shop}"], env=env, cwd=tmp_path, check=True)
 
