@@ -30,7 +30,7 @@ def all_on_loopback(scene, mqchaos, consumer, **options):
     """Look at all sockets while a consumer works: of publisher, consumer, a service, and one more."""
     scene.queue("classic")
     with socket.create_server(("127.0.0.1", 0)) as service:  # a link to what nobody runs refuses
-        mqchaos.link("pg", upstream="127.0.0.1:{}".format(service.getsockname()[1]))
+        mqchaos.link("pg", upstream=f"127.0.0.1:{service.getsockname()[1]}")
         scene.forked(consumer, **options)
         scene.publish(count=5)
         mqchaos.wait(ack(5))
