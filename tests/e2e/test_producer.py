@@ -353,8 +353,12 @@ def test_a_consumer_that_loses_them(scene, mqchaos, queue_type, kind):
     scene.consumer("wrong", "ack_first", env={"PREFETCH": 1})
     start(scene, kind, count=COUNT)
     account = mqchaos.settle()
-    assert numbers(account.lost) == [5], text(account)
-    assert finding(account, "lost").detail == "by_consumer"
+    lost = {each.detail: numbers(each.messages) for each in account.findings if each.kind == "lost"}
+    assert lost.pop("by_consumer") == [5], text(account)
+    # A quorum queue that is behind when a channel without confirms is closed may lose what that had sent last: seen on
+    # RabbitMQ 3.10, on a busy machine, after a clean close. Nobody ever confirmed it, so it is the publisher's.
+    broker_drops = kind == "no_confirms" and queue_type == "quorum"
+    assert not lost or (broker_drops and set(lost) == {"by_publisher"}), text(account)
 
 
 # --- a consumer's own publishing ----------------------------------------------------------------------------
