@@ -17,6 +17,7 @@ from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import Acked, Confirmed, Delivered, Effected, Event, Published
 from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.model.guarantees import at_least_once
+from pytest_mqchaos.model.ledger import Ledger
 from pytest_mqchaos.model.messages import Message, message_id
 from pytest_mqchaos.report.document import document, run_record
 
@@ -63,6 +64,7 @@ def main() -> None:
         guarantee=at_least_once,
         evidence="effects",
         dead_letters=frozenset(),
+        ledger=Ledger.of(events, messages),
     )
     account = Account(case, [finding], [])
     print(f"{count:,} messages, {len(events):,} events, {len(lost):,} lost")
