@@ -3,7 +3,8 @@
 ```
 history.jsonl     what was seen, a line each        bodies as the report tells them
 worker.effects    what stood in $MQCHAOS_EFFECTS    of each process of a consumer
-worker.output     what it wrote                     and worker#effect_after.effects what its wrapped function told
+worker.output     what it wrote
+worker#effect_after.effects    what its wrapped function told
 billing.sent      what a producer said it sent
 broker.log        its last lines since the run began
 ```
@@ -27,11 +28,11 @@ from pytest_mqchaos.model.printable import masked
 
 __all__ = ["LOG", "copy_files"]
 
+LOG = 400
+"""Most lines of the broker's log."""
 _LINE = 1 << 20
 _HELD = 1 << 16
 """Bytes that are looked at again with what follows them, where a line is so long that it is read in pieces."""
-LOG = 400
-"""Most lines of the broker's log."""
 _HISTORY = "history.jsonl"
 _NAME = re.compile(r"history\.jsonl|[\w.+#-]+\.(?:effects|output|sent)")
 _PLANNED = b'{"event":"Planned"'

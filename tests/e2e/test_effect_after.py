@@ -13,6 +13,14 @@ CALLS = [("book", "order_id"), ("book", None), ("book_order", "n"), ("book_later
          ("Booker.book_all", "n"), ("Booker.book_aside", "n")]  # fmt: skip
 
 
+def start(scene, forked, **options):
+    """Start the consumer, in a process that is forked or as a program."""
+    if forked:
+        scene.forked(shopping.work, **options)
+    else:
+        scene.consumer("shopping", "work", **options)
+
+
 @pytest.mark.parametrize(("call", "key"), CALLS)
 @pytest.mark.parametrize("forked", [False, True])
 @pytest.mark.chaos(baseline(), consumer_crash(before=ack(5)))
@@ -20,10 +28,7 @@ def test_its_return_is_the_effect(scene, mqchaos, call, key, forked):
     """Of functions and methods, sync and async, in a program and in a process that was forked."""
     scene.queue("classic")
     options = {"env": {"CALL": call}, "effect_after": f"consumers.shop:{call}", "effect_key": key}
-    if forked:
-        scene.forked(shopping.work, **options)
-    else:
-        scene.consumer("shopping", "work", **options)
+    start(scene, forked, **options)
     scene.publish(count=COUNT, key="n")
     account = mqchaos.settle()
     assert account.verdict == "pass", text(account)
@@ -60,10 +65,7 @@ def test_beside_what_the_application_tells_itself(scene, mqchaos, function, env,
         pytest.skip("who writes by himself asks nobody before")
     scene.queue("classic")
     options = {"env": {**env, "PREFETCH": 1}, "effect_after": function}
-    if forked:
-        scene.forked(shopping.work, **options)
-    else:
-        scene.consumer("shopping", "work", **options)
+    start(scene, forked, **options)
     scene.publish(count=COUNT, key="n")
     account = mqchaos.settle()
     assert numbers(account.effected) == list(range(1, COUNT + 1)), text(account)
