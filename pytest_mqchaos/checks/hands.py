@@ -10,7 +10,7 @@ from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Strike
 
-__all__ = ["handed_on", "killed_child", "moved_on", "only_handed_on", "published_again", "who"]
+__all__ = ["killed_child", "moved_on", "only_handed_on", "published_again", "who"]
 
 
 def who(case: Case, delivery: Delivery) -> str:
@@ -19,18 +19,17 @@ def who(case: Case, delivery: Delivery) -> str:
     return base_name(delivery.link) if several else "the consumer"
 
 
-def handed_on(copy: Copy, *, until: int | None = None) -> bool:
-    """Whether a consumer that had a copy published one of its own after that, as a stage or a later retry is handed on.
+def moved_on(case: Case, copy: Copy, roles: Roles, *, until: int | None = None) -> bool:
+    """Whether a consumer that had a copy published another one to be worked on: a next stage's, or a later retry.
+
+    An event that tells of its work moves nothing on.
 
     Args:
+        case: the run.
         copy: what it had, perhaps more than once.
+        roles: what each queue is for.
         until: the number of the event before which it has to be.
     """
-    return bool(_published(copy, until))
-
-
-def moved_on(case: Case, copy: Copy, roles: Roles, *, until: int | None = None) -> bool:
-    """Whether what it published so moves the message on: a copy to be worked on, no event that tells of its work."""
     return _copies(case, copy.record, _published(copy, until), roles)
 
 
@@ -77,7 +76,7 @@ def only_handed_on(copy: Copy, roles: Roles) -> bool:
     What it publishes to where nobody of the run works, an event or an answer, is its work and no copy.
     """
     until = None if copy.last is None else copy.last.settled_index
-    if not handed_on(copy, until=until or 0):
+    if not _published(copy, until or 0):
         return False
     begun = copy.deliveries[0].index
     to_work = roles.work | roles.waiting_rooms

@@ -8,12 +8,13 @@ from typing import TypeAlias
 
 from pytest_mqchaos.checks.blame import Progress, lived_on
 from pytest_mqchaos.checks.grouping import in_order
-from pytest_mqchaos.checks.hands import handed_on
+from pytest_mqchaos.checks.hands import moved_on
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.events import Effected
 from pytest_mqchaos.model.findings import Finding, Hazard
 from pytest_mqchaos.model.names import base_name
+from pytest_mqchaos.model.roles import Roles
 
 __all__ = [
     "HAZARDS",
@@ -39,11 +40,12 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
     found: dict[str, list[str]] = {}
     proved = _proved(findings, "acked_before_effect")
     progress: Progress | None = None
+    roles = case.ledger.roles(dead_letters=case.dead_letters, expected=case.expected)
     for record in case.ledger.records.values():
         if not (record.good and record.message.expect and _timed(case, record)):
             continue
         for one in record.deliveries:
-            if one.settlement != "acked" or one.effect_seen is not False or _elsewhere(record, one):
+            if one.settlement != "acked" or one.effect_seen is not False or _elsewhere(case, record, one, roles):
                 continue
             if not record.most and record.id not in proved and not case.interrupted:
                 progress = progress or Progress(case)
@@ -63,11 +65,11 @@ def _timed(case: Case, record: Record) -> bool:
     return not isinstance(effect, Effected) or effect.in_order
 
 
-def _elsewhere(record: Record, delivery: Delivery) -> bool:
+def _elsewhere(case: Case, record: Record, delivery: Delivery, roles: Roles) -> bool:
     """Whether the work may rightly be done for another copy: one handed on before, or in another queue."""
-    if delivery.copy is not None and handed_on(delivery.copy, until=delivery.settled_index or 0):
+    if delivery.copy is not None and moved_on(case, delivery.copy, roles, until=delivery.settled_index or 0):
         return True
-    own = {copy.queue for copy in record.copies if not handed_on(copy, until=_settled(copy))}
+    own = {copy.queue for copy in record.copies if not moved_on(case, copy, roles, until=_settled(copy))}
     return len(own) > record.message.expect
 
 

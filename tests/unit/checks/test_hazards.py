@@ -78,6 +78,14 @@ def test_a_retry_that_was_published_before_the_ack() -> None:
     assert judged(run) == ([], [])
 
 
+def test_an_event_that_is_published_before_the_ack_is_no_copy_to_be_worked_on() -> None:
+    """What rests in a queue that nobody reads tells of work that is still to come."""
+    run = Run(1).subscribe().publish()
+    hand = run.deliver(1)
+    run.republish(1, "audit").ack(hand, effect_seen=False).effect(1)
+    assert hazard(run.settled(queue("orders"), queue("audit", 1)), "acked_before_effect") is not None
+
+
 def test_automatic_ack() -> None:
     """Automatic ack is named on a clean run."""
     run = Run(1).subscribe(auto_ack=True).publish()
