@@ -15,6 +15,7 @@ from pytest_mqchaos.consumers.process import Process
 __all__ = ["decoded", "describe", "ending", "finish_line", "tail"]
 
 _TAIL_LINES = 15
+_NODE_LINES = 200
 _NODE = re.compile(r"Node\.js v\d+\.")
 _NODE_ERROR = re.compile(r"(Uncaught )?\w*(Error|Exception)\b.*[:\[]")
 
@@ -65,22 +66,23 @@ def describe(process: Process | None, output: Path, start: int, mask: Callable[[
     if not words:
         return f"{how}; it wrote nothing"
     lines = words.splitlines()
-    end = f"{how}; its last words: {_telling(lines).strip()}"
+    last = lines[-1]
+    if _NODE.match(last):
+        last = _error_above(tail(output, start, mask, most=_NODE_LINES).splitlines()) or last
+    end = f"{how}; its last words: {last.strip()}"
     return f"{end}\n{words}" if lines[1:] else end
 
 
-def _telling(lines: list[str]) -> str:
-    """The line that tells most: the last one, but Node ends with its version, and its error stands above."""
-    if not _NODE.match(lines[-1]):
-        return lines[-1]
-    return next((line for line in reversed(lines) if _NODE_ERROR.match(line)), lines[-1])
+def _error_above(lines: list[str]) -> str | None:
+    """The line that names the error: Node ends with its version, and below the error stands its stack."""
+    return next((line for line in reversed(lines) if _NODE_ERROR.match(line)), None)
 
 
-def tail(path: Path, start: int = 0, mask: Callable[[str], str] = str) -> str:
+def tail(path: Path, start: int = 0, mask: Callable[[str], str] = str, *, most: int = _TAIL_LINES) -> str:
     """Return the last lines of a file from byte `start` on, however much it holds and whatever it is.
 
-    At most fifteen lines of 400 characters; credentials in addresses are masked, control characters escaped.
+    At most `most` lines of 400 characters; credentials in addresses are masked, control characters escaped.
     """
     text = text_between(path, start)
-    lines = [shown(line, mask) for line in text.rstrip().split("\n")[-_TAIL_LINES:]]
+    lines = [shown(line, mask) for line in text.rstrip().split("\n")[-most:]]
     return "\n".join(lines).strip("\n")

@@ -47,6 +47,10 @@ class Sourcing:
         """All sources: those named, and those that showed something."""
         return list(dict.fromkeys((*self.named, *self._shown)))
 
+    def known(self, source: str) -> SourceNamed | None:
+        """What the run said of a source, the test's or one inside of a consumer; None of the probe's files before it."""
+        return self.named.get(source) or self._inside.get(source)
+
     def name(self, event: SourceNamed) -> None:
         """Take in a source that the test named; one inside of a consumer concerns whatever it shows."""
         if event.kind in ("function", "probe"):

@@ -16,7 +16,7 @@ def sources(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _source(ledger: Ledger, name: str) -> dict[str, Any]:
-    named = ledger.sourcing.named.get(name)
+    known = ledger.sourcing.known(name)
     several = ledger.sourcing.several
     wanted = effects = messages = missing = doubled = 0
     for record in ledger.records.values():
@@ -29,8 +29,8 @@ def _source(ledger: Ledger, name: str) -> dict[str, Any]:
             doubled += count > record.message.expect
     return {
         "name": name,
-        "kind": "probe" if named is None else named.kind,
-        "of": None if named is None else named.of,
+        "kind": "probe" if known is None else known.kind,
+        "of": None if known is None else known.of,
         "effects": effects,
         "messages": messages,
         "wanted": wanted,

@@ -34,3 +34,11 @@ def test_files_that_nobody_named_are_the_probes() -> None:
     assert [(one["name"], one["kind"], one["wanted"]) for one in sources(run.ledger())] == [
         ("$MQCHAOS_EFFECTS", "probe", 1)
     ]
+
+
+def test_a_wrapped_function_is_told_as_one() -> None:
+    """It shows under the name that the test gave for it."""
+    run = Run(1)
+    run.add(e.SourceNamed, source="shop.handlers:book", kind="function")
+    run.subscribe().publish().effect(1, source="shop.handlers:book").settled()
+    assert [(one["name"], one["kind"]) for one in sources(run.ledger())] == [("shop.handlers:book", "function")]

@@ -112,11 +112,11 @@ def test_how_it_ended_is_told(bench: Any, script: str, code: int, words: str) ->
     assert consumer.replicas[0].describe_failure().removeprefix("Segmentation fault\n") == words
 
 
-def test_the_last_words_of_node_are_its_error(bench: Any) -> None:
-    """It ends with a stack and its version, which tell nobody what was wrong."""
-    stack = (
-        "loader:1\n  throw err;\n  ^\n\nError: Cannot find module './x'\n    at y (z:1)\n\nNode.js v20.20.2"
-    )
+@pytest.mark.parametrize("calls", [1, 40])
+def test_the_last_words_of_node_are_its_error(bench: Any, calls: int) -> None:
+    """It ends with a stack, perhaps a long one, and its version, which tell nobody what was wrong."""
+    stack = "loader:1\n  throw err;\n  ^\n\nError: Cannot find module './x'\n"
+    stack += "    at y (z:1)\n" * calls + "\nNode.js v20.20.2"
     consumer = bench.shell(f"printf '%s\n' \"{stack}\"; exit 1")
     bench.await_events(facts.ConsumerEnded)
     told = consumer.replicas[0].describe_failure()
