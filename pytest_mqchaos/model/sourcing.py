@@ -48,7 +48,7 @@ class Sourcing:
         return list(dict.fromkeys((*self.named, *self._shown)))
 
     def known(self, source: str) -> SourceNamed | None:
-        """What the run said of a source, the test's or one inside of a consumer; None of the probe's files before it."""
+        """What the run said of a source, the test's or one inside of a consumer; None of files that nobody named."""
         return self.named.get(source) or self._inside.get(source)
 
     def name(self, event: SourceNamed) -> None:
