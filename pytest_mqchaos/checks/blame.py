@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_mqchaos.checks.answers import Answers
-from pytest_mqchaos.checks.causes import end_of_holder, fault_text, listed, strike_near
+from pytest_mqchaos.checks.causes import end_of_connection, end_of_holder, fault_text, listed, strike_near
 from pytest_mqchaos.checks.grouping import Reason
 from pytest_mqchaos.checks.hands import killed_child, moved_on, who
 from pytest_mqchaos.checks.services import service_strike
@@ -166,12 +166,8 @@ class Blame:
             return self._near_a_service(last) or f"no fault explains it: {idle}", None
         ended = end_of_holder(case, last)
         moments = [] if ended is None else [ended[1].at]
-        if last.auto_ack:
-            moments += [
-                event.at
-                for index, event in case.ledger.surroundings.lost_links
-                if event.connection == last.connection and index > last.index
-            ]
+        if last.auto_ack and (cut := end_of_connection(case, last)) is not None:
+            moments.append(cut)
         strikes = [strike for at in moments if (strike := strike_near(case, last.link, at)) is not None]
         if strikes:
             return fault_text(case, strikes[0].event.fault), strikes[0].event.fault

@@ -9,10 +9,12 @@ from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery
 from pytest_mqchaos.model.surroundings import Strike
 
-__all__ = ["end_of_holder", "fault_text", "listed", "return_cause", "strike_near"]
+__all__ = ["end_of_connection", "end_of_holder", "fault_text", "listed", "return_cause", "strike_near"]
 
 _NEAR = 15_000_000_000
 """Nanoseconds between a strike and what follows from it: a broker takes seconds to come back."""
+_SEEN_FIRST = 1_000_000_000
+"""Nanoseconds by which what follows may be seen before the strike itself, or the broker's stop, is recorded."""
 
 _RETURNS = {
     "requeued": "{link} gave it back",
@@ -33,17 +35,23 @@ def fault_text(case: Case, fault: int | None) -> str:
     return next(fired, f"fault {fault}")
 
 
-def strike_near(case: Case, link: str, at: int) -> Strike | None:
+def strike_near(case: Case, link: str, at: int, *, ahead: int = _SEEN_FIRST) -> Strike | None:
     """Return the strike on a link, its consumer or the broker that is next to a moment, if any is near.
 
     One that was in force then, or a moment before, is near however long ago it struck: who stands still for a minute
-    is given up on within that minute.
+    is given up on within that minute. What comes later explains nothing.
+
+    Args:
+        case: the run.
+        link: whom it has to hit.
+        at: the moment.
+        ahead: nanoseconds by which it may come after the moment.
     """
     found: Strike | None = None
     around = case.ledger.surroundings
     for one in around.strikes:
         closer = found is None or abs(one.event.at - at) < abs(found.event.at - at)
-        near = one.event.at - _NEAR <= at <= around.until(one) + _NEAR
+        near = one.event.at - ahead <= at <= around.until(one) + _NEAR
         if closer and near and one.hits(link) and one.event.changed:
             found = one
     return found
@@ -55,6 +63,15 @@ def end_of_holder(case: Case, delivery: Delivery) -> tuple[int, e.ConsumerEnded]
         return None
     ends = [one for one in case.ledger.surroundings.ends if one[1].consumer == delivery.link]
     return ends[delivery.incarnation - 1] if len(ends) >= delivery.incarnation else None
+
+
+def end_of_connection(case: Case, delivery: Delivery) -> int | None:
+    """Return when the connection that a delivery came on ended, if it did."""
+    lost = case.ledger.surroundings.lost_links
+    return next(
+        (one.at for index, one in lost if one.connection == delivery.connection and index > delivery.index),
+        None,
+    )
 
 
 def return_cause(case: Case, delivery: Delivery) -> tuple[str, int | None]:
@@ -79,7 +96,25 @@ def _can(case: Case, strike: Strike, returned: str) -> bool:
 
 
 def _stop_between(case: Case, delivery: Delivery) -> e.BrokerStopped | None:
-    return next((one.event for one in case.ledger.surroundings.outages if one.after(delivery.index)), None)
+    """Return the stop of the broker within which a delivery went back to it; one that stands still keeps all it has."""
+    back = _taken_back_at(delivery)
+    return next(
+        (
+            one.event
+            for one in case.ledger.surroundings.outages
+            if one.event.how != "freeze"
+            and one.after(delivery.index)
+            and (back is None or one.event.at <= back + _SEEN_FIRST)
+        ),
+        None,
+    )
+
+
+def _taken_back_at(delivery: Delivery) -> int | None:
+    """When a delivery was the broker's again: at the latest when the next one of its copy came."""
+    if delivery.returned_at is not None or delivery.copy is None:
+        return delivery.returned_at
+    return next((one.at for one in delivery.copy.deliveries if one.index > delivery.index), None)
 
 
 def listed(names: Iterable[str], *, most: int = 5) -> str:

@@ -45,7 +45,11 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
         if not (record.good and record.message.expect and _timed(case, record)):
             continue
         for one in record.deliveries:
-            if one.settlement != "acked" or one.effect_seen is not False or _elsewhere(case, record, one, roles):
+            if (
+                one.settlement != "acked"
+                or one.effect_seen is not False
+                or _elsewhere(case, record, one, roles)
+            ):
                 continue
             if not record.most and record.id not in proved and not case.interrupted:
                 progress = progress or Progress(case)

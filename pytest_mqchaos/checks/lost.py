@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.blame import Blame
-from pytest_mqchaos.checks.causes import fault_text, listed, strike_near
+from pytest_mqchaos.checks.causes import end_of_connection, fault_text, listed, strike_near
 from pytest_mqchaos.checks.fates import (
     Fate,
     Whereabouts,
@@ -109,7 +109,8 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
         return _dropped(case, where, dropped[-1])
     for copy in record.copies:
         if copy.settlement == "auto" and (last := copy.last) is not None:
-            strike = strike_near(case, last.link, last.at)
+            cut = end_of_connection(case, last)
+            strike = strike_near(case, last.link, last.at if cut is None else cut)
             return Reason(
                 detail="in_transit",
                 claim="lost in transit: sent with automatic ack, and its connection ended before it arrived",

@@ -8,6 +8,7 @@ from pytest_mqchaos.checks.grouping import Reason
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Record
+from pytest_mqchaos.model.surroundings import Strike
 
 __all__ = ["said_sent", "unroutable"]
 
@@ -39,9 +40,19 @@ def said_sent(case: Case, where: Whereabouts) -> list[tuple[Record, Reason]]:
     return found
 
 
+def _strike(case: Case, claim: e.Claimed) -> Strike | None:
+    """Return the strike at which it was called sent, or at which the process or connection ended that still had it."""
+    around, name = case.ledger.surroundings, claim.producer
+    ends = (one.at for _, one in around.ends if one.consumer == name and one.at >= claim.at)
+    cuts = (one.at for _, one in around.lost_links if one.link == name and one.at >= claim.at)
+    moments = (claim.at, next(ends, None), next(cuts, None))
+    near = (strike_near(case, name, at) for at in moments if at is not None)
+    return next((one for one in near if one is not None), None)
+
+
 def _reason(case: Case, record: Record, claim: e.Claimed) -> Reason:
     said = f"lost by the publisher: {claim.producer} said that it was sent"
-    strike = strike_near(case, claim.producer, claim.at)
+    strike = _strike(case, claim)
     cause, fault = (
         ("", None) if strike is None else (fault_text(case, strike.event.fault), strike.event.fault)
     )

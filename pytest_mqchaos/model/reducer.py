@@ -161,6 +161,8 @@ class Reducer:
         self.table.rested(event)
 
     def _on_broker_stopped(self, event: e.BrokerStopped | e.BrokerStarted, index: int) -> None:
+        if event.how == "freeze":
+            return  # it keeps all that it has
         # A broker that stops still delivers: what was seen before it started again may come back.
         self.table.last_stop = index
         if event.how in ("crash", "itself"):

@@ -39,7 +39,12 @@ class Strike:
     """Publications and deliveries so far: if there are more in the end, messages came later."""
 
     def hits(self, link: str) -> bool:
-        """Whether it struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own)."""
+        """Whether it struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own).
+
+        What the publisher sends hits nobody: its target is a queue.
+        """
+        if self.event.actor == "publisher":
+            return False
         names = {name.strip() for name in self.event.target.split(",")}
         return bool(names & {link, base_name(link), "*", "broker"})
 

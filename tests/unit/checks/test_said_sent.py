@@ -8,7 +8,7 @@ import pytest
 from check_builders import Run, found, name, only, queue
 
 from pytest_mqchaos.model import events as e
-from pytest_mqchaos.model.faults import connection_drop
+from pytest_mqchaos.model.faults import connection_drop, consumer_crash
 from pytest_mqchaos.model.topology import QueueState
 from pytest_mqchaos.model.triggers import publish
 
@@ -55,6 +55,15 @@ def test_it_never_left_the_process() -> None:
     finding = only(claim(run, 1, 2, 3).work(1, 2).settled(queue("orders")), "lost")
     assert finding.messages == (name(3),)
     assert finding.claim.endswith("and it never left the process")
+
+
+def test_it_was_still_in_its_buffer_when_it_was_killed() -> None:
+    """However long that was after it had called it sent."""
+    run = producing(2).start("billing").plan(consumer_crash(after=publish(1), consumer="billing")).publish(1)
+    claim(run, 1, 2).work(1).wait(20_000).crash("billing", fault=0)
+    finding = only(run.settled(queue("orders")), "lost")
+    assert (finding.messages, finding.fault) == ((name(2),), 0)
+    assert finding.claim.endswith("and it was never seen on its link")
 
 
 @pytest.mark.parametrize(

@@ -41,4 +41,6 @@ def test_a_wrapped_function_is_told_as_one() -> None:
     run = Run(1)
     run.add(e.SourceNamed, source="shop.handlers:book", kind="function")
     run.subscribe().publish().effect(1, source="shop.handlers:book").settled()
-    assert [(one["name"], one["kind"]) for one in sources(run.ledger())] == [("shop.handlers:book", "function")]
+    assert [(one["name"], one["kind"]) for one in sources(run.ledger())] == [
+        ("shop.handlers:book", "function")
+    ]
