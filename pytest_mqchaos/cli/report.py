@@ -177,7 +177,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     documents = [located(_read(path), path) for path in files]
     try:
         whole = merge(documents)
-    except (LookupError, TypeError, ValueError) as error:  # as above
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:  # as above
         raise NoReport(files[-1], f"cannot be merged: {type(error).__name__}: {error}") from None
     whole = carry(whole, arguments.directory)
     path = write(arguments.directory, whole)
@@ -195,7 +195,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     old, new = _read(arguments.old), _read(arguments.new)
     try:
         found = diff(old, new)
-    except (LookupError, TypeError, ValueError) as error:  # as above
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:  # as above
         raise NoReport(arguments.new, f"cannot be compared: {type(error).__name__}: {error}") from None
     lines = [
         f"{each.sort:8} {printable(each.about, 300)}: {printable(each.text, 400)}" for each in found.changes

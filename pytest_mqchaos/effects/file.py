@@ -41,6 +41,8 @@ class EffectsFile:
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._identity = (0, 0)
+        self._changed = 0
+        """When it was changed last, as of the last look: one written anew may be as long as before."""
         self._offset = 0
         self._rest = b""
         self._guard = b""
@@ -64,8 +66,11 @@ class EffectsFile:
             if (status.st_dev, status.st_ino) != self._identity:
                 self._leave(names)
                 self._enter()
-            elif status.st_size == self._offset and not (final and self._rest):
+            elif (status.st_size, status.st_mtime_ns) == (self._offset, self._changed) and not (
+                final and self._rest
+            ):
                 return names
+            self._changed = status.st_mtime_ns
             self._drain(names)
             if final:
                 self._finish(names)

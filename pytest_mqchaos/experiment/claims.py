@@ -21,7 +21,7 @@ __all__ = ["Claims"]
 
 
 class Claims:
-    """The claims of one producer; safe from any thread.
+    """The claims of one producer; safe from any thread. `trouble` tells why they cannot be read, if so.
 
     Args:
         paths: the files where it says what it sent; what they hold already is of somebody else.
@@ -32,8 +32,6 @@ class Claims:
 
     def __init__(self, paths: Sequence[Path], producer: str, history: History, adoption: Adoption) -> None:
         self._sources = [EffectsFile(path) for path in paths]
-        for source in self._sources:
-            source.read(final=True)
         self._producer = producer
         self._history = history
         self._adoption = adoption
@@ -41,21 +39,38 @@ class Claims:
         self._waiting: list[str] = []
         self._claimed: set[str] = set()
         self._lock = threading.Lock()
+        self.trouble: ChaosError | None = None
+        """Why they could not be read, the first time."""
+        for source in self._sources:
+            self._read(source, final=True)
 
     def poll(self, *, final: bool = False) -> None:
         """Read what is new, and note what it stands for as far as that is known."""
         with self._lock:
-            found = [*self._waiting, *(name for one in self._sources for name in one.read(final=final))]
+            found = [
+                *self._waiting,
+                *(name for one in self._sources for name in self._read(one, final=final)),
+            ]
             self._waiting = [name for name in found if not self._noted(name)]
+
+    def _read(self, source: EffectsFile, *, final: bool) -> list[str]:
+        try:
+            return source.read(final=final)
+        except OSError as error:
+            why = f"what {self._producer} says it sent cannot be read: {source.path}: {error.strerror}"
+            self.trouble = self.trouble or ChaosError(why)
+            return []
 
     def conclude(self) -> None:
         """Read the claims a last time; what nobody saw published is made known as that.
 
         Raises:
-            ChaosError: if none of them names a message that was published, though some were.
+            ChaosError: if none of them names a message that was published, though some were; if they cannot be read.
         """
         __tracebackhide__ = True
         self.poll(final=True)
+        if self.trouble is not None:
+            raise self.trouble
         with self._lock:
             names, self._waiting = self._waiting, []
             if names and not self._claimed and self._adoption.published:

@@ -61,10 +61,12 @@ class EffectsWatch:
     def _look(self) -> None:
         if not self._over:
             self._late(time.monotonic() - self._due)
-            self._board.poll()
-            self._aside()
-            self._due = time.monotonic() + _FILES_EVERY
-            self._thread.loop.call_later(_FILES_EVERY, self._look)
+            try:
+                self._board.poll()
+                self._aside()
+            finally:  # whatever one look met, effects are looked for to the end
+                self._due = time.monotonic() + _FILES_EVERY
+                self._thread.loop.call_later(_FILES_EVERY, self._look)
 
     def _late(self, lag: float) -> None:
         """Tell how late a look came, if it is the worst so far: so busy is the machine."""

@@ -20,6 +20,8 @@ from pytest_mqchaos.errors import ChaosError
 __all__ = ["LoopThread", "keep"]
 
 _T = TypeVar("_T")
+_PATIENCE = 10.0
+"""Seconds that a fork waits for the thread, and the thread for a fork."""
 _PRECEDENCE = 10
 """Steps of niceness below the process's own."""
 _OPEN: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[asyncio.Transport]] = (
@@ -88,11 +90,12 @@ class LoopThread:
 
         def stand() -> None:
             standing.set()
-            go.wait(10)
+            go.wait(_PATIENCE)
 
         self.loop.call_soon_threadsafe(stand)
-        if not standing.wait(10):
-            raise ChaosError("the link's thread did not stand still within 10 s for a fork")
+        if not standing.wait(_PATIENCE):
+            go.set()  # when it comes to it after all
+            raise ChaosError(f"the link's thread did not stand still within {_PATIENCE:g} s for a fork")
         try:
             yield
         finally:

@@ -101,5 +101,10 @@ def chance(n: int, ratio: float) -> float:
     F(2n, 2n) exceeds r where a variable of Beta(n, n) exceeds x = r / (1 + r), which is where fewer than n of
     2n - 1 trials with a chance of x succeed.
     """
-    x = ratio / (1 + ratio)
-    return sum(math.comb(2 * n - 1, k) * x**k * (1 - x) ** (2 * n - 1 - k) for k in range(n))
+    up, down = math.log(ratio), math.log1p(ratio)
+    trials = 2 * n - 1
+    # By logarithms: beyond n = 515 the binomial coefficients are no floats any more.
+    terms = (
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * up for k in range(n)
+    )
+    return min(1.0, math.fsum(math.exp(term - trials * down) for term in terms))

@@ -17,11 +17,16 @@ from typing import Any
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.messages import Message
+from pytest_mqchaos.model.names import base_name
 
 __all__ = ["Heartbeats"]
 
 _REAPED = 1_000_000_000
 """Nanoseconds within which the end of a process is noticed."""
+_FRAMES = tuple(
+    kind for kind in map(vars(e).get, e.__all__) if isinstance(kind, type) and issubclass(kind, e.LinkEvent)
+)
+"""Every event that a frame on a connection makes."""
 _TOLD = 20
 _MESSAGES = 10
 
@@ -41,7 +46,6 @@ class _Line:
 class _Loss:
     event: e.LinkLost
     line: _Line
-    fault: int | None
 
 
 class Heartbeats:
@@ -60,20 +64,22 @@ class Heartbeats:
         self._losses: list[_Loss] = []
         self._ends: list[e.ConsumerEnded] = []
         self._strikes: list[e.FaultFired] = []
+        self._heals: list[e.FaultHealed] = []
         self._stopped = False
         self._stopped_at = -_REAPED
 
     def handlers(self) -> Mapping[type[e.Event], Callable[[Any], None]]:
         """Return what takes each kind of event in."""
         return {
+            **dict.fromkeys(_FRAMES, self._heard),
             e.LinkOpened: self._opened,
             e.LinkLost: self._lost,
             e.Delivered: self._delivered,
             **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self._settled),
-            **dict.fromkeys((e.Published, e.Subscribed, e.Republished, e.ChannelOpened), self._heard),
             e.ChannelClosed: self._channel_closed,
             e.ConsumerEnded: self._ends.append,
             e.FaultFired: self._strikes.append,
+            e.FaultHealed: self._heals.append,
             e.BrokerStopped: self._broker_stopped,
             e.BrokerStarted: self._broker_started,
         }
@@ -122,13 +128,20 @@ class Heartbeats:
             return
         down = self._stopped or line.last <= self._stopped_at or event.at - self._stopped_at <= _REAPED
         if not down and event.at - line.last >= line.heartbeat * 1e9:
-            self._losses.append(_Loss(event, line, self._behind(event.link)))
+            self._losses.append(_Loss(event, line))
 
-    def _behind(self, link: str) -> int | None:
-        """Return the last fault that struck a link before it was lost."""
-        mine = {link, link.partition("#")[0], "*"}
-        names = ((one, {name.strip() for name in one.target.split(",")}) for one in reversed(self._strikes))
-        return next((one.fault for one, hit in names if one.changed and hit & mine), None)
+    def _behind(self, loss: _Loss) -> int | None:
+        """Return the last fault that struck a link, or was still in force, within the silence; None if none did."""
+        hit = {loss.event.link, base_name(loss.event.link), "*", "broker"}
+        for strike in reversed(self._strikes):
+            over = next(
+                (one.at for one in self._heals if one.fault == strike.fault and one.at >= strike.at),
+                strike.at,
+            )
+            within = strike.at <= loss.event.at and over >= loss.line.last
+            if within and strike.changed and hit & {name.strip() for name in strike.target.split(",")}:
+                return strike.fault
+        return None
 
     def _explained(self, loss: _Loss) -> bool:
         """Whether the process's own end took the connection along."""
@@ -160,7 +173,7 @@ class Heartbeats:
             "heartbeat": line.heartbeat,
             "silent": round((event.at - line.last) / 1e9, 6),
             "by": event.by,
-            "fault": loss.fault,
+            "fault": self._behind(loss),
             "held": len(line.held),
             "messages": self._named(list(line.held.values())[:_MESSAGES]),
         }

@@ -118,6 +118,16 @@ def test_a_file_that_was_rewritten_longer_is_read_from_its_beginning(path: Path)
     assert source.read() == ["c", "d", "e"]
 
 
+def test_a_file_that_was_rewritten_as_long_as_before_is_read_again(path: Path) -> None:
+    """Its size does not tell, the moment of its last change does."""
+    source = EffectsFile(path)
+    add(path, b"a\nb\n")
+    assert source.read() == ["a", "b"]
+    path.write_bytes(b"a\nc\n")
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))  # however coarse the clock of the file system is
+    assert source.read() == ["a", "c"]
+
+
 def test_a_rotated_file_loses_nothing(path: Path) -> None:
     """What was written before the rotation and not read yet counts, with its last line."""
     source = EffectsFile(path)

@@ -209,6 +209,19 @@ def test_what_was_never_published_becomes_a_message(said: Path) -> None:
     assert (last.id, last.key, last.number) == (f"orders-{RUN}-000002", "order-2", 2)
 
 
+def test_what_cannot_be_read_is_told_in_one_line(said: Path) -> None:
+    """Nobody else is disturbed by it: it is raised when the claims are counted."""
+    bench = Bench()
+    claims = claims_of(bench, said)
+    said.unlink()
+    said.mkdir()
+    claims.poll()
+    with pytest.raises(
+        ChaosError, match=r"^what billing says it sent cannot be read: .*billing\.sent: Is a directory$"
+    ):
+        claims.conclude()
+
+
 def test_names_of_another_world_are_an_error(said: Path) -> None:
     """Where nothing that was claimed goes by a name of what was published, nobody can say what was lost."""
     bench = Bench()

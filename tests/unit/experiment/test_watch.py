@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from pytest_mqchaos.experiment.board import Board
@@ -28,3 +29,26 @@ def test_a_look_that_comes_late_is_told() -> None:
     worst = [one.seconds for one in history if isinstance(one, facts.Lagged)]
     assert worst == sorted(worst)
     assert worst[-1] > 0.2
+
+
+def test_a_look_that_fails_is_not_the_last_one() -> None:
+    """Whatever else is read with the effects, they are looked for to the end."""
+    looks: list[float] = []
+    again = threading.Event()
+
+    def aside() -> None:
+        looks.append(time.monotonic())
+        if len(looks) > 1:
+            again.set()
+        raise OSError("unreadable")
+
+    history = History("k3f9")
+    thread = LoopThread()
+    thread.loop.set_exception_handler(lambda loop, context: None)  # what we let fail is told to nobody
+    try:
+        watch = EffectsWatch(Board(history, lambda effect: None), thread, history, aside)
+        watch.start()
+        assert again.wait(10), f"{len(looks)} looks"
+        watch.end()
+    finally:
+        thread.close()

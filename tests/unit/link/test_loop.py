@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_mqchaos.errors import ChaosError
+from pytest_mqchaos.link import loop
 from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread, keep
 
@@ -44,6 +46,21 @@ def test_the_links_take_precedence_and_their_helpers_do_not(thread: LoopThread) 
     else:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own)
         assert links < own
+
+
+def test_a_pause_that_came_too_late_holds_nobody_up(
+    thread: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gave up waiting for it has let it go."""
+    monkeypatch.setattr(loop, "_PATIENCE", 0.05)
+    held, free = threading.Event(), threading.Event()
+    thread.soon(lambda: (held.set(), free.wait(10)))
+    assert held.wait(10)
+    with pytest.raises(ChaosError, match="did not stand still"), thread.paused():
+        raise AssertionError("it was not to be held")
+    monkeypatch.setattr(loop, "_PATIENCE", 60.0)
+    free.set()
+    thread.call(asyncio.sleep(0), timeout=10, what="a ping")
 
 
 def test_what_is_open_ends_with_it() -> None:

@@ -32,6 +32,14 @@ def test_the_chance_of_a_ratio(n: int, ratio: float, probability: float) -> None
     assert chance(n, ratio) == pytest.approx(probability, abs=2e-4)
 
 
+@pytest.mark.parametrize("n", [500, 516, 5000])
+def test_the_chance_of_a_ratio_of_many(n: int) -> None:
+    """Of many the logarithm of F is normal, with a variance of 2 / n (Fisher's z)."""
+    assert chance(n, 1.0) == pytest.approx(0.5)
+    assert chance(n, math.exp(1.6449 * math.sqrt(2 / n))) == pytest.approx(0.05, abs=2e-3)
+    assert chance(n, 1e6) == pytest.approx(0.0)
+
+
 def test_recoveries_of_one_sort_are_no_regression() -> None:
     """Of a thousand pairs of equally distributed recoveries at most some one in a hundred is called slower."""
     draw = random.Random(7)

@@ -368,6 +368,34 @@ def test_a_stop_of_the_broker_is_none(how: str, timeouts: int) -> None:
     assert figure(run.settled(), "heartbeats")["timeouts"] == timeouts
 
 
+@pytest.mark.parametrize("kind", [e.Polled, e.Emitted, e.OwnConfirmed, e.Processed])
+def test_every_frame_is_heard(kind: type[e.LinkEvent]) -> None:
+    """A consumer that polls an empty queue, or publishes, is not silent."""
+    run = Run(1)
+    run.add(e.LinkOpened, link="worker", connection=50, heartbeat=2)
+    told = {e.Polled: {"queue": "orders"}, e.Emitted: {"exchange": "", "routing_key": "x"}}.get(kind, {})
+    for _ in range(10):
+        run.wait(1000).add(kind, link="worker", connection=50, channel=1, **told)
+    run.add(e.LinkLost, link="worker", connection=50, by="broker")
+    assert figure(run.publish().settled(), "heartbeats")["timeouts"] == 0
+
+
+@pytest.mark.parametrize(("healed", "fault"), [(True, None), (False, 0)])
+def test_a_fault_explains_the_silence_that_it_was_in(healed: bool, fault: int | None) -> None:
+    """One that was over before the last frame has nothing to do with it."""
+    run = Run(1)
+    run.add(e.LinkOpened, link="worker", connection=50, heartbeat=2)
+    run.add(e.FaultFired, fault=0, description="consumer_freeze()", target="worker", actor="signal")
+    if healed:
+        run.wait(100).add(e.FaultHealed, fault=0)
+    run.wait(100).add(e.Polled, link="worker", connection=50, channel=1, queue="orders")
+    run.wait(5000).add(e.LinkLost, link="worker", connection=50, by="broker")
+    if not healed:
+        run.add(e.FaultHealed, fault=0)
+    (row,) = figure(run.publish().settled(), "heartbeats")["told"]
+    assert row["fault"] == fault
+
+
 def test_heartbeats_that_were_heard_are_among_the_numbers() -> None:
     """One line says what was agreed on."""
     run = Run(1)
