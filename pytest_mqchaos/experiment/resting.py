@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
@@ -31,24 +32,31 @@ def read_resting(
     """
     names = sharing.names
     ours = partial(_is_ours, identity) if sharing.queues_shared else None
+    nameless: Counter[str] = Counter()
     for name, ready in queues.items():
         if not ready:
             continue
         found, trouble = drain(url, names.full(name), ready, ours=ours)
         for resting in found:
-            history.append(_rested(name, resting, identity, names))
+            history.append(_rested(name, resting, identity, names, nameless))
         if trouble:
             history.append(facts.Noted(at=now(), text=f"{name} could not be read: {trouble}"))
 
 
 def _is_ours(identity: Identity, resting: RestingMessage) -> bool:
     message, _ = identity.of(resting, resting.body, digest(resting.body))
-    return message is not None
+    return message is not None or bool(identity.twins.at_rest(digest(resting.body)))
 
 
-def _rested(queue: str, resting: RestingMessage, identity: Identity, names: Names) -> facts.Rested:
+def _rested(
+    queue: str, resting: RestingMessage, identity: Identity, names: Names, nameless: Counter[str]
+) -> facts.Rested:
+    """Return the fact; `nameless` counts, by digest, the copies that nothing tells from others of their body."""
     body_digest = digest(resting.body)
     message, how = identity.of(resting, resting.body, body_digest)
+    if message is None and (twins := identity.twins.at_rest(body_digest)[nameless[body_digest] :]):
+        message, how = twins[0], "digest"
+        nameless[body_digest] += 1
     told = None if resting.properties is None else Properties(resting.properties)
     altered = () if told is None else identity.contracts.altered(message, told)
     return facts.Rested(

@@ -91,6 +91,13 @@ class Consuming:
     def _delivered(self, event: wire.Delivered) -> list[LinkEvent]:
         properties = event.properties
         message, how = self._identity.of(properties, event.body, event.digest)
+        twins, place = self._identity.twins, (self.connection, event.channel, event.delivery_tag)
+        if message is not None:
+            twins.delivered(self.link, message, event.digest)
+        elif message := twins.came(self.link, event.digest, place, redelivered=event.redelivered):
+            how = "digest"
+            if event.auto_ack:
+                twins.settled(place, requeue=False)
         if not event.auto_ack:
             self._deliveries[event.channel, event.delivery_tag] = message
         if event.digest is None:
@@ -166,6 +173,9 @@ class Consuming:
             # A rollback opens the deliveries of a transaction again.
             forget = self._deliveries.get if event.transactional else self._deliveries.pop
             message = forget(place, None)
+            self._identity.twins.settled(
+                (self.connection, *place), requeue=event.kind != "ack" and event.requeue
+            )
             found.append(self._settlement(event, tag, message))
         return found
 

@@ -2,7 +2,7 @@
 
 The header `x-mqchaos-id` if it is an id of this run, else `message_id` if it is, or if a producer of the run published
 with it, else the application's key, else the digest of the body where that is unique: retry code publishes with fresh
-properties, consumers know keys only.
+properties, consumers know keys only. Of several with one body, `twins` says which of them a copy without a name is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from pytest_mqchaos.link.contracts import Contracts
+from pytest_mqchaos.link.twins import Twins
 from pytest_mqchaos.model.messages import Message, is_id
 
 __all__ = ["How", "Identity", "Labels"]
@@ -43,6 +44,8 @@ class Identity:
         self._keys: list[KeyOf] = []
         self.contracts = Contracts()
         """What each message was published with."""
+        self.twins = Twins()
+        """Those that share their body with others."""
 
     def learn(self, message: Message) -> None:
         """Make one message of the workload recognisable; a key or digest that two share names neither."""
@@ -53,6 +56,8 @@ class Identity:
         ):
             if value:
                 index[value] = None if value in index else message.id
+        if message.digest:
+            self.twins.learn(message.id, message.digest)
 
     def learn_key(self, key_of: KeyOf) -> None:
         """Recognise messages without our id by what `key_of(body, properties)` returns."""

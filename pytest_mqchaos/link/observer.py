@@ -50,6 +50,7 @@ class Observer:
         self.opened = False
         self.closing: wire.ConnectionClosing | None = None
         self._survey = survey
+        self._twins = identity.twins
         self._surveyed_facts = (facts.Republished,) if adopt is None else (facts.Published,)
         self._heartbeat = 0
         self._handlers: dict[type, Callable[..., list[LinkEvent]]] = {
@@ -71,6 +72,10 @@ class Observer:
         if self.opened or self.closing is None or self.closing.by == "client":
             return ""
         return f"{self.closing.code} {self.closing.text}"
+
+    def ended(self) -> None:
+        """The connection is no more."""
+        self._twins.ended(self.connection)
 
     def describe(self, event: wire.WireEvent) -> list[LinkEvent]:
         """Return what the event means for the run: mostly one fact, one a delivery under `multiple`, or none."""
@@ -114,6 +119,7 @@ class Observer:
         ]
 
     def _channel_closing(self, event: wire.ChannelClosing) -> list[LinkEvent]:
+        self._twins.ended(self.connection, event.channel)
         return [
             facts.ChannelClosed(
                 at=now(),

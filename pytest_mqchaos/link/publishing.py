@@ -42,6 +42,8 @@ class Publishing:
     def _publish_sent(self, event: wire.PublishSent) -> list[LinkEvent]:
         if self._adopt is None:
             message, _ = self._identity.of(event.properties, event.body, event.digest)
+            if message is None and not self._publisher:
+                message = self._identity.twins.handed_on(self.link, event.digest)
         else:
             message = self._adopt(event)
         if event.number is not None:

@@ -44,6 +44,7 @@ class Record:
         own = self._observer
         if not own.opened:
             return
+        own.ended()
         closing = own.closing
         self._history.append(
             facts.LinkLost(
