@@ -47,7 +47,7 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
         for one in record.deliveries:
             if (
                 one.settlement != "acked"
-                or one.effect_seen is not False
+                or not _ack_first(case, record, one)
                 or _elsewhere(case, record, one, roles)
             ):
                 continue
@@ -67,6 +67,21 @@ def _timed(case: Case, record: Record) -> bool:
     """Whether its work, if it shows, shows where the order is known: not in what is asked at the end only."""
     effect = None if record.effect_index is None else case.events[record.effect_index]
     return not isinstance(effect, Effected) or effect.in_order
+
+
+def _ack_first(case: Case, record: Record, delivery: Delivery) -> bool:
+    """Whether an ack came before its work.
+
+    Before a consumer has shown any work nobody knows where to look. Afterwards it is known when that file was looked
+    at last without the effect: what was acknowledged until then came first, and what never showed was never there.
+    """
+    if delivery.effect_seen is not None:
+        return not delivery.effect_seen
+    if record.effect_index is None:
+        return True
+    effect, acked = case.events[record.effect_index], delivery.settled_at
+    since = effect.since if isinstance(effect, Effected) else None
+    return since is not None and acked is not None and acked < since
 
 
 def _elsewhere(case: Case, record: Record, delivery: Delivery, roles: Roles) -> bool:

@@ -107,8 +107,10 @@ def _settle(walk: Walk, event: Acked | Nacked | Rejected, *, requeued: bool = Fa
 
 def _acked(walk: Walk, event: Acked) -> None:
     _settle(walk, event)
+    until = walk.unshown_until
+    absent = event.effect_seen is None and until is not None and event.at < until
     early = (
-        event.effect_seen is False
+        (event.effect_seen is False or absent)
         and not walk.effects
         and walk.expected
         and event.link not in walk.handed_on  # its work is the copy's

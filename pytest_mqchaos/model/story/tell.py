@@ -10,6 +10,7 @@ from pytest_mqchaos.model.events import (
     ConsumerEnded,
     ConsumerStarted,
     Delivered,
+    Effected,
     Event,
     FaultFired,
     LinkLost,
@@ -51,6 +52,8 @@ def tell(
     walk = Walk(name, message, faults, start, census=census, let_go=end is not None)
     walk.deliveries_ahead = sum(isinstance(event, Delivered) for event in events)
     walk.returns_ahead = walk.deliveries_ahead + sum(isinstance(event, Rested) for event in events)
+    shown = next((event for event in events if isinstance(event, Effected)), None)
+    walk.unshown_until = shown.since if shown is not None and shown.in_order else None
     judged = next((event for event in reversed(events) if isinstance(event, SettleEnded)), None)
     for event in events:
         teller = _TELLERS.get(type(event))

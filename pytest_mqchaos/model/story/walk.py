@@ -68,6 +68,8 @@ class Walk:
     queues: set[str] = field(default_factory=set)
     """Queues it was delivered from."""
     last_link: str = ""
+    unshown_until: int | None = None
+    """When we had looked last and its first effect was not there: what was acknowledged until then came before it."""
     effects: int = 0
     effects_from: dict[str, int] = field(default_factory=dict)
     """The same for each source: each of them is judged for itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from check_builders import SECOND, Run, found, judged, numbers, queue
 from test_duplicated import doubled_by_a_lost_ack
 from test_lost import crashed_after_its_ack
@@ -29,6 +30,17 @@ def test_acked_before_effect_on_a_clean_run() -> None:
     assert one is not None
     assert (one.consumer, numbers(one.messages), one.count, one.confirmed) == ("worker", [1, 2], 2, False)
     assert found(acks_first()) == {}
+
+
+@pytest.mark.parametrize(("ahead", "early"), [(1, [1]), (-1, [])])
+def test_acks_before_the_consumer_has_shown_any_work(ahead: int, early: list[int]) -> None:
+    """Nobody knew where to look; where it was looked last without the effect, and after the ack, the ack was first."""
+    run = Run(1).subscribe().publish()
+    run.ack(run.deliver(1), effect_seen=None)
+    acked = run.events[-1].at
+    run.wait(300).effect(1, since=acked + ahead).settled()
+    one = hazard(run, "acked_before_effect")
+    assert ([] if one is None else numbers(one.messages)) == early
 
 
 def test_acked_before_effect_confirmed_by_a_loss() -> None:
