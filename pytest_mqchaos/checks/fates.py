@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from pytest_mqchaos.checks.hands import only_handed_on
+from pytest_mqchaos.checks.hands import moved_on, only_handed_on
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Record
+from pytest_mqchaos.model.copies import Copy, Publication, Record
 from pytest_mqchaos.model.surroundings import Outage
 from pytest_mqchaos.model.topology import QueueState
 
@@ -43,10 +43,17 @@ class Fate:
     """The broker's stop that it did not outlive, None if that is not what ended it."""
     mend: str = ""
     """What would make it tell."""
+    own: Publication | None = None
+    """The application's own copy that the stop took away; whoever published it had acknowledged what it stands for."""
 
     @property
     def accepted(self) -> list[Copy]:
-        """Copies that a consumer took for good and that arrived there, if there are more of them than effects."""
+        """Copies that a consumer took for good and that arrived there, if there are more of them than effects.
+
+        None where it handed the message on, and the broker had its copy.
+        """
+        if self.own is not None:
+            return []
         found = [copy for copy in self.record.copies if copy.settlement in ("acked", "auto")]
         if len(found) <= self.record.effects:
             return []
@@ -228,7 +235,10 @@ def fates(case: Case) -> list[Fate]:
             unsure = "no census was taken"
         elif not unsure and not record.accepted and (unsure := where.unasked(record)):
             mend = ASK
-        found.append(Fate(record, unsure, _stop(case, where, record), mend))
+        stop, own = _stop(case, where, record), None
+        if record.accepted and (ended := _stop_of_own(case, where, record)) is not None:
+            own, stop = ended
+        found.append(Fate(record, unsure, stop, mend, own))
     return found
 
 
@@ -274,15 +284,45 @@ def _stop(case: Case, where: Whereabouts, record: Record) -> Outage | None:
     return None
 
 
+def _stop_of_own(case: Case, where: Whereabouts, record: Record) -> tuple[Publication, Outage] | None:
+    """Return the application's copy that the broker had confirmed, and its stop after which nobody saw that again."""
+    unseen = where.unseen(record)
+    taken = [copy for copy in record.copies if copy.settlement in ("acked", "auto")]
+    if not unseen or not all(moved_on(case, copy, where.roles) for copy in taken):
+        return None
+    for one in reversed(record.republications):
+        if not (one.passed and where.roles.leads_to(one.exchange, one.routing_key) & unseen):
+            continue
+        confirmed = _own_confirm(case, record, one)
+        outages = (each for each in case.ledger.surroundings.outages if each.event.how != "freeze")
+        stop = next((each for each in outages if confirmed is not None and each.after(confirmed)), None)
+        return None if stop is None else (one, stop)
+    return None
+
+
+def _own_confirm(case: Case, record: Record, one: Publication) -> int | None:
+    """Return the number of the event by which a consumer's publish was confirmed, None if it never was."""
+    for index, event in enumerate(case.events):
+        own = isinstance(event, e.OwnConfirmed) and (event.message, event.link) == (record.id, one.link)
+        if own and index > one.index:
+            return index
+    return None
+
+
 def _limited(state: QueueState) -> bool:
     """Whether a queue takes messages away by itself."""
     return state.message_ttl is not None or state.max_length is not None or state.max_length_bytes is not None
 
 
-def declared_transient(case: Case, record: Record) -> str:
-    """Return why a message need not outlive a stop of the broker, in words; empty if it should."""
-    queues = {copy.queue for copy in record.copies if copy.deliveries}
-    queues |= {one.routing_key for one in record.publications if one.exchange == ""}
+def declared_transient(case: Case, record: Record, own: Publication | None = None) -> str:
+    """Return why a message, or the application's own copy of it, need not outlive a stop; empty if it should."""
+    if own is None:
+        queues = {copy.queue for copy in record.copies if copy.deliveries}
+        queues |= {one.routing_key for one in record.publications if one.exchange == ""}
+        transient = "" if record.message.persistent else "it was published as transient"
+    else:
+        queues = {own.routing_key} if own.exchange == "" else set()
+        transient = f"{own.link} published its copy as transient" if own.persistent is False else ""
     states = [state for queue in sorted(queues) if (state := queue_facts(case, queue)) is not None]
     for state in states:
         for word, holds in (
@@ -292,9 +332,7 @@ def declared_transient(case: Case, record: Record) -> str:
         ):
             if holds:
                 return f"`{state.name}` is {word}"
-    if not record.message.persistent and not any(state.type == "quorum" for state in states):
-        return "it was published as transient"
-    return ""
+    return "" if any(state.type == "quorum" for state in states) else transient
 
 
 def _held(copy: Copy) -> bool:

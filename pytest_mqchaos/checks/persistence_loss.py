@@ -32,7 +32,7 @@ def _by_count(case: Case, groups: Groups, stop: e.BrokerStopped, queue: str, cou
 
 
 def _reason(case: Case, fate: Fate, stop: e.BrokerStopped) -> Reason:
-    declared = declared_transient(case, fate.record)
+    declared = declared_transient(case, fate.record, fate.own)
     detail = "by_declaration" if declared else "by_broker"
     fault, cause = _cause(case, stop)
     if fate.unsure:
@@ -43,6 +43,10 @@ def _reason(case: Case, fate: Fate, stop: e.BrokerStopped) -> Reason:
     if declared:
         claim = f"lost when the broker stopped: {declared}"
         mend = "publish persistent messages to durable queues"
+    elif fate.own is not None:
+        own = f"the copy that {fate.own.link} published, though persistent and confirmed"
+        claim = f"lost when the broker stopped: {own}"
+        mend = ""
     else:
         queues = {copy.queue for copy in fate.record.copies} or {fate.record.message.queue or "its queue"}
         claim = f"lost when the broker stopped, though persistent, confirmed and in {listed(queues)}"

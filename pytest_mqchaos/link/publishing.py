@@ -73,6 +73,7 @@ class Publishing:
                     expiration=event.properties.expiration,
                     digest=event.digest,
                     altered=self._identity.contracts.altered(message, event.properties),
+                    persistent=event.properties.delivery_mode == 2,
                 )
             ]
         self._identity.contracts.learn(message, event.properties)

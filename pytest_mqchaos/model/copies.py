@@ -154,6 +154,7 @@ class Publication:
     expiration: str | None = None
     digest: str | None = None
     altered: tuple[str, ...] = ()
+    persistent: bool | None = None
 
 
 @dataclass(slots=True, eq=False)

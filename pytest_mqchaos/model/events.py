@@ -277,6 +277,8 @@ class Republished(LinkEvent):
     digest: str | None = None
     altered: tuple[str, ...] = ()
     """Properties and headers that are not as our publisher set them, by name."""
+    persistent: bool | None = None
+    """Whether it says that it is to outlast a stop of the broker (`delivery_mode` 2)."""
     passed: bool = True
 
 

@@ -124,7 +124,7 @@ class Publications:
             return
         record.add(
             Publication(index, event.at, event.link, event.exchange, event.routing_key, event.passed,
-                        event.deaths, event.expiration, event.digest, event.altered), own=False,
+                        event.deaths, event.expiration, event.digest, event.altered, event.persistent), own=False,
         )  # fmt: skip
         self.onward.add((event.exchange, event.routing_key))
         self._expires(event)

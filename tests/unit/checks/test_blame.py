@@ -9,8 +9,8 @@ from check_builders import Run, found, name, only, queue
 from test_outlets import sources
 
 from pytest_mqchaos.model.case import ConsumerFacts
-from pytest_mqchaos.model.faults import connection_reset, consumer_crash
-from pytest_mqchaos.model.triggers import ack
+from pytest_mqchaos.model.faults import connection_drop, connection_reset, consumer_crash
+from pytest_mqchaos.model.triggers import ack, delivery
 
 TWO: dict[str, Any] = {"consumers": tuple(ConsumerFacts(name=each, alive=True) for each in ("bill", "ship"))}
 QUEUES = (queue("bill"), queue("ship"))
@@ -205,3 +205,47 @@ def test_a_strike_that_cost_nothing() -> None:
     """A consumer that tries again loses nothing."""
     run = Run(2).start().subscribe(prefetch=1).publish().plan(STORE).work(1).fire(0, "store").work(2)
     assert found(run.settled()) == {}
+
+
+@pytest.mark.parametrize(
+    ("by", "more", "cause"),
+    [
+        ("fault", False, "connection_drop(after=ack(2))"),
+        ("client", False, "no fault explains it: worker went on to later messages"),
+        ("fault", True, "no fault explains it: worker went on to later messages"),
+    ],
+)
+def test_a_cut_right_behind_an_ack(by: str, more: bool, cause: str) -> None:
+    """What was to be sent after the ack died with the connection; not so what others were acknowledged after."""
+    run = Run(4).start().subscribe().publish().plan(connection_drop(after=ack(2))).work(1)
+    run.ack(run.deliver(2), effect_seen=False).barrier()
+    if more:
+        run.work(3)
+    run.fire(0).lose(by=by).subscribe().work(4)
+    if not more:
+        run.work(3)
+    assert only(run.settled(), "lost").cause == cause
+
+
+def test_a_try_that_was_cut_short_and_taken_for_done() -> None:
+    """A dedup store that is marked before the work: the next try finds the mark, and acknowledges."""
+    run = Run(3).start().subscribe().publish().plan(consumer_crash(after=delivery(2))).work(1)
+    run.deliver(2)
+    run.crash(fault=0).start().subscribe()
+    run.ack(run.deliver(2, redelivered=True), effect_seen=False).work(3).settled()
+    finding = only(run, "lost")
+    assert (finding.cause, finding.fault) == ("consumer_crash(after=delivery(2))", 0)
+    assert "a try was cut short, and the next one acknowledged it without the work" in finding.claim
+    assert finding.mend.startswith("note a message as done together with its work")
+
+
+def test_a_hand_on_that_died_on_its_way_behind_the_ack() -> None:
+    """The next one's ack was sent too, and died likewise: what it was at was this."""
+    run = Run(3).start().subscribe().publish().plan(connection_drop(after=ack(2))).work(1)
+    one, two = run.deliver(2), run.deliver(3)
+    run.ack(one, effect_seen=None).barrier().fire(0).republish(2, "next", passed=False)
+    run.ack(two, effect_seen=None, passed=False).lose().subscribe().work(3, redelivered=True)
+    finding = only(run.settled(), "lost")
+    assert (finding.cause, finding.fault) == ("connection_drop(after=ack(2))", 0)
+    assert "acknowledged first, and the copy that it published then never arrived" in finding.claim
+    assert finding.mend == "acknowledge once the broker has confirmed the copy"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from check_builders import Run, found, only, queue
+from check_builders import Run, found, name, only, queue
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.faults import broker_restart
@@ -76,3 +76,38 @@ def test_everything_survives() -> None:
 def test_a_time_to_live_is_a_policy_also_over_a_restart() -> None:
     """What a queue's time to live may have taken is not blamed on the restart."""
     assert found(restarted(Run(2), message_ttl=1.0)) == {"lost:by_policy": [2]}
+
+
+def handed_on(*, confirmed: bool = True, persistent: bool = False) -> Run:
+    """A consumer publishes a copy to its retry queue and acknowledges; then the broker restarts."""
+    run = Run(2).plan(broker_restart(after=confirm(2))).subscribe().subscribe("retry").publish().work(1)
+    hand = run.deliver(2)
+    run.republish(2, "retry", persistent=persistent)
+    if confirmed:
+        run.on_channel(e.OwnConfirmed, message=name(2))
+    run.ack(hand, effect_seen=False).barrier().fire(0, "broker").restart_broker()
+    return run.subscribe().subscribe("retry").settled(queue("orders"), queue("retry"))
+
+
+def test_a_copy_of_the_applications_that_is_transient() -> None:
+    """The broker had confirmed it, and it stood in a durable queue: its publisher did not say that it should last."""
+    finding = only(handed_on(), "persistence_loss")
+    assert (finding.name, finding.messages, finding.fault) == (
+        "persistence_loss:by_declaration",
+        (name(2),),
+        0,
+    )
+    assert finding.claim == "lost when the broker stopped: worker published its copy as transient"
+    assert found(handed_on()).keys() == {"persistence_loss:by_declaration"}
+
+
+def test_a_copy_that_was_to_last() -> None:
+    """One that was persistent and confirmed is the broker's loss."""
+    assert found(handed_on(persistent=True)) == {"persistence_loss:by_broker": [2]}
+
+
+def test_a_copy_that_the_broker_had_not_confirmed() -> None:
+    """Who acknowledges before that loses it himself."""
+    lost = only(handed_on(confirmed=False), "lost")
+    assert lost.name == "lost:by_consumer"
+    assert lost.mend == "acknowledge once the broker has confirmed the copy"
