@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 from pytest_mqchaos.checks.causes import listed
 from pytest_mqchaos.checks.fates import ASK, Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
@@ -9,6 +12,7 @@ from pytest_mqchaos.checks.overflow import limit
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Publication, Record
+from pytest_mqchaos.model.events import RESTED_BODY, Rested
 from pytest_mqchaos.model.findings import Finding
 from pytest_mqchaos.model.topology import QueueState
 
@@ -117,7 +121,7 @@ def _arrived(case: Case, one: Expected) -> list[Reason | None]:
     record = one.record
     return [
         *(_wrong_reason(one, copy) for copy in one.arrived),
-        *(_altered(one, copy) for copy in one.arrived),
+        *(_altered(case, one, copy) for copy in one.arrived),
         _twice(one),
         Reason(detail="effected_too", claim="is in the dead-letter queue, and it had an effect too")
         if record.most and case.poison != "auto"
@@ -133,7 +137,7 @@ def _wrong_reason(one: Expected, copy: Copy) -> Reason | None:
     return Reason(detail="wrong_reason", claim=claim)
 
 
-def _altered(one: Expected, copy: Copy) -> Reason | None:
+def _altered(case: Case, one: Expected, copy: Copy) -> Reason | None:
     digests = (
         {copy.digest} - {None}
         if copy.state == "resting"
@@ -143,9 +147,36 @@ def _altered(one: Expected, copy: Copy) -> Reason | None:
         return None
     own = bool(one.record.republications)
     whose = "the application's own copy" if own else "a copy"
-    return Reason(
-        detail="altered", claim=f"is in `{copy.queue}` as {whose} with another body", information=own
+    claim = f"is in `{copy.queue}` as {whose} with another body"
+    if own and case.poison == "dead-letter" and _gone_from(case, copy):
+        mend = "put the message's own body into what is published there, as it was"
+        return Reason(detail="altered", claim=f"{claim}, and its own is not in there", mend=mend)
+    return Reason(detail="altered", claim=claim, information=own)
+
+
+def _gone_from(case: Case, copy: Copy) -> bool:
+    """Whether the body of a message is nowhere in what rests instead of it, written in any of the usual ways.
+
+    Of a large one only the beginning is kept, and what stands behind that nobody knows.
+    """
+    resting = next(
+        (
+            one.body
+            for one in case.events
+            if isinstance(one, Rested) and (one.message, one.queue) == (copy.record.id, copy.queue)
+        ),
+        b"",
     )
+    body = copy.record.message.body
+    text = json.dumps(body.decode(errors="replace"))[1:-1].encode()
+    forms = (
+        body,
+        text,
+        base64.b64encode(body).rstrip(b"="),
+        base64.urlsafe_b64encode(body).rstrip(b"="),
+        body.hex().encode(),
+    )
+    return 0 < len(resting) < RESTED_BODY and not any(form in resting for form in forms)
 
 
 def _twice(one: Expected) -> Reason | None:

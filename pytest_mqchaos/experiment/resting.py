@@ -70,5 +70,5 @@ def _rested(
         identified_by=how,
         altered=altered,
         headers=resting.headers,
-        body=resting.body[:1024],
+        body=resting.body[: facts.RESTED_BODY],
     )

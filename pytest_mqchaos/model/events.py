@@ -22,6 +22,7 @@ from typing import Literal
 from pytest_mqchaos.model.topology import QueueState, Topology
 
 __all__ = [
+    "RESTED_BODY",
     "Acked",
     "Answered",
     "BrokerStarted",
@@ -74,6 +75,9 @@ __all__ = [
     "UnknownSettlement",
     "Unsubscribed",
 ]
+
+RESTED_BODY = 1024
+"""Bytes that are kept of the body of a message at rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -532,6 +536,7 @@ class Rested(Event):
     """Properties and headers that are not as our publisher set them, by name."""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    """Its first `RESTED_BODY` bytes."""
 
 
 # --- the broker and the faults -------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -37,6 +40,31 @@ def test_in_the_queue_that_the_test_named() -> None:
         queue("orders"), queue("orders.dead", ready=1)
     )
     run.rest(2, "orders.dead", digest="other")
+    assert found(run, dead_letters=DEAD) == {"(dead_letter_miss:altered)": [2]}
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "kept"),
+    [
+        (lambda body: b'{"error": "unreadable", "at": 1}', False),
+        (lambda body: b'{"error": 1, "body": ' + json.dumps(body.decode()).encode() + b"}", True),
+        (lambda body: b'{"error": 1, "body": "' + base64.b64encode(body) + b'"}', True),
+        (lambda body: b'{"error": 1, "body": "' + body.hex().encode() + b'"}', True),
+        (lambda body: b"prefix" + body, True),
+        (lambda body: b"x" * e.RESTED_BODY, True),
+    ],
+)
+def test_a_dead_letter_without_the_body_it_is_about(wrapped: Callable[[bytes], bytes], kept: bool) -> None:
+    """Where the test expects dead letters, an envelope of the application's has the message in it, in some form."""
+    run = one_poison()
+    run.messages[name(2)] = replace(run.messages[name(2)], body=b'{"order": 2')
+    hand = run.deliver(2)
+    run.republish(2, "orders.dead", digest="other").ack(hand).settled(
+        queue("orders"), queue("orders.dead", ready=1)
+    )
+    run.rest(2, "orders.dead", digest="other", body=wrapped(run.messages[name(2)].body))
+    expected = "(dead_letter_miss:altered)" if kept else "dead_letter_miss:altered"
+    assert found(run, dead_letters=DEAD, poison="dead-letter") == {expected: [2]}
     assert found(run, dead_letters=DEAD) == {"(dead_letter_miss:altered)": [2]}
 
 
