@@ -11,17 +11,19 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pytest_mqchaos.brokers import launcher
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.guard import new_run, tagged
+from pytest_mqchaos.servers.process import one_line
 from pytest_mqchaos.servers.settings import ServerSettings
 from pytest_mqchaos.servers.sharing.place import Place
 from pytest_mqchaos.servers.sharing.stopping import end, present
@@ -33,6 +35,7 @@ IDLE = 8 * 3600.0
 """Seconds after which kept servers that nobody uses end by themselves."""
 _BROKER = "rabbitmq"
 _STARTING = 400.0
+_LAST_WORDS = 4096
 _MARGIN = 5.0
 _JOINING = 60.0
 """Seconds for a holder to answer: the machine may be busy, and it may have to delete what a session left."""
@@ -206,7 +209,7 @@ def _start(settings: ServerSettings, place: Place) -> None:
     if "unavailable" in said:
         raise ServerUnavailable(said["unavailable"])
     if "up" not in said:
-        raise ChaosError(said.get("error", "the process that would hold the servers said nothing"))
+        raise ChaosError(said["error"])
 
 
 def _command() -> Sequence[str]:
@@ -222,7 +225,27 @@ def _path() -> str:
 
 
 def _said(command: Sequence[str], run: str, words: bytes) -> dict[str, str]:
-    """Run the holder with its words, and return the line that it says when its servers are up or cannot be."""
+    """Run the holder with its words, and return the line that it says when its servers are up or cannot be.
+
+    Where it says none, its last words stand for it: what fails while its modules are loaded it cannot say itself.
+    """
+    try:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed below, and what fails there is no want of it
+    except OSError as error:
+        raise ServerUnavailable(f"no file for the holder's errors: {error.strerror or error}") from None
+    with errors:
+        line = _line_of(command, run, words, errors)
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and said.keys() & {"up", "unavailable", "error"}:
+                return said
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - _LAST_WORDS))
+        last = one_line(errors.read().decode("utf-8", "replace"))
+    return {"error": f"the process that would hold the servers said nothing; its last words: {last}"}
+
+
+def _line_of(command: Sequence[str], run: str, words: bytes, errors: IO[bytes]) -> bytes:
+    """The first line of the holder's output; nothing if it ends, or hangs, before that."""
     try:
         process = subprocess.Popen(
             command,
@@ -230,7 +253,7 @@ def _said(command: Sequence[str], run: str, words: bytes) -> dict[str, str]:
             cwd="/",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             start_new_session=True,
         )
     except OSError as error:
@@ -246,9 +269,7 @@ def _said(command: Sequence[str], run: str, words: bytes) -> dict[str, str]:
                 given.write(words)
             process.wait()  # it leaves a child of its own behind, at once
             line = output.readline() if select.select([output], [], [], _STARTING)[0] else b""
-        return dict(json.loads(line))
-    except ValueError:
-        return {}
+        return line
     finally:
         if not line:  # it hangs, or Ctrl-C was pressed
             process.wait()

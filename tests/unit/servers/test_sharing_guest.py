@@ -37,9 +37,11 @@ def test_servers_that_are_not_to_be_had(place, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("", "said nothing"),
-        ("print('hello')", "said nothing"),
-        ("print('{}')", "said nothing"),
+        ("", "said nothing; its last words: none$"),
+        ("print('hello')", "said nothing; its last words: none$"),
+        ("print('{}')", "said nothing; its last words: none$"),
+        ("print('7')", "said nothing; its last words: none$"),
+        ("import no_such_module", "said nothing; its last words: .*No module named 'no_such_module'$"),
         ("import json; print(json.dumps({'error': 'refused'}))", "^refused$"),
     ],
 )
