@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.servers.guardian import Guardian
 from pytest_mqchaos.servers.sharing.place import Place
 from pytest_mqchaos.servers.sharing.talk import Address, Gone, Silent
@@ -49,11 +49,10 @@ def present(pid: int) -> str | None:
     """What is still there of a process; nothing, if it only waits for a parent that never asks for its end."""
     try:
         os.kill(pid, 0)
-        stat = Path(f"/proc/{pid}/stat")
-        ended = stat.exists() and stat.read_bytes().rpartition(b")")[2].split()[0] in b"ZX"
     except OSError:
         return None
-    return None if ended else f"its process {pid} runs"
+    fields = kernel.stat(pid)
+    return None if fields is not None and fields[0] in kernel.ENDED else f"its process {pid} runs"
 
 
 def _clean(place: Place, state: dict[str, Any]) -> None:
