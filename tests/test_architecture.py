@@ -5,7 +5,7 @@ plugin   the modules at the top of the package         the only ones that import
 run      experiment/
 parts    brokers/ servers/ link/ consumers/ effects/   each its own client libraries
 pure     wire/ checks/ payloads/ report/               standard library (report/ also Jinja2)
-base     model/ errors probe                           standard library
+base     model/ errors kernel probe                    standard library
 ```
 """
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 
 PLUGIN, RUN, PARTS, PURE, BASE = 4, 3, 2, 1, 0
 LAYERS = {
-    **dict.fromkeys(("model", "errors", "probe"), BASE),
+    **dict.fromkeys(("model", "errors", "kernel", "probe"), BASE),
     **dict.fromkeys(("wire", "checks", "payloads", "report"), PURE),
     **dict.fromkeys(("brokers", "servers", "link", "consumers", "effects"), PARTS),
     "experiment": RUN,

@@ -16,6 +16,7 @@ from pytest_mqchaos.consumers.supervisor import Supervisor
 from pytest_mqchaos.consumers.wrapping import Wrapping
 from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.model.history import History
+from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["Consumer", "LinkAddress", "Replica"]
 
@@ -188,9 +189,7 @@ class Consumer:
             UsageError: if `grace` is no number of seconds.
         """
         __tracebackhide__ = True
-        if isinstance(grace, bool) or not isinstance(grace, int | float) or grace < 0:
-            raise UsageError(f"terminate(grace={grace!r}): seconds, 0 or more")
-        return self._terminate(grace, by_plugin=False)
+        return self._terminate(seconds("terminate()", "grace", grace), by_plugin=False)
 
     def _terminate(self, grace: float, *, by_plugin: bool) -> float:
         running = [replica for replica in self.replicas if replica.alive]

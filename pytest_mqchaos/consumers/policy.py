@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from pytest_mqchaos.consumers.process import Ender
 from pytest_mqchaos.errors import UsageError
+from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["Policy", "Restart"]
 
@@ -32,10 +33,8 @@ class Policy:
         __tracebackhide__ = True
         if kind not in get_args(Restart):
             raise UsageError(f"consumer(): restart={kind!r}: 'on-fault', 'always' or 'never'")
-        if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < float("inf"):
-            raise UsageError(f"consumer(): restart_delay={delay!r}: seconds, 0 or more")
         self.kind: Restart = kind  # type: ignore[assignment]
-        self.delay = float(delay)
+        self.delay = seconds("consumer()", "restart_delay", delay)
         self._normal_end = ends
         self._used = 0
         """How many of the restarts that it has."""

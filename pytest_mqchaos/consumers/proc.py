@@ -4,7 +4,7 @@ On Linux by `/proc`; elsewhere by `ps`, without threads and connections.
 """
 
 # hot: a fault waits for these answers, and pathlib costs more than the kernel
-# ruff: noqa: PTH112, PTH115, PTH208
+# ruff: noqa: PTH112, PTH208
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.errors import ChaosError
 
 __all__ = [
@@ -36,8 +37,6 @@ __all__ = [
     "unstopped",
 ]
 
-_CONNECTING = {"01", "02"}  # ESTABLISHED, SYN_SENT
-_LISTENING = "0A"
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
@@ -60,32 +59,10 @@ def snapshot() -> list[Stat]:
 
 
 def _stat(pid: int) -> Stat | None:
-    fields = _fields(f"/proc/{pid}/stat")
-    if fields is None or fields[0] in "ZX":
+    fields = kernel.stat(pid)
+    if fields is None or fields[0] in kernel.ENDED:
         return None
     return Stat(pid, fields[0], int(fields[1]), int(fields[2]))
-
-
-def _fields(path: str) -> list[str] | None:
-    """Return a stat file's fields from the state on; the name before may hold anything, parentheses too."""
-    text = _read(path)
-    return None if text is None else text.rpartition(b")")[2][:64].decode("ascii", "replace").split()
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None  # it ended while we looked, or is not ours to look at
-    try:
-        read = b""
-        while chunk := os.read(descriptor, 1 << 16):
-            read += chunk
-        return read
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def _by_ps() -> Iterator[Stat]:
@@ -94,7 +71,7 @@ def _by_ps() -> Iterator[Stat]:
     )
     for line in shown.stdout.splitlines():
         pid, state, parent, group = line.split()
-        if state[0] not in "ZX":
+        if state[0] not in kernel.ENDED:
             yield Stat(int(pid), state[0], int(parent), int(group))
 
 
@@ -110,7 +87,7 @@ def children(pid: int) -> list[int]:
 
 def stands(pid: int) -> bool:
     """Whether a process is stopped, by the word of its first thread; one that is gone is not."""
-    fields = _fields(f"/proc/{pid}/stat")
+    fields = kernel.stat(pid)
     return fields is not None and fields[0] == "T"
 
 
@@ -132,14 +109,14 @@ def descendants(pid: int, *, itself: bool = False) -> list[Stat]:
 
 def hears(pid: int, number: int) -> bool:
     """Whether a process does something of its own about a signal: it has a handler, or waits for it."""
-    lines = (_read(f"/proc/{pid}/status") or b"").splitlines()
+    lines = (kernel.read(f"/proc/{pid}/status") or b"").splitlines()
     masks = [int(line.split()[1], 16) for line in lines if line.startswith((b"SigCgt:", b"SigBlk:"))]
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def environ(pid: int) -> list[bytes]:
     """Return the lines of a process's environment, as it was started; none if it is not ours to see."""
-    return (_read(f"/proc/{pid}/environ") or b"").split(b"\0")
+    return (kernel.read(f"/proc/{pid}/environ") or b"").split(b"\0")
 
 
 def unstopped(group: int) -> dict[int, str]:
@@ -161,12 +138,10 @@ def running(stats: Collection[Stat]) -> dict[int, str]:
 
 
 def _unstopped_threads(stat: Stat, standing: str) -> dict[int, str]:
-    try:
-        threads = os.listdir(f"/proc/{stat.pid}/task")
-    except OSError:
+    threads = kernel.threads(stat.pid)
+    if threads is None:
         return {} if os.path.isdir("/proc/self") or stat.state in standing else {stat.pid: stat.state}
-    read = {int(thread): _fields(f"/proc/{stat.pid}/task/{thread}/stat") for thread in threads}
-    return {thread: fields[0] for thread, fields in read.items() if fields and fields[0] not in standing}
+    return {thread: state for thread, state in threads.items() if state not in standing}
 
 
 def holders(markers: Mapping[str, str], outputs: Mapping[str, str]) -> dict[int, str]:
@@ -193,26 +168,13 @@ def _carried(pid: int, wanted: Mapping[bytes, str]) -> str | None:
 
 
 def _written(pid: int, outputs: Mapping[str, str]) -> str | None:
-    for descriptor, target in _descriptors(pid):
+    for descriptor, target in kernel.descriptors(pid):
         if target in outputs:
-            lines = (_read(f"/proc/{pid}/fdinfo/{descriptor}") or b"").splitlines()
+            lines = (kernel.read(f"/proc/{pid}/fdinfo/{descriptor}") or b"").splitlines()
             flags = [line for line in lines if line.startswith(b"flags:")]
             if flags and int(flags[0].split()[1], 8) & _WRITING:
                 return outputs[target]
     return None
-
-
-def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
-    folder = f"/proc/{pid}/fd"
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    for name in names:
-        try:
-            yield name, os.readlink(f"{folder}/{name}")
-        except OSError:
-            continue
 
 
 def connections(pids: Iterable[int]) -> set[tuple[str, int]]:
@@ -223,12 +185,12 @@ def connections(pids: Iterable[int]) -> set[tuple[str, int]]:
     made: set[tuple[tuple[str, int], tuple[str, int]]] = set()
     ends: set[tuple[tuple[str, int], tuple[str, int]]] = set()
     for pid in pids:
-        own = {target[8:-1] for _, target in _descriptors(pid) if target.startswith("socket:[")}
-        rows = [row for table in ("tcp", "tcp6") for row in _rows(pid, table) if row[9] in own]
-        listening = {_address(row[1])[1] for row in rows if row[3] == _LISTENING}
-        for row in rows:
-            if row[3] in _CONNECTING:
-                local, remote = _address(row[1]), _address(row[2])
+        own = {target for _, target in kernel.descriptors(pid)}
+        sockets = [one for one in kernel.tcp(pid) or () if one.link in own]
+        listening = {one.port for one in sockets if one.listens}
+        for one in sockets:
+            if one.connects:
+                local, remote = _address(one.local), _address(one.remote)
                 ends.add((local, remote))
                 if local[1] not in listening:
                     made.add((local, remote))
@@ -238,16 +200,11 @@ def connections(pids: Iterable[int]) -> set[tuple[str, int]]:
 def speaker(port: int, pids: Iterable[int]) -> int | None:
     """Return which of some processes has the TCP connection whose own end is a port of loopback; None if none has."""
     for pid in pids:
-        own = {target[8:-1] for _, target in _descriptors(pid) if target.startswith("socket:[")}
-        rows = [row for table in ("tcp", "tcp6") for row in _rows(pid, table)]
-        if any(row[9] in own and row[3] in _CONNECTING and _address(row[1])[1] == port for row in rows):
+        own = {target for _, target in kernel.descriptors(pid)}
+        sockets = kernel.tcp(pid) or ()
+        if any(one.connects and one.port == port and one.link in own for one in sockets):
             return pid
     return None
-
-
-def _rows(pid: int, table: str) -> list[list[str]]:
-    text = _read(f"/proc/{pid}/net/{table}") or b""
-    return [line.decode("ascii", "replace").split() for line in text.splitlines()[1:]]
 
 
 def _address(text: str) -> tuple[str, int]:

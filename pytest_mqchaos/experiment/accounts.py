@@ -11,13 +11,13 @@ from pytest_mqchaos.errors import ChaosError, UsageError
 from pytest_mqchaos.experiment.dying import behind
 from pytest_mqchaos.experiment.judging import account_of
 from pytest_mqchaos.experiment.settle import Settling
-from pytest_mqchaos.experiment.waits import seconds
 from pytest_mqchaos.experiment.work import Work
 from pytest_mqchaos.experiment.wrapped import refuse_unwrapped
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of
 from pytest_mqchaos.model.history import now
+from pytest_mqchaos.model.waits import seconds
 
 if TYPE_CHECKING:
     from pytest_mqchaos.experiment.run import Run
@@ -59,7 +59,7 @@ class Accounts:
         """
         __tracebackhide__ = True
         chosen = None if guarantee is None else guarantee_of(guarantee)
-        self._settle(None if timeout is None else seconds("settle()", timeout, above=True), chosen)
+        self._settle(None if timeout is None else seconds("settle()", "timeout", timeout, above=True), chosen)
         self._run.history.check()
         return account_of(self._run, timings=self._timings, final=False, guarantee=chosen)
 

@@ -9,9 +9,9 @@ from pytest_mqchaos.experiment.aims import check_aim, check_called
 from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.sightings import Sightings
-from pytest_mqchaos.experiment.waits import seconds
 from pytest_mqchaos.model.faults import Fault, Scenario
 from pytest_mqchaos.model.triggers import Trigger
+from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["ByHand"]
 
@@ -73,7 +73,7 @@ class ByHand:
         if not isinstance(trigger, Trigger):
             written = getattr(trigger, "__name__", "delivery")
             raise UsageError(f"wait({trigger!r}): a trigger such as {written}(3)")
-        timeout = seconds(f"wait({trigger})", timeout)
+        timeout = seconds(f"wait({trigger})", "timeout", timeout)
         run = self._run
         check_called(run, trigger, f"wait({trigger})")
         if trigger.kind == "seconds":

@@ -6,8 +6,10 @@ import itertools
 import random
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.link.authority import Authority
@@ -74,6 +76,7 @@ class Links:
         self._services: dict[str, Link] = {}
         """Links to other services; who goes through the links meets those to the broker alone."""
         self._numbers = itertools.count(1)
+        self._routes = itertools.count()
         self._lock = threading.Lock()
         self._refusals = 0
         """How many outages of the broker let every link refuse."""
@@ -97,7 +100,7 @@ class Links:
         with self._lock:
             if name in self._links:
                 return self._links[name]
-            route = self._network.route(f"mqchaos-{self._run}-{len(self._links)}")
+            route = self._network.route(f"mqchaos-{self._run}-{next(self._routes)}")
 
             async def make() -> Link:
                 wire = Wire(
@@ -122,10 +125,15 @@ class Links:
                 # Known before it listens: a refusal that comes in between is its own, too.
                 link = Link(name, wire, route)
                 self._links = {**self._links, name: link}
-                await wire.listen()
+                try:
+                    await wire.listen()
+                except BaseException:
+                    self._links = _without(self._links, name)
+                    wire.close()
+                    raise
                 return link
 
-            return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
+            return self._made(make(), route, name)
 
     def open_service(self, name: str, upstream: tuple[str, int], *, port: int = 0) -> Link:
         """Open a link to another service on this host; its port is `port`, or any that is free.
@@ -135,8 +143,7 @@ class Links:
         Raises:
             ChaosError: if the network gives no route.
         """
-        number = len(self._links) + len(self._services)
-        route = self._network.route(f"mqchaos-{self._run}-{number}-service", upstream=upstream)
+        route = self._network.route(f"mqchaos-{self._run}-{next(self._routes)}-service", upstream=upstream)
 
         async def make() -> Link:
             wire = Wire(
@@ -145,10 +152,23 @@ class Links:
                 weather=Weather(random.Random(f"{self._seed} {name}")), raw=True, port=port)  # fmt: skip
             link = Link(name, wire, route)
             self._services = {**self._services, name: link}
-            await Lookout(wire, upstream, thread=self._thread, note=self._note).begin()
+            try:
+                await Lookout(wire, upstream, thread=self._thread, note=self._note).begin()
+            except BaseException:
+                self._services = _without(self._services, name)
+                wire.close()
+                raise
             return link
 
-        return self._thread.call(make(), timeout=10.0, what=f"opening the link {name}")
+        return self._made(make(), route, name)
+
+    def _made(self, making: Coroutine[Any, Any, Link], route: Route, name: str) -> Link:
+        """The link that is made, or its error; then its route, of which there are not many, is given back."""
+        with ExitStack() as failing:
+            failing.callback(route.close)
+            link = self._thread.call(making, timeout=10.0, what=f"opening the link {name}")
+            failing.pop_all()
+        return link
 
     def _note(self, text: str) -> None:
         self._history.append(facts.Noted(at=now(), text=text))
@@ -216,3 +236,8 @@ class Links:
         finally:
             for link in links:
                 link.route.close()
+
+
+def _without(links: dict[str, Link], name: str) -> dict[str, Link]:
+    """A copy, as others may look through the links meanwhile."""
+    return {other: link for other, link in links.items() if other != name}

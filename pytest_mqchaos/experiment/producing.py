@@ -20,6 +20,7 @@ from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.serving import refuse_transient
 from pytest_mqchaos.experiment.sources import Sources
 from pytest_mqchaos.experiment.starting import address, chosen_name, fork_guard
+from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["start_producer"]
 
@@ -153,12 +154,7 @@ def _check(count: object, until: object, quiet: object, key: object, ready_timeo
         raise UsageError(f"producer(): count={count!r}: a whole number of messages, at least 1")
     if until not in ("exit", "quiet"):
         raise UsageError(f"producer(): until={until!r}: 'exit' or 'quiet'")
-    for name, value, more in (
-        ("quiet", quiet, "above 0"),
-        ("ready_timeout", ready_timeout, "0 for no waiting"),
-    ):
-        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-        if not good or (name == "quiet" and not value):
-            raise UsageError(f"producer(): {name}={value!r}: seconds, {more}")
+    seconds("producer()", "quiet", quiet, above=True)
+    seconds("producer()", "ready_timeout", ready_timeout, words="0 for no waiting")
     if key is not None and not callable(key) and not (isinstance(key, str) and key):
         raise UsageError(f"producer(): key={key!r}: the name of a JSON field, or a function of the message")

@@ -13,6 +13,7 @@ from pytest_mqchaos.experiment.workload import Publication
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.transient import Transient
+from pytest_mqchaos.model.waits import are_seconds
 
 if TYPE_CHECKING:
     from pytest_mqchaos.experiment.run import Run
@@ -123,7 +124,7 @@ def _status(value: object) -> int:
 
 def _delay(value: object) -> float:
     __tracebackhide__ = True
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if not are_seconds(value):
         raise UsageError(f"http(delay={value!r}): seconds, 0 or more")
     return float(value)
 

@@ -22,6 +22,7 @@ from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.image import DockerImage
 from pytest_mqchaos.model.scaling import checked_scale
+from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["address", "chosen_name", "fork_guard", "start_consumer"]
 
@@ -48,13 +49,11 @@ def start_consumer(
     __tracebackhide__ = True
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 1:
         raise UsageError(f"consumer(): replicas={replicas!r}: a whole number, at least 1")
-    if not isinstance(ready_timeout, int | float) or not ready_timeout > 0:
-        raise UsageError(f"consumer(): ready_timeout={ready_timeout!r}: seconds, above 0")
+    seconds("consumer()", "ready_timeout", ready_timeout, above=True)
     if not isinstance(tls, bool):
         raise UsageError(f"consumer(): tls={tls!r}: True, or False")
     scale = checked_scale("consumer()", ttl_scale)
-    if isinstance(holds, bool) or not isinstance(holds, int | float) or not 0 <= holds < float("inf"):
-        raise UsageError(f"consumer(): holds={holds!r}: seconds, 0 or more")
+    seconds("consumer()", "holds", holds)
     wanted = (queues,) if isinstance(queues, str) else tuple(queues or ())
     own = None if link is None else _handed_over(run, link, name, replicas=replicas, tls=tls, ttl_scale=scale)
     chosen = chosen_name(run, target, name if link is None else link.name)

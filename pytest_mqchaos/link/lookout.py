@@ -14,9 +14,8 @@ import asyncio
 import errno
 import re
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.link.greeting import accepts
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.wire import Wire
@@ -26,8 +25,6 @@ __all__ = ["Lookout"]
 _AGAIN = 0.02
 """Seconds between two looks at a service that is away: as long a client is refused that has just come up."""
 _PATIENCE = 2.0
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-_LISTENS = "0A"
 _LOOPBACK = re.compile(r"localhost|127\.[\d.]+|::1")
 
 
@@ -95,7 +92,8 @@ class Lookout:
         """Whether the service refuses; what is not known for sure (no such host, no answer) is no refusal."""
         host, port = self._upstream
         here = _LOOPBACK.fullmatch(host) is not None
-        if here and await self._thread.blocking(_listens, port):
+        there = await self._thread.blocking(kernel.tcp) if here else None
+        if there and any(one.listens and one.port == port for one in there):
             return False
         try:
             await accepts((host, port), _PATIENCE)
@@ -103,14 +101,3 @@ class Lookout:
             said = set(re.findall(r"\[Errno (\d+)\]", str(error)))  # of each address of the host
             return said == {str(errno.ECONNREFUSED)}
         return False
-
-
-def _listens(port: int) -> bool:
-    """Whether a socket of this host listens at a port, as far as the kernel's table tells."""
-    for table in _TABLES:
-        with suppress(OSError):
-            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
-                    return True
-    return False

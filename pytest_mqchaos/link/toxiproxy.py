@@ -165,8 +165,10 @@ class ToxiproxyNetwork:
                     partial(self._client.create, target, name, listen),
                 )
             except ChaosError as error:
-                if left and "address already in use" in str(error):
-                    continue
+                if "address already in use" not in str(error):
+                    self.server.release(listen)
+                elif left:
+                    continue  # and is not given back: the next one to be handed out would be the same
                 raise
             return ToxiproxyRoute(self, proxy, listen, address)
         raise AssertionError("unreachable: the last try returns or raises")

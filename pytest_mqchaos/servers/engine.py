@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mqchaos.errors import ServerUnavailable
 from pytest_mqchaos.servers.address import cause, engine_address, no_engine, not_pulled
+from pytest_mqchaos.servers.framed import STDOUT, FramedStream
 
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container as DockerContainer
     from testcontainers.core.network import Network
 
-__all__ = ["Container", "Engine", "ExecStream"]
+__all__ = ["Container", "Engine", "ExecStream", "engine_errors"]
 
 _LOOPBACK = "127.0.0.1"
-_STDOUT = 1
 
 
 class Engine:
@@ -200,7 +200,7 @@ class Engine:
         for container in reversed(self._containers):
             container.remove()
         if self._network is not None:
-            with suppress(*_gone()):
+            with suppress(*engine_errors()):
                 self._network.remove()
             with suppress(AttributeError):
                 self._network._docker.client.close()
@@ -232,12 +232,12 @@ class Container:
 
     def join_bridge(self) -> None:
         """Join the engine's default network too, where containers of others mostly are; where it has none, do not."""
-        with suppress(*_gone()):
+        with suppress(*engine_errors()):
             self._container.client.networks.get("bridge").connect(self._container)  # type: ignore[union-attr]
 
     def running(self) -> bool:
         """Whether its main process runs."""
-        with suppress(*_gone()):
+        with suppress(*engine_errors()):
             self._container.reload()
             return self._container.status == "running"
         return False
@@ -254,7 +254,7 @@ class Container:
 
     def logs(self, lines: int) -> str:
         """The last lines of its output."""
-        with suppress(*_gone()):
+        with suppress(*engine_errors()):
             return self._container.logs(tail=lines).decode("utf-8", "replace").rstrip()
         return ""
 
@@ -268,7 +268,7 @@ class Container:
 
     def remove(self) -> None:
         """Kill it and remove it with its volumes; may be called again."""
-        with suppress(*_gone()):
+        with suppress(*engine_errors()):
             self._stop()
 
 
@@ -276,43 +276,25 @@ class ExecStream:
     """Input and output of a command inside a container, out of Docker's framed stream (see `Stream`)."""
 
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
-        self._socket = getattr(raw, "_sock", raw)
-        self._socket.settimeout(None)
-        self._rest = b""
+        self._stream = FramedStream(raw)
 
     def send(self, data: bytes) -> None:
         """Write all of `data` to its input."""
-        self._socket.sendall(data)
+        self._stream.socket.sendall(data)
 
     def receive(self) -> bytes:
         """The next bytes of its output; empty when it has ended."""
-        while True:
-            header = self._exactly(8)
-            if len(header) < 8:
-                return b""
-            body = self._exactly(int.from_bytes(header[4:], "big"))
-            if header[0] == _STDOUT and body:
+        while (frame := self._stream.frame()) is not None:
+            stream, body = frame
+            if stream == STDOUT and body:
                 return body
+        return b""
 
     def close(self) -> None:
         """End its input, and the command with it; may be called again."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        # The answer before its socket: left to the garbage collector it would flush one that is closed.
-        for part in (getattr(self._raw, "_response", None), self._raw, self._socket):
-            if part is not None:
-                with suppress(OSError, ValueError):
-                    part.close()
-
-    def _exactly(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            part = self._socket.recv(65536)
-            if not part:
-                return b""
-            self._rest += part
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+            self._stream.socket.shutdown(socket.SHUT_RDWR)
+        self._stream.close()
 
 
 @contextmanager
@@ -327,7 +309,7 @@ def _without_reaper() -> Iterator[None]:
         config.ryuk_disabled = before
 
 
-def _gone() -> tuple[type[Exception], ...]:
+def engine_errors() -> tuple[type[Exception], ...]:
     """The engine's errors: in clean-up, and in questions about what may be gone, they mean that it is."""
     import requests
     from docker.errors import DockerException

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from pytest_mqchaos import kernel
+
 __all__ = ["LOOPBACK", "Child", "awake", "free_ports", "listens", "one_line", "plain", "tail"]
 
 LOOPBACK = "127.0.0.1"
@@ -64,10 +66,7 @@ def one_line(text: str) -> str:
 
 def awake(pid: int) -> str | None:
     """Why a process that got SIGSTOP is not at rest yet: it is when each of its threads is (Linux; else None)."""
-    states = []
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(OSError):
-            states.append(stat.read_text().rpartition(")")[2].split()[0])
+    states = (kernel.threads(pid) or {}).values()
     return None if all(state in "TtZX" for state in states) else f"threads in the states {''.join(states)}"
 
 
@@ -77,36 +76,15 @@ def listens(pid: int, port: int) -> bool:
     A port may be lost to somebody else between its choice and its use, and who answers there then may look the same.
     Where the system does not tell, somebody who accepts is taken for it.
     """
-    sockets = _listeners(port)
-    if sockets is None:
+    there = kernel.tcp()
+    if there is None:
         with socket.socket() as probe:
             probe.settimeout(1.0)
             return probe.connect_ex((LOOPBACK, port)) == 0
-    return bool(sockets) and any(sockets & _sockets(member) for member in _session(pid))
-
-
-def _listeners(port: int) -> set[str] | None:
-    found = set()
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = Path(f"/proc/self/net/{name}").read_text().splitlines()[1:]
-        except OSError:
-            if name == "tcp":
-                return None
-            continue
-        for fields in map(str.split, lines):
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{fields[9]}]")
-    return found
-
-
-def _sockets(pid: int) -> set[str]:
-    found = set()
-    with suppress(OSError):
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                found.add(str(entry.readlink()))
-    return found
+    sockets = {one.link for one in there if one.listens and one.port == port}
+    return bool(sockets) and any(
+        target in sockets for member in _session(pid) for _, target in kernel.descriptors(member)
+    )
 
 
 def _session(pid: int) -> Iterator[int]:

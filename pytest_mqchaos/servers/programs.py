@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import sys
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
 from pytest_mqchaos.model.image import ContainerPlan, ImageFacts
 from pytest_mqchaos.servers.address import cause
-from pytest_mqchaos.servers.engine import Engine
+from pytest_mqchaos.servers.engine import Engine, engine_errors
+from pytest_mqchaos.servers.framed import FramedStream
 from pytest_mqchaos.servers.guard import Guard
 from pytest_mqchaos.servers.guardian import LABEL
 from pytest_mqchaos.servers.reach import reach
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "Programs"]
 
-_HEADER = 8
 _LAST_WORDS = 10.0
 """Seconds for the rest of an ended container's output to arrive."""
 
@@ -77,18 +76,15 @@ class Programs:
             ChaosError: the engine refuses.
         """
         __tracebackhide__ = True
-        import requests
-        from docker.errors import DockerException
-
         container = None
         try:
             container = self._connected().create(**self._words(plan))
             program = Program(container, output)
             container.start()
             program.began()
-        except (DockerException, requests.RequestException, OSError) as error:
+        except engine_errors() as error:
             if container is not None:
-                with suppress(DockerException, requests.RequestException, OSError):
+                with suppress(*engine_errors()):
                     container.remove(force=True, v=True)
             raise UsageError(
                 f"consumer(docker_image({plan.image!r})): its container could not be started: {cause(error)}"
@@ -154,7 +150,7 @@ class Program:
     def wait(self) -> int | None:
         """Return when it has ended and all its output is written: with its exit code, None if it is not known."""
         code = None
-        with suppress(*_errors()):
+        with suppress(*engine_errors()):
             code = int(self._container.client.api.wait(self.name)["StatusCode"])  # type: ignore[union-attr]
         self._reader.join(_LAST_WORDS)
         return code
@@ -186,7 +182,7 @@ class Program:
 
     def remove(self) -> None:
         """Remove it with all that it wrote, and end it before that; may be called again."""
-        with suppress(*_errors()):
+        with suppress(*engine_errors()):
             self._container.remove(force=True, v=True)
 
     def _do(self, what: str, *values: object) -> None:
@@ -203,33 +199,10 @@ class Program:
             raise ChaosError(f"{what} of container {self.name}: {cause(error)}") from None
 
 
-def _errors() -> tuple[type[Exception], ...]:
-    import requests
-    from docker.errors import DockerException
-
-    return (DockerException, requests.RequestException, OSError)
-
-
 def _copy(raw: Any, output: Path) -> None:
     """Write what a container says, both its streams as they come, to the end of a file."""
-    stream = getattr(raw, "_sock", raw)
-    try:
-        stream.settimeout(None)
-        with output.open("ab", buffering=0) as sink:
-            while len(header := _exactly(stream, _HEADER)) == _HEADER:
-                sink.write(_exactly(stream, int.from_bytes(header[4:], "big")))
-    except (OSError, ValueError):  # the run's folder, or the engine, is gone
-        pass
-    finally:
-        # The answer before its socket: left to the garbage collector it would flush one that is closed.
-        for part in (getattr(raw, "_response", None), raw, stream):
-            if part is not None:
-                with suppress(OSError, ValueError):
-                    part.close()
-
-
-def _exactly(stream: socket.socket, size: int) -> bytes:
-    found = b""
-    while len(found) < size and (part := stream.recv(size - len(found))):
-        found += part
-    return found
+    stream = FramedStream(raw)
+    gone = suppress(OSError, ValueError)  # the run's folder, or the engine
+    with closing(stream), gone, output.open("ab", buffering=0) as sink:
+        while (frame := stream.frame()) is not None:
+            sink.write(frame[1])

@@ -139,13 +139,32 @@ class ExternalRabbitMQ:
         """Make a vhost, or choose a prefix; one that exists stays as it is."""
         if name in self._places:
             return
-        vhost, names = self._address.vhost, Names()
         if self.isolation == "vhost":
-            assert self._management is not None
-            while not self._management.create_vhost(vhost := own_name(name), self.user):
+            while not self._create_vhost(name, own_name(name)):
                 pass  # somebody has that one
-        elif self.isolation == "prefix":
-            names = Names(f"{own_name(name)}.")
+        else:
+            names = Names(f"{own_name(name)}.") if self.isolation == "prefix" else Names()
+            self._know(name, self._address.vhost, names)
+
+    def _create_vhost(self, name: str, vhost: str) -> bool:
+        """Make a vhost for a namespace, and return whether it was not there before.
+
+        It is known here and to the guard before it is there: where this process is killed meanwhile, or the answer
+        does not come, it is deleted all the same.
+        """
+        assert self._management is not None
+        self._know(name, vhost, Names())
+        try:
+            ours = self._management.create_vhost(vhost, self.user)
+        except ChaosError:
+            with suppress(ChaosError):  # `stop` tries it again
+                self.delete_namespace(name)
+            raise
+        if not ours:
+            self._forget(name)
+        return ours
+
+    def _know(self, name: str, vhost: str, names: Names) -> None:
         self._places[name] = Place(
             vhost,
             names,
@@ -156,6 +175,11 @@ class ExternalRabbitMQ:
         if self._leftovers is not None:
             self._leftovers.tell(name, self._places[name])
 
+    def _forget(self, name: str) -> None:
+        del self._places[name]
+        if self._leftovers is not None:
+            self._leftovers.done(name)
+
     def delete_namespace(self, name: str) -> None:
         """Remove all that the run made; one that is gone is no error."""
         place = self._places.get(name)
@@ -164,9 +188,7 @@ class ExternalRabbitMQ:
         clear(place)
         if place.whole and self._management is not None:
             self._management.delete_vhost(place.vhost)
-        del self._places[name]
-        if self._leftovers is not None:
-            self._leftovers.done(name)
+        self._forget(name)
 
     def namespaces(self) -> tuple[str, ...]:
         """The names of the namespaces that were made here."""

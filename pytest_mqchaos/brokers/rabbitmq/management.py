@@ -13,6 +13,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -84,18 +85,23 @@ class Management:
         return ""
 
     def create_vhost(self, name: str, user: str) -> bool:
-        """Make a vhost with all permissions for `user`; return whether it was not there before.
+        """Make a vhost with all permissions for `user`; return whether it was not there before, else it is let be.
+
+        Args:
+            name: a fresh one, such as nobody else chooses: what is there when it is asked for a second time, as no
+                answer to the first one came, was made by the first one.
+            user: who may do everything there.
 
         Raises:
-            ChaosError: the broker refuses.
+            ChaosError: the broker refuses or does not answer; the vhost may be there.
         """
         what = f"creating the vhost {name!r}"
-        status = self._put(
-            f"/vhosts/{_quoted(name)}", {"description": "of a run of pytest-mqchaos"}, what=what
-        )
+        made = self._put(f"/vhosts/{_quoted(name)}", {"description": "of a run of pytest-mqchaos"}, what=what)
+        if made.status != _CREATED and not made.again:
+            return False
         rights = {"configure": ".*", "write": ".*", "read": ".*"}
         self._put(f"/permissions/{_quoted(name)}/{_quoted(user)}", rights, what=f"{what}: its permissions")
-        return status == _CREATED
+        return True
 
     def delete_vhost(self, name: str) -> None:
         """Delete a vhost and all in it; one that is gone is no error.
@@ -169,16 +175,14 @@ class Management:
         return list(items)
 
     def _get(self, path: str, *, what: str) -> Any:
-        _, answer = self._ask("GET", path, None, what, (_OK,))
-        return answer
+        return self._ask("GET", path, None, what, (_OK,)).said
 
-    def _put(self, path: str, body: Mapping[str, object], *, what: str) -> int:
-        status, _ = self._ask("PUT", path, body, what, (_CREATED, _NO_CONTENT))
-        return status
+    def _put(self, path: str, body: Mapping[str, object], *, what: str) -> _Answer:
+        return self._ask("PUT", path, body, what, (_CREATED, _NO_CONTENT))
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, object] | None, what: str, wanted: tuple[int, ...]
-    ) -> tuple[int, Any]:
+    ) -> _Answer:
         """Ask, once more on a new connection where an old one was closed meanwhile."""
         data = None if body is None else json.dumps(body).encode()
         with self._lock:
@@ -196,7 +200,7 @@ class Management:
             kind = _Refused if status in (_REFUSED, _FORBIDDEN) else ChaosError
             raise kind(f"{what}: the management API at {self} answers {status}{_said(text)}")
         try:
-            return status, json.loads(text) if text else None
+            return _Answer(status, json.loads(text) if text else None, again=attempt > 1)
         except ValueError:
             raise ChaosError(f"{what}: what answers at {self} is no management API") from None
 
@@ -218,6 +222,14 @@ class Management:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    said: Any
+    again: bool
+    """Whether it was asked twice: what was asked for may have been done before."""
 
 
 class _Refused(ChaosError):

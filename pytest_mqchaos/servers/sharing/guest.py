@@ -11,20 +11,23 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pytest_mqchaos.brokers import launcher
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.guard import new_run, tagged
+from pytest_mqchaos.servers.process import one_line
 from pytest_mqchaos.servers.settings import ServerSettings
 from pytest_mqchaos.servers.sharing.place import Place
-from pytest_mqchaos.servers.sharing.stopping import end
-from pytest_mqchaos.servers.sharing.talk import Address, Taken, stay
+from pytest_mqchaos.servers.sharing.stopping import end, present
+from pytest_mqchaos.servers.sharing.talk import Address, Ending, Gone, Silent, stay
 
 __all__ = ["SharedToxiproxy", "join"]
 
@@ -32,7 +35,11 @@ IDLE = 8 * 3600.0
 """Seconds after which kept servers that nobody uses end by themselves."""
 _BROKER = "rabbitmq"
 _STARTING = 400.0
+_LAST_WORDS = 4096
 _MARGIN = 5.0
+_JOINING = 60.0
+"""Seconds for a holder to answer: the machine may be busy, and it may have to delete what a session left."""
+_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +132,58 @@ def _found(place: Place, session: str, guest: str) -> tuple[Address, socket.sock
 
     Raises:
         Taken: another session uses them, who also sees to it that they run.
+        ChaosError: the holder is there and does not answer; on a busy machine others may be at work on its servers.
     """
-    address = place.address()
-    if address is None:
+    state = place.state()
+    if state is None:
         return None
-    with ExitStack() as failing:
+    address = Address(state["port"], state["token"])
+    deadline = time.monotonic() + _JOINING
+    while True:
         try:
-            connection, facts = stay(address, session=session, guest=guest)
-            failing.callback(_leave, connection)
-            if address.ask("whole"):
-                failing.pop_all()
-                return address, connection, facts
-        except Taken:
-            raise
-        except ChaosError:
-            pass  # it is gone, or ends
+            found = _joined(address, session, guest, deadline)
+            if found is not None:
+                return address, *found
+            break
+        except (Gone, Ending) as error:
+            if not isinstance(error, Silent) or present(state["pid"]) is None:
+                break
+            if time.monotonic() >= deadline:
+                raise ChaosError(
+                    f"waited {_JOINING:g} s for process {state['pid']}, which holds {state['description']}, to take in "
+                    f"a guest; last seen: {error}. It is left alone: others may use its servers; {_way_out(place)}"
+                ) from None
+        time.sleep(_AGAIN)  # it may close each connection at once
     end(place, force=True)
     return None
+
+
+def _joined(address: Address, session: str, guest: str, deadline: float) -> tuple[socket.socket, Any] | None:
+    """The connection of a guest and what the holder says of its servers; None if they do not serve any more.
+
+    Raises:
+        Refused: no guest is taken in.
+        Gone: nobody is there, or nobody answers before the deadline.
+        ChaosError: the holder cannot tell.
+    """
+    with ExitStack() as failing:
+        connection, facts = stay(address, session=session, guest=guest, timeout=_left(deadline))
+        failing.callback(_leave, connection)
+        if not address.ask("whole", timeout=_left(deadline)):
+            return None
+        failing.pop_all()
+    return connection, facts
+
+
+def _left(deadline: float) -> float:
+    """The seconds until a deadline; time-outs are above 0."""
+    return max(deadline - time.monotonic(), 0.1)
+
+
+def _way_out(place: Place) -> str:
+    if place.kept:
+        return "`python -m pytest_mqchaos stop --force` ends them"
+    return "fewer workers (-n) leave it more of the machine"
 
 
 def _leave(connection: socket.socket) -> None:
@@ -167,7 +209,7 @@ def _start(settings: ServerSettings, place: Place) -> None:
     if "unavailable" in said:
         raise ServerUnavailable(said["unavailable"])
     if "up" not in said:
-        raise ChaosError(said.get("error", "the process that would hold the servers said nothing"))
+        raise ChaosError(said["error"])
 
 
 def _command() -> Sequence[str]:
@@ -183,7 +225,27 @@ def _path() -> str:
 
 
 def _said(command: Sequence[str], run: str, words: bytes) -> dict[str, str]:
-    """Run the holder with its words, and return the line that it says when its servers are up or cannot be."""
+    """Run the holder with its words, and return the line that it says when its servers are up or cannot be.
+
+    Where it says none, its last words stand for it: what fails while its modules are loaded it cannot say itself.
+    """
+    try:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed below, and what fails there is no want of it
+    except OSError as error:
+        raise ServerUnavailable(f"no file for the holder's errors: {error.strerror or error}") from None
+    with errors:
+        line = _line_of(command, run, words, errors)
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and said.keys() & {"up", "unavailable", "error"}:
+                return said
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - _LAST_WORDS))
+        last = one_line(errors.read().decode("utf-8", "replace"))
+    return {"error": f"the process that would hold the servers said nothing; its last words: {last}"}
+
+
+def _line_of(command: Sequence[str], run: str, words: bytes, errors: IO[bytes]) -> bytes:
+    """The first line of the holder's output; nothing if it ends, or hangs, before that."""
     try:
         process = subprocess.Popen(
             command,
@@ -191,7 +253,7 @@ def _said(command: Sequence[str], run: str, words: bytes) -> dict[str, str]:
             cwd="/",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             start_new_session=True,
         )
     except OSError as error:
@@ -207,9 +269,7 @@ def _said(command: Sequence[str], run: str, words: bytes) -> dict[str, str]:
                 given.write(words)
             process.wait()  # it leaves a child of its own behind, at once
             line = output.readline() if select.select([output], [], [], _STARTING)[0] else b""
-        return dict(json.loads(line))
-    except ValueError:
-        return {}
+        return line
     finally:
         if not line:  # it hangs, or Ctrl-C was pressed
             process.wait()

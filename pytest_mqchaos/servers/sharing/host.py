@@ -24,7 +24,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from pytest_mqchaos.servers.session import Servers, start
 from pytest_mqchaos.servers.settings import ServerSettings
 from pytest_mqchaos.servers.sharing.listener import Listener
 from pytest_mqchaos.servers.sharing.place import Place
-from pytest_mqchaos.servers.sharing.talk import Taken
+from pytest_mqchaos.servers.sharing.talk import Ending, Taken
 from pytest_mqchaos.servers.sharing.tidying import serves, tidy, without
 
 __all__ = ["Host", "main"]
@@ -53,10 +53,12 @@ class Host:
         self._kept = kept
         self._namespaces = frozenset(servers.broker.namespaces())
         self._launcher = launcher(_BROKER)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        """Guards what follows; it is never held while a server is asked, so that every question is answered in time."""
         self._guests: dict[str, int] = {}
         self._given: dict[str, str] = {}
         """Addresses of proxies, and the guests that have them."""
+        self._tidying = False
         self.ending = threading.Event()
         self._unused_since = time.monotonic()
 
@@ -78,10 +80,12 @@ class Host:
                 )
             case "listen" if toxiproxy is not None:
                 listen, address = toxiproxy.listen_address()
-                self._given[listen] = str(said.get("guest"))
+                with self._changed:
+                    self._given[listen] = str(said.get("guest"))
                 return [listen, *address]
             case "release" if toxiproxy is not None:
-                self._given.pop(said["listen"], None)
+                with self._changed:
+                    self._given.pop(said["listen"], None)
                 return toxiproxy.release(said["listen"])
             case "toxiproxy" if toxiproxy is not None:
                 return toxiproxy.alive()
@@ -113,43 +117,53 @@ class Host:
 
         Raises:
             Taken: another session uses them.
-            ChaosError: they are ending.
+            Ending: they are ending.
         """
-        with self._lock:
+        facts = self.facts()  # first: whoever was not told of them is no guest, and never leaves
+        with self._changed:
+            self._changed.wait_for(lambda: not self._tidying)
             if self.ending.is_set():
-                raise ChaosError("these servers are ending")
+                raise Ending("these servers are ending")
             if self._kept and set(self._guests) - {session}:
                 raise Taken("another session uses these servers")
             self._guests[session] = self._guests.get(session, 0) + 1
-        return self.facts()
+        return facts
 
     def leave(self, session: str, guest: str) -> None:
         """Let a guest go, and what it had of Toxiproxy if it died; behind a session kept servers are as they were."""
-        with self._lock:
+        with self._changed:
             self._guests[session] -= 1
             last = not self._guests[session]
-            usable = not (self._kept and last)
-            try:
-                if not usable:
-                    usable = tidy(self._servers, self._namespaces, self._given)
-                    self._given.clear()
-                else:
-                    without(
-                        self._servers.toxiproxy, [one for one, has in self._given.items() if has == guest]
-                    )
-                    self._given = {one: has for one, has in self._given.items() if has != guest}
-            finally:
+            if last:
+                del self._guests[session]
+            left = [one for one, has in self._given.items() if has == guest or (self._kept and last)]
+            for one in left:
+                del self._given[one]
+            self._unused_since = time.monotonic()
+            self._tidying = self._kept and last
+        if self._kept and last:
+            self._tidy(left)
+        else:
+            without(self._servers.toxiproxy, left)
+
+    def _tidy(self, left: Collection[str]) -> None:
+        """Make kept servers what they were, with these addresses of proxies; nobody comes in meanwhile."""
+        usable = False
+        try:
+            usable = tidy(self._servers, self._namespaces, left)
+        finally:
+            with self._changed:
                 if not usable:
                     self.ending.set()
-                if last:  # until then nobody else comes in
-                    del self._guests[session]
+                self._tidying = False
                 self._unused_since = time.monotonic()
+                self._changed.notify_all()
 
     def hold(self, idle: float, known: Callable[[], bool]) -> None:
         """Wait until the servers are to end: told so, or not used for `idle` seconds, or not `known` any more."""
         while not self.ending.wait(min(_LOOK, idle)):
-            with self._lock:
-                unused = 0.0 if self._guests else time.monotonic() - self._unused_since
+            with self._changed:
+                unused = 0.0 if self._guests or self._tidying else time.monotonic() - self._unused_since
                 if unused > idle or (unused and not known()):
                     self.ending.set()
 
@@ -157,12 +171,14 @@ class Host:
         broker, toxiproxy = self._servers.broker, self._servers.toxiproxy
         if not broker.alive() or (toxiproxy is not None and not toxiproxy.alive()):
             return False
-        with self._lock:
+        with self._changed:
             stood_unused = self._kept and sum(self._guests.values()) <= 1
         return not stood_unused or serves(broker)
 
     def _stop(self, *, force: bool) -> dict[str, Any]:
-        with self._lock:
+        with self._changed:
+            if not force:
+                self._changed.wait_for(lambda: not self._tidying)
             if self._guests and not force:
                 raise ChaosError("a session uses them just now")
             self.ending.set()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mqchaos.errors import ChaosError
 from pytest_mqchaos.servers.process import LOOPBACK
-from pytest_mqchaos.servers.sharing.talk import Taken, read_line, write_line
+from pytest_mqchaos.servers.sharing.talk import Refused, read_line, write_line
 
 if TYPE_CHECKING:
     from pytest_mqchaos.servers.sharing.host import Host
@@ -49,16 +49,14 @@ class _Question(socketserver.BaseRequestHandler):
     def _answered(self, said: dict[str, Any]) -> dict[str, object]:
         try:
             return {"value": self.server.host.answer(said)}
-        except ChaosError as error:
-            return {"error": str(error)}
         except Exception as error:  # whatever it is, the guest has to hear of it
-            return {"error": f"{said.get('do')}: {type(error).__name__}: {error}"}
+            return _refusal(said.get("do"), error)
 
     def _stay(self, session: str, guest: str) -> None:
         try:
             facts = self.server.host.come(session)
-        except ChaosError as error:
-            write_line(self.request, {"taken" if isinstance(error, Taken) else "error": str(error)})
+        except Exception as error:
+            write_line(self.request, _refusal("stay", error))
             return
         try:
             write_line(self.request, {"value": facts})
@@ -67,6 +65,12 @@ class _Question(socketserver.BaseRequestHandler):
                 pass
         finally:
             self.server.host.leave(session, guest)
+
+
+def _refusal(do: object, error: Exception) -> dict[str, object]:
+    if isinstance(error, ChaosError):
+        return {error.word if isinstance(error, Refused) else "error": str(error)}
+    return {"error": f"{do}: {type(error).__name__}: {error}"}
 
 
 def _same(given: object, token: str) -> bool:

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mqchaos.errors import ServerUnavailable
 from pytest_mqchaos.servers import locking
-from pytest_mqchaos.servers.sharing.talk import Address
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -119,11 +118,6 @@ class Place:
         """Whether it is the host of this run that is found here."""
         said = self.state()
         return said is not None and said["run"] == run
-
-    def address(self) -> Address | None:
-        """Where the host listens, if there is one."""
-        said = self.state()
-        return None if said is None else Address(said["port"], said["token"])
 
     def write(self, state: Mapping[str, object]) -> None:
         """Say where the host is, in one piece."""

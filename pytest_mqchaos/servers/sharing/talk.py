@@ -2,7 +2,7 @@
 
 ```
  guest ──{"token": T, "do": NAME, ...}──► host
-       ◄──{"value": V} or {"error": TEXT} or {"taken": TEXT}──
+       ◄──{"value": V} or {"error": TEXT} or {"taken": TEXT} or {"ending": TEXT}──
 ```
 The token stands in a file that only its owner reads; whoever has not got it is not answered.
 """
@@ -16,18 +16,36 @@ from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
 
-__all__ = ["Address", "Gone", "Taken", "read_line", "stay", "write_line"]
+__all__ = ["Address", "Ending", "Gone", "Refused", "Silent", "Taken", "read_line", "stay", "write_line"]
 
 _LONGEST = 16 * 1024 * 1024
 _TIMEOUT = 10.0
 
 
 class Gone(ChaosError):
-    """The process that holds the servers does not answer."""
+    """The process that holds the servers does not answer: nobody listens at its port."""
 
 
-class Taken(ChaosError):
+class Silent(Gone):
+    """Somebody listens there and gives no answer: a busy holder, one that hangs, or another program at its port."""
+
+
+class Refused(ChaosError):
+    """The holder takes in no guest."""
+
+    word = ""
+
+
+class Taken(Refused):
     """Another session uses these servers just now."""
+
+    word = "taken"
+
+
+class Ending(Refused):
+    """These servers are ending."""
+
+    word = "ending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,8 @@ class Address:
         """Ask one question and return the answer.
 
         Raises:
-            Gone: the host does not answer within `timeout` seconds, or is not there.
+            Gone: the host is not there.
+            Silent: it does not answer within `timeout` seconds, or as no host does.
             ChaosError: it answers with an error.
         """
         with self._connection(do, timeout) as connection:
@@ -50,22 +69,26 @@ class Address:
     def _connection(self, do: str, timeout: float) -> socket.socket:
         try:
             return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        except ConnectionRefusedError as error:
+            raise Gone(f"{do}: {_ENDED} ({error.strerror})") from None
         except OSError as error:
-            raise Gone(f"{do}: {_ENDED} ({error.strerror or error})") from None
+            raise Silent(f"{do}: {_ENDED} ({error.strerror or error})") from None
 
 
 _ENDED = "the process that holds the servers does not answer"
 
 
-def stay(address: Address, **words: object) -> tuple[socket.socket, Any]:
+def stay(address: Address, *, timeout: float = _TIMEOUT, **words: object) -> tuple[socket.socket, Any]:
     """Become a guest: one is for as long as the connection is open. It is returned with the host's answer.
 
     Raises:
         Gone: the host is not there.
+        Silent: it does not answer within `timeout` seconds, or as no host does.
         Taken: another session uses its servers.
-        ChaosError: it takes no guest any more.
+        Ending: it takes no guest any more.
+        ChaosError: it answers with an error.
     """
-    connection = address._connection("stay", _TIMEOUT)
+    connection = address._connection("stay", timeout)
     try:
         answer = _answer(connection, {"token": address.token, "do": "stay", **words}, "stay")
     except BaseException:
@@ -80,11 +103,12 @@ def _answer(connection: socket.socket, said: dict[str, object], do: str) -> Any:
         write_line(connection, said)
         answer = read_line(connection)
     except (OSError, ValueError, RecursionError) as error:
-        raise Gone(f"{do}: {_ENDED} ({error})") from None
+        raise Silent(f"{do}: {_ENDED} ({error})") from None
     if answer is None:
-        raise Gone(f"{do}: {_ENDED}")
-    if "taken" in answer:
-        raise Taken(str(answer["taken"]))
+        raise Silent(f"{do}: {_ENDED} (it closed the connection)")
+    for refusal in (Taken, Ending):
+        if refusal.word in answer:
+            raise refusal(str(answer[refusal.word]))
     if "error" in answer:
         raise ChaosError(str(answer["error"]))
     return answer.get("value")

@@ -26,6 +26,8 @@ class Api(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, tuple[int, Any]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.lost: set[str] = set()
+        """Questions whose next answer does not come: the connection ends instead."""
 
     @property
     def url(self) -> str:
@@ -41,6 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
         api.asked.append((self.command, self.path))
+        if (question := f"{self.command} {path}") in api.lost:
+            api.lost.remove(question)
+            self.close_connection = True
+            return
         status, body = api.answers.get(f"{self.command} {path}", (404, {"reason": "Not Found"}))
         if self.headers.get("Authorization") != LOGIN:
             status, body = 401, {"reason": "Login failed"}
@@ -90,9 +96,21 @@ def test_a_vhost(api: Api, management: Management) -> None:
     api.answers["PUT /api/permissions/a%2Fb/ci"] = 204, None
     assert management.create_vhost("a/b", "ci") is True
     api.answers["PUT /api/vhosts/a%2Fb"] = 204, None
+    api.asked.clear()
     assert management.create_vhost("a/b", "ci") is False
+    assert api.asked == [("PUT", "/api/vhosts/a%2Fb")], "nobody else's permissions are changed"
     management.delete_vhost("a/b")
     assert api.asked[-1] == ("DELETE", "/api/vhosts/a%2Fb")
+
+
+def test_a_vhost_of_which_the_answer_was_lost(api: Api, management: Management) -> None:
+    """Asked for again, it is there, as it was made the first time: it is ours."""
+    api.answers["GET /api/whoami"] = 200, {"tags": []}
+    api.answers["PUT /api/vhosts/fresh"] = api.answers["PUT /api/permissions/fresh/ci"] = 204, None
+    api.lost.add("PUT /api/vhosts/fresh")
+    management.tags()  # so that the connection is one that may have been closed meanwhile
+    assert management.create_vhost("fresh", "ci") is True
+    assert api.asked[1:] == [("PUT", "/api/vhosts/fresh")] * 2 + [("PUT", "/api/permissions/fresh/ci")]
 
 
 def test_policies_that_may_not_be_known(api: Api, management: Management) -> None:

@@ -271,7 +271,7 @@ def test_nobody_asked_is_nobody_waited_for(bench: Any) -> None:
 @pytest.mark.parametrize("grace", [-1, "1", True, None])
 def test_a_wrong_grace_is_one_line(bench: Any, grace: Any) -> None:
     """It names the value."""
-    with pytest.raises(UsageError, match=r"terminate\(grace=.*\): seconds, 0 or more"):
+    with pytest.raises(UsageError, match=r"^terminate\(\): grace=.*: seconds, 0 or more$"):
         bench.consumer(["true"]).terminate(grace)
 
 

@@ -9,6 +9,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from pytest_mqchaos.experiment.links import Link, Links
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
+from pytest_mqchaos.link.wire import Wire
 from pytest_mqchaos.model.events import Noted
 from pytest_mqchaos.model.history import History
 
@@ -194,3 +196,56 @@ def test_refusals_and_openings_at_once(ground: Ground) -> None:
         assert not ground.connects(link)
         ground.welcome()
         assert ground.connects(link)
+
+
+@pytest.fixture
+def routes(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """The routes that were opened, and whether each was given back."""
+    found: dict[str, bool] = {}
+    network = ground.links._network
+    opened = network.route
+
+    def route(name: str, **words: Any) -> Any:
+        made = opened(name, **words)
+        found[name] = False
+        monkeypatch.setattr(made, "close", lambda: found.update({name: True}))
+        return made
+
+    monkeypatch.setattr(network, "route", route)
+    return found
+
+
+def opened(ground: Ground, *, service: bool, port: int = 0) -> Link:
+    """A link to the broker, as one of a service or as a consumer's."""
+    if service:
+        return ground.links.open_service("store", ground.broker.getsockname()[:2], port=port)
+    return ground.links.open("store", port=port)
+
+
+@pytest.mark.parametrize("service", [False, True])
+def test_a_port_that_was_taken_meanwhile(ground: Ground, routes: dict[str, bool], service: bool) -> None:
+    """The link is an error, its route is given back, and the name can be had at another port."""
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
+        opened(ground, service=service, port=other.getsockname()[1])
+    assert list(routes.values()) == [True]
+    assert ground.connects(opened(ground, service=service))
+    assert list(routes.values()) == [True, False]
+
+
+@pytest.mark.parametrize("service", [False, True])
+def test_a_link_that_cannot_listen(
+    ground: Ground, routes: dict[str, bool], monkeypatch: pytest.MonkeyPatch, service: bool
+) -> None:
+    """It is not there, as little as its route and its port."""
+    wires: list[Wire] = []
+
+    async def fails(wire: Wire) -> None:
+        wires.append(wire)
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(Wire, "listen", fails)
+    with pytest.raises(OSError, match="too many open files"):
+        opened(ground, service=service)
+    assert ground.links.named("store") is ground.links.service("store") is None
+    assert wires[0].closed
+    assert list(routes.values()) == [True]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_mqchaos import Chaos, UsageError, delivery, seconds
+from pytest_mqchaos.experiment import producing
 from pytest_mqchaos.experiment.accounts import Accounts
 from pytest_mqchaos.experiment.by_hand import ByHand
+from pytest_mqchaos.experiment.starting import start_consumer
 
 CONTRACT = (
     "consumer(target, *, name=None, replicas=1, env=None, cwd=None, args=(), restart='on-fault', restart_delay=0.0, "
@@ -74,7 +77,7 @@ def test_a_typo(typo: str) -> None:
         chaos.publish("orders", **{typo: 3})
 
 
-@pytest.mark.parametrize("timeout", [-1, "x", float("nan"), True, None])
+@pytest.mark.parametrize("timeout", [-1, "x", float("nan"), float("inf"), True, None])
 def test_a_wrong_timeout_of_wait(timeout: Any) -> None:
     """It is one line that names the call and the value."""
     run: Any = SimpleNamespace()
@@ -84,7 +87,7 @@ def test_a_wrong_timeout_of_wait(timeout: Any) -> None:
         assert str(caught.value) == f"wait({trigger}): timeout={timeout!r}: seconds, 0 or more"
 
 
-@pytest.mark.parametrize("timeout", [-1, 0, "x", float("nan"), True])
+@pytest.mark.parametrize("timeout", [-1, 0, "x", float("nan"), float("inf"), True])
 def test_a_wrong_timeout_of_settle(timeout: Any) -> None:
     """The same holds where it is waited for that the run settles, and nothing is waited for."""
     run: Any = SimpleNamespace()
@@ -92,3 +95,29 @@ def test_a_wrong_timeout_of_settle(timeout: Any) -> None:
     with pytest.raises(UsageError) as caught:
         Accounts(run, work).settled(timeout)
     assert str(caught.value) == f"settle(): timeout={timeout!r}: seconds, above 0"
+
+
+@pytest.mark.parametrize("value", [-1, "x", float("nan"), float("inf"), True, None])
+@pytest.mark.parametrize(
+    ("call", "name", "words"),
+    [
+        ("consumer", "ready_timeout", "above 0"),
+        ("consumer", "holds", "0 or more"),
+        ("producer", "ready_timeout", "0 for no waiting"),
+        ("producer", "quiet", "above 0"),
+    ],
+)
+def test_wrong_seconds_of_what_is_started(call: str, name: str, words: str, value: Any) -> None:
+    """Nothing is started, and the value is named: the same is no number of seconds in every call."""
+    given: dict[str, Any] = {"consumer": _CONSUMER, "producer": _PRODUCER}[call] | {name: value}
+    nothing: Any = SimpleNamespace()
+    started = partial(start_consumer, nothing, nothing, ["true"]) if call == "consumer" else producing._check
+    with pytest.raises(UsageError) as caught:
+        started(**given)
+    assert str(caught.value) == f"{call}(): {name}={value!r}: seconds, {words}"
+
+
+_CONSUMER: dict[str, Any] = {
+    "name": None, "replicas": 1, "ready_timeout": 15.0, "queues": None, "tls": False, "ttl_scale": 1.0, "holds": 0.0,
+}  # fmt: skip
+_PRODUCER: dict[str, Any] = {"count": None, "until": "exit", "quiet": 1.0, "key": None, "ready_timeout": 0.0}

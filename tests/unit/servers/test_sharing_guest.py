@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -11,6 +14,7 @@ from pytest_mqchaos.errors import ChaosError, ServerUnavailable
 from pytest_mqchaos.servers.settings import ServerSettings
 from pytest_mqchaos.servers.sharing import guest
 from pytest_mqchaos.servers.sharing.place import Place
+from pytest_mqchaos.servers.sharing.stopping import present
 
 
 @pytest.fixture
@@ -33,9 +37,11 @@ def test_servers_that_are_not_to_be_had(place, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("", "said nothing"),
-        ("print('hello')", "said nothing"),
-        ("print('{}')", "said nothing"),
+        ("", "said nothing; its last words: none$"),
+        ("print('hello')", "said nothing; its last words: none$"),
+        ("print('{}')", "said nothing; its last words: none$"),
+        ("print('7')", "said nothing; its last words: none$"),
+        ("import no_such_module", "said nothing; its last words: .*No module named 'no_such_module'$"),
         ("import json; print(json.dumps({'error': 'refused'}))", "^refused$"),
     ],
 )
@@ -86,3 +92,107 @@ def test_the_starter_is_gone(place):
     process.communicate(json.dumps(words).encode() + b"\n", timeout=20)
     assert process.returncode == 0
     assert place.state() is None
+
+
+STAY, WHOLE, BROKEN = b'{"value": {}}\n', b'{"value": true}\n', b'{"value": false}\n'
+
+
+def holder(place, **answers):
+    """Return a holder at a place that is this process and answers these; the list of what it was asked grows."""
+    asked = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                said = json.loads(connection.makefile().readline())
+                asked.append(said["do"])
+                threading.Thread(target=answer, args=(connection, said["do"]), daemon=True).start()
+
+    def answer(connection, do):
+        with suppress(OSError):
+            said = answers[do]() if callable(answers[do]) else answers[do]
+            connection.sendall(said)
+            if said == STAY:
+                connection.recv(1)
+        connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    place.write({"port": listener.getsockname()[1], "token": "secret", "run": "a1b2c3", "pid": os.getpid(),
+                 "since": 1.0, "engine": "", "description": "RabbitMQ 3.10"})  # fmt: skip
+    return listener, asked
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Return the places whose servers were ended by force."""
+    places = []
+    monkeypatch.setattr(guest, "end", lambda place, *, force: places.append((place, force)))
+    return places
+
+
+@pytest.mark.parametrize("slow", ["stay", "whole"])
+def test_a_holder_that_answers_late_is_joined(place, ended, slow):
+    """On a busy machine it is waited for: what it holds serves other workers."""
+    late = iter([b"", b"", STAY if slow == "stay" else WHOLE])
+    listener, asked = holder(place, **{"stay": STAY, "whole": WHOLE, slow: lambda: next(late)})
+    with listener:
+        _, connection, _ = guest._found(place, "a", "1")
+        guest._leave(connection)
+    assert asked.count(slow) == 3
+    assert ended == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_holder_that_gives_no_answer_is_left_alone(tmp_path, ended, monkeypatch, kept):
+    """After a while it is an error that says what was awaited: others may be at work on its servers."""
+    monkeypatch.setattr(guest, "_JOINING", 0.3)
+    place = Place(tmp_path / "mqchaos-0123", kept=kept)
+    forever = threading.Event()
+    with place.alone():
+        listener, _ = holder(place, stay=lambda: (forever.wait(20), b"")[1])
+        with listener, pytest.raises(ChaosError) as caught:
+            guest._found(place, "a", "1")
+    forever.set()
+    assert ended == []
+    assert str(caught.value) == (
+        f"waited 0.3 s for process {os.getpid()}, which holds RabbitMQ 3.10, to take in a guest; last seen: stay: the "
+        "process that holds the servers does not answer (timed out). It is left alone: others may use its servers; "
+        + (
+            "`python -m pytest_mqchaos stop --force` ends them"
+            if kept
+            else "fewer workers (-n) leave it more of the machine"
+        )
+    )
+
+
+def test_a_holder_that_answers_with_an_error_is_left_alone(place, ended):
+    """What it could not tell just now says nothing of its servers."""
+    listener, _ = holder(place, stay=STAY, whole=b'{"error": "whole: KeyError: 1"}\n')
+    with listener, pytest.raises(ChaosError, match=r"^whole: KeyError: 1$"):
+        guest._found(place, "a", "1")
+    assert ended == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"stay": STAY, "whole": BROKEN}, {"stay": b'{"ending": "these servers are ending"}\n'}],
+)
+def test_servers_that_do_not_serve_are_ended(place, ended, answers):
+    """Broken ones, and those that end already, make way for others."""
+    listener, _ = holder(place, **answers)
+    with listener:
+        assert guest._found(place, "a", "1") is None
+    assert ended == [(place, True)]
+
+
+def test_what_a_holder_left_that_is_gone_is_removed(place, ended, monkeypatch):
+    """Nobody listens at its port any more, or there is another program and the holder's process is no more."""
+    listener, _ = holder(place, stay=b"HTTP/1.1 400 Bad Request\r\n")
+    with listener:
+        monkeypatch.setattr(guest, "present", lambda pid: None)
+        assert guest._found(place, "a", "1") is None
+        monkeypatch.setattr(guest, "present", present)
+    assert guest._found(place, "a", "1") is None
+    assert ended == [(place, True)] * 2

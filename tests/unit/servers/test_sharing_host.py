@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -326,3 +327,92 @@ def test_nobody_could_find_them(held, monkeypatch):
     connection.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_an_address_that_is_given_while_another_guest_leaves(held, toxiproxy):
+    """It is not forgotten, and what the one that left had is had again, whatever is asked for at that moment."""
+    host, _ = held()
+    host._servers.toxiproxy = toxiproxy
+
+    def listen(name):
+        return host.answer({"do": "listen", "guest": name})[0]
+
+    class Given(dict):
+        """Lets somebody ask for an address while it is looked through."""
+
+        def items(self):
+            for each in super().items():
+                asking = threading.Thread(target=listen, args=("other",))
+                asking.start()
+                asking.join(0.1)
+                yield each
+
+    host.come("a")
+    host.come("a")
+    host._given = Given()
+    mine = listen("mine")
+    toxiproxy.server.proxies["mine"] = mine
+    host.leave("a", "mine")
+    assert toxiproxy.server.proxies == {}
+    until_true(lambda: list(host._given.values()) == ["other"])
+    (other,) = host._given
+    toxiproxy.server.proxies["other"] = other
+    host._given = dict(host._given)
+    host.leave("a", "other")
+    assert toxiproxy.server.proxies == {}
+    assert not toxiproxy.given
+
+
+def until_true(met):
+    """Wait until a condition is met."""
+    deadline = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < deadline
+
+
+def test_a_guest_is_taken_in_while_another_ones_proxies_are_deleted(held, monkeypatch):
+    """A Toxiproxy that is slow with it keeps nobody waiting: who comes would give the holder up."""
+    asked, slow = threading.Event(), threading.Event()
+    monkeypatch.setattr(module, "without", lambda *_: (asked.set(), slow.wait(20)))
+    _, address = held()
+    one, _ = stay(address, session="a", guest="1")
+    one.close()
+    assert asked.wait(10)
+    other, _ = stay(address, session="a")
+    assert address.ask("whole") is True
+    slow.set()
+    other.close()
+
+
+@pytest.mark.parametrize("do", ["stay", "stop"])
+def test_who_comes_while_kept_servers_are_made_what_they_were_waits(held, monkeypatch, do):
+    """The next session is not turned away, nothing of its own is deleted, and `stop` knows that nobody uses them."""
+    host, address = held(kept=True)
+    slow, asked, came = threading.Event(), threading.Event(), []
+    monkeypatch.setattr(host._servers.broker, "thaw", lambda: (asked.set(), slow.wait(20)))
+    connection, _ = stay(address, session="a")
+    connection.close()
+    assert asked.wait(10)
+    ask = partial(stay, address, session="b") if do == "stay" else partial(address.ask, do)
+    coming = threading.Thread(target=lambda: came.append(ask()))
+    coming.start()
+    coming.join(0.1)
+    assert came == []
+    slow.set()
+    coming.join(10)
+    if do == "stay":
+        came[0][0].close()
+    until_left(host, address)
+    assert len(came) == 1
+
+
+def test_a_guest_that_could_not_be_told_of_the_servers(held, monkeypatch):
+    """It hears why and is none, so that kept servers are not taken for ever."""
+    host, address = held(kept=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Launcher, "facts", lambda self, broker: {}["port"])
+        with pytest.raises(ChaosError, match=r"^stay: KeyError: 'port'$"):
+            stay(address, session="a")
+    connection, _ = stay(address, session="b")
+    connection.close()
+    until_left(host, address)

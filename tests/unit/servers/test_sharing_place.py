@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -42,12 +43,11 @@ def temporary(tmp_path, monkeypatch):
 
 def test_what_was_written_is_found_by_its_owner_only(place):
     """The address comes back, from a file that nobody else reads, and goes with its own run alone."""
-    assert place.address() is None
+    assert place.state() is None
     place.write(STATE)
     assert (place.folder / "host.json").stat().st_mode & 0o777 == 0o600
     assert place.folder.stat().st_mode & 0o777 == 0o700
     assert place.state() == STATE
-    assert (place.address().port, place.address().token) == (4711, "secret")
     place.clear("another")
     assert place.state() == STATE
     place.clear("a1b2c3")
@@ -77,7 +77,6 @@ def test_garbage_is_no_holder(place, text):
     (place.folder / "host.json").write_text(text)
     (place.folder / "precious").touch()
     assert place.state() is None
-    assert place.address() is None
     assert stopping.end(place, force=True) == ""
     assert (place.folder / "precious").exists()
 
@@ -210,9 +209,24 @@ def test_a_folder_that_cannot_be_made(temporary, monkeypatch):
 def test_the_end_of_a_process_that_nobody_asks_for():
     """A process that has ended is gone though its parent never asks, as the first one of a container often does not."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert stopping._present(process.pid) == f"its process {process.pid} runs"
+    assert stopping.present(process.pid) == f"its process {process.pid} runs"
     process.stdin.close()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert stopping._present(process.pid) is None
+    assert stopping.present(process.pid) is None
     process.wait()
-    assert stopping._present(process.pid) is None
+    assert stopping.present(process.pid) is None
+
+
+def test_a_holder_that_does_not_answer_is_ended_by_force_alone(place, monkeypatch):
+    """A session may use its servers, which only it could tell."""
+    cleaned = []
+    monkeypatch.setattr(stopping, "_ENDING", 0.05)
+    monkeypatch.setattr(stopping, "_HANGS", 0.05)
+    monkeypatch.setattr(stopping.Guardian, "clean", lambda self, *, orderly: cleaned.append(orderly))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place.write({**STATE, "port": silent.getsockname()[1], "pid": os.getpid()})
+        with pytest.raises(ChaosError, match="does not answer"):
+            stopping.end(place)
+        assert cleaned == []
+        assert stopping.end(place, force=True) == STATE["description"]
+    assert cleaned == [False]
