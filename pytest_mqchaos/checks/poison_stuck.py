@@ -40,16 +40,30 @@ def _stuck(case: Case, one: Expected) -> Reason:
     if len(died) >= _LOOP:
         code = end_of_holder(case, died[-1])
         cause = "" if code is None else f"the last one ended with exit code {code[1].exit_code}"
-        claim = f"poison stuck: {died[-1].link} dies on it and it comes back"
+        others = ", and others wait behind it" if _waiting_behind(case, one) else ""
+        claim = f"poison stuck: {died[-1].link} dies on it and it comes back{others}"
         return Reason(detail="crash_loop", claim=claim, cause=cause, mend=_MEND)
     queue = one.deliveries[-1].queue
-    state = one.where.roles.queues.get(queue)
-    behind = 0 if state is None else state.ready
-    own = any(copy.state == "ready" for copy in one.record.copies)
-    if behind > own:
+    if _waiting_behind(case, one):
         claim = f"poison stuck: neither settled nor dead-lettered, and others wait behind it in `{queue}`"
         return Reason(detail="head_of_line", claim=claim, mend=_MEND)
     return Reason(claim="poison stuck: neither settled nor dead-lettered", mend=_MEND)
+
+
+def _waiting_behind(case: Case, one: Expected) -> bool:
+    """Whether good messages are ready where poison comes from."""
+    queue = one.deliveries[-1].queue
+    state = one.where.roles.queues.get(queue)
+    bad = sum(
+        copy.queue == queue and copy.state == "ready"
+        for record in case.ledger.records.values()
+        if record.message.poison
+        for copy in record.copies
+    )
+    waiting = state is not None and state.ready > bad
+    return waiting and any(
+        record.good and not record.most and not record.accepted for record in case.ledger.records.values()
+    )
 
 
 def _died_with(case: Case, delivery: Delivery) -> bool:

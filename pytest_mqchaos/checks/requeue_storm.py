@@ -7,6 +7,7 @@ from statistics import median
 
 from pytest_mqchaos.checks.causes import end_of_holder
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.findings import Finding
@@ -29,7 +30,7 @@ def check(case: Case) -> list[Finding]:
     for record in case.ledger.records.values():
         for copy in record.copies:
             if _fast(case, copy) or copy in idle:
-                groups.add(_reason(copy, idle.get(copy, "gives it back")), record.id)
+                groups.add(_reason(case, copy, idle.get(copy, "gives it back")), record.id)
     return groups.findings()
 
 
@@ -52,6 +53,24 @@ def _dies(case: Case, copy: Copy) -> bool:
         one for one in copy.deliveries if one.returned == "link_lost" and end_of_holder(case, one) is not None
     ]
     return 2 * len(ends) > len(copy.deliveries)
+
+
+def _closed_by_the_broker(case: Case, copy: Copy) -> e.ChannelClosed | None:
+    """Return the last close of a channel by the broker, if that is what mostly gave a copy back."""
+    closed = [
+        one for one in copy.deliveries if (one.returned, one.returned_by) == ("channel_closed", "broker")
+    ]
+    if 2 * len(closed) <= len(copy.deliveries):
+        return None
+    places = {(one.connection, one.channel) for one in closed}
+    found = [
+        event
+        for event in case.events
+        if isinstance(event, e.ChannelClosed)
+        and event.by == "broker"
+        and (event.connection, event.channel) in places
+    ]
+    return found[-1] if found else None
 
 
 def _since_progress(case: Case) -> dict[Copy, str]:
@@ -90,11 +109,19 @@ def _published_again(record: Record) -> list[Delivery]:
     ]
 
 
-def _reason(copy: Copy, does: str) -> Reason:
+def _reason(case: Case, copy: Copy, does: str) -> Reason:
     last = copy.deliveries[-1]
     came = [one.at for one in copy.record.deliveries if one.queue == copy.queue]
     gap = median(after - before for before, after in pairwise(came)) / 1e9 if len(came) > 1 else 0.0
     pace = "10 ms" if gap < 0.05 else "100 ms" if gap < 0.5 else "second" if gap < 2 else "few seconds"
+    if (error := _closed_by_the_broker(case, copy)) is not None:
+        return Reason(
+            claim=f"requeue storm: the broker closes the channel of {last.link} with it in hand again and again, "
+            f"about every {pace}",
+            cause=f"{error.code} {error.text}".strip(),
+            mend="settle each delivery once, on the channel that it came on, and do nothing else that the broker "
+            "closes the channel for",
+        )
     goes = (
         f"gives it back to `{copy.queue}`" if does == "gives it back" else f"publishes it to `{copy.queue}`"
     )

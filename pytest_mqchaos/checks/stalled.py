@@ -16,6 +16,8 @@ from pytest_mqchaos.model.topology import QueueState
 
 __all__ = ["check"]
 
+_DIES = 2
+"""So many ends by itself, each followed by a start, make a loop."""
 _STUCK_IN_A_LOOP = 10
 """So many deliveries since the last progress are no standstill: that is a requeue storm or a poison message."""
 
@@ -122,6 +124,18 @@ def _gone(case: Case, claim: str, queue: str, links: set[str], connected: set[st
     """Who read it reads it no more: dead, away, or back without subscribing."""
     around = case.ledger.surroundings
     for link in sorted(links):
+        died = [event for _, event in around.ends if event.consumer == link and event.by == "itself"]
+        if len(died) >= _DIES:
+            how = (
+                f"{link} ended by itself {len(died)} times, the last time with exit code {died[-1].exit_code}"
+            )
+            mend = "mend what it dies of: a message that it cannot process comes back each time"
+            return Reason(
+                detail="consumer_ended",
+                claim=f"{claim}, and its consumer dies again and again",
+                cause=how,
+                mend=mend,
+            )
         if around.ended(link) or any(one.name == link and not one.alive for one in case.consumers):
             exits = _exits(case, link)
             return _with_fault(case, link, Reason(
@@ -131,6 +145,12 @@ def _gone(case: Case, claim: str, queue: str, links: set[str], connected: set[st
     back = sorted(links & connected)
     if back:
         who = ", ".join(back)
+        if (cancelled := _cancelled(case, queue, back)) is not None:
+            return Reason(
+                detail="not_consuming", claim=f"{claim}, and its consumer does not consume",
+                cause=f"the broker cancelled the subscription of {cancelled}, which is connected and consumes nothing",
+                mend="subscribe again when the broker cancels (basic.cancel)",
+            )  # fmt: skip
         closed = _resubscribed(case, back[0])
         return _with_fault(case, back[0], Reason(
             detail="not_consuming", claim=f"{claim}, and its consumer does not consume",
@@ -142,6 +162,24 @@ def _gone(case: Case, claim: str, queue: str, links: set[str], connected: set[st
         detail="not_reconnected", claim=f"{claim}, and its consumer is not connected",
         cause=f"{who} never reconnected", mend="connect again after a lost connection, and subscribe again",
     ))  # fmt: skip
+
+
+def _cancelled(case: Case, queue: str, links: list[str]) -> str | None:
+    """Return whose last subscription to a queue the broker ended, None if it was not the broker."""
+    last: dict[str, e.Event] = {}
+    for event in case.events:
+        of_queue = (
+            isinstance(event, e.Subscribed | e.Unsubscribed | e.ConsumerCancelled) and event.queue == queue
+        )
+        if (
+            isinstance(event, e.LinkEvent)
+            and event.link in links
+            and (of_queue or isinstance(event, e.LinkLost))
+        ):
+            last[event.link] = event
+    return next(
+        (link for link, event in sorted(last.items()) if isinstance(event, e.ConsumerCancelled)), None
+    )
 
 
 def _resubscribed(case: Case, link: str) -> bool:

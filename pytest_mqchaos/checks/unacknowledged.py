@@ -28,8 +28,9 @@ def check(case: Case) -> list[Finding]:
 
 
 def _just_came_again(case: Case, delivery: Delivery) -> bool:
-    """Whether it is on its way round: given back before, and delivered again a moment ago."""
-    again = delivery.copy is not None and len(delivery.copy.deliveries) > 1
+    """Whether it is on its way round: given back or published again before, and delivered again a moment ago."""
+    copy = delivery.copy
+    again = copy is not None and (len(copy.deliveries) > 1 or bool(copy.record.republications))
     return again and case.ledger.end.at - delivery.at < _MOMENT
 
 

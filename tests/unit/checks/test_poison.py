@@ -102,3 +102,24 @@ def test_the_crash_loop_names_the_exit_code() -> None:
     run.deliver(2)
     finding = only(run.unsettled(queue("orders", unacknowledged=1)), "poison_stuck")
     assert (finding.name, finding.cause) == ("poison_stuck:crash_loop", "the last one ended with exit code 7")
+
+
+def test_the_crash_loop_says_who_waits() -> None:
+    """Good messages behind it are no finding of their own while deliveries go on: they wait for it."""
+    run = Run(2, poison=1).start().subscribe().publish().work(1)
+    for _ in range(2):
+        run.deliver(3)
+        run.end(by="itself", exit_code=7).lose(by="client").start().subscribe()
+    finding = only(run.unsettled(queue("orders", ready=2)), "poison_stuck")
+    assert finding.name == "poison_stuck:crash_loop"
+    assert finding.claim.endswith("dies on it and it comes back, and others wait behind it")
+
+
+def test_poison_does_not_wait_behind_poison() -> None:
+    """Two that go round with all good ones done are no head of a line."""
+    run = Run(1, poison=2).subscribe().publish().work(1)
+    for turn in range(12):
+        for number in (2, 3):
+            run.nack(run.deliver(number, redelivered=turn > 0))
+    run.unsettled(queue("orders", ready=2))
+    assert found(run)["poison_stuck"] == [2, 3]

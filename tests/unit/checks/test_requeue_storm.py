@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from check_builders import SECOND, Run, found, queue
+from check_builders import SECOND, Run, found, only, queue
 
+from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.faults import connection_drop
 from pytest_mqchaos.model.triggers import delivery
 
@@ -121,3 +122,20 @@ def test_what_was_prefetched_by_processes_that_die_is_no_storm() -> None:
     said = found(run.unsettled(queue("orders", ready=6)))
     assert "requeue_storm" not in said
     assert "poison_stuck:crash_loop" in said
+
+
+def test_a_channel_that_the_broker_closes_each_time() -> None:
+    """The consumer gives nothing back: its mistake is what the broker closes the channel for, and says."""
+    run = Run(1).subscribe().publish()
+    for turn in range(12):
+        run.deliver(1, redelivered=turn > 0)
+        run.on_channel(
+            e.ChannelClosed, by="broker", code=406, text="PRECONDITION_FAILED - unknown delivery tag 9"
+        )
+        run.on_channel(e.ChannelOpened).subscribe()
+    finding = only(run.unsettled(queue("orders", ready=1)), "requeue_storm")
+    assert finding.claim.startswith(
+        "requeue storm: the broker closes the channel of worker with it in hand again and again"
+    )
+    assert finding.cause == "406 PRECONDITION_FAILED - unknown delivery tag 9"
+    assert finding.mend.startswith("settle each delivery once, on the channel that it came on")

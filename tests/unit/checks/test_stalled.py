@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from check_builders import Run, found, numbers, only, queue
 
+from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import ConsumerFacts
 from pytest_mqchaos.model.faults import connection_drop, consumer_crash
 from pytest_mqchaos.model.triggers import delivery
@@ -102,3 +104,30 @@ def test_unsettled_is_never_a_pass() -> None:
     finding = only(run, "stalled", "at-most-once")
     assert (finding.name, finding.unknown, finding.violation) == ("stalled:unsettled", True, True)
     assert "it would not be counted" in finding.claim
+
+
+def test_a_consumer_that_dies_again_and_again() -> None:
+    """That its last process has not connected yet is not the cause: it will die as the ones before."""
+    run = Run(2).start().subscribe().publish()
+    for _ in range(2):
+        run.deliver(1)
+        run.end(by="itself", exit_code=3).lose(by="client").start()
+        run.subscribe()
+    run.lose(by="client")
+    finding = only(run.unsettled(queue("orders", ready=2)), "stalled")
+    assert finding.name == "stalled:consumer_ended"
+    assert finding.cause == "worker ended by itself 2 times, the last time with exit code 3"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_subscription_that_the_broker_cancelled(again: bool) -> None:
+    """No connection was lost: it is to subscribe again when the broker cancels; a later loss is a loss."""
+    run = Run(2).start().subscribe().publish()
+    run.on_channel(e.ConsumerCancelled, consumer_tag="worker-orders", queue="orders")
+    if again:
+        run.lose(by="client")
+        run.connection("worker")
+    finding = only(run.unsettled(queue("orders", ready=2)), "stalled")
+    assert finding.name == "stalled:not_consuming"
+    assert ("the broker cancelled the subscription of worker" in finding.cause) is not again
+    assert ("(basic.cancel)" in finding.mend) is not again

@@ -70,3 +70,16 @@ def test_foreign_messages_are_left_alone() -> None:
     run = Run(1).subscribe().publish()
     run.deliver(None)
     assert found(run.work(1).settled(queue("orders", unacknowledged=1))) == {}
+
+
+def test_on_its_way_round_by_publishing_again() -> None:
+    """Each try is acknowledged behind the publish of the next one: the snapshot fell into one, and nothing hangs."""
+    run = Run(1, poison=1).subscribe().publish().work(1)
+    hand = run.deliver(2)
+    run.republish(2, "orders").ack(hand).wait(29_900)
+    run.deliver(2)
+    run.census(queue("orders", unacknowledged=1), times=2).add(
+        e.SettleEnded, settled=False, reason="no progress"
+    )
+    run.settings["settled"] = False
+    assert "unacknowledged:hung" not in found(run)
