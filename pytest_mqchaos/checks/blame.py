@@ -9,22 +9,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_mqchaos.checks.answers import Answers
+from pytest_mqchaos.checks.around_acks import cut_behind, cut_short_before, eaten, expired
 from pytest_mqchaos.checks.causes import (
     end_of_connection,
     end_of_holder,
     fault_text,
     listed,
-    return_cause,
     strike_near,
 )
 from pytest_mqchaos.checks.grouping import Reason
 from pytest_mqchaos.checks.hands import killed_child, moved_on, who
 from pytest_mqchaos.checks.services import service_strike
 from pytest_mqchaos.model.case import Case
-from pytest_mqchaos.model.copies import Copy, Delivery, Publication, Record
+from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.roles import Roles
-from pytest_mqchaos.model.surroundings import Strike
 
 __all__ = ["Blame", "Progress", "lived_on"]
 
@@ -156,14 +155,16 @@ class Blame:
                 f"lost by {who(case, last)}: it published a copy and acknowledged, and the copy is nowhere"
             )
             return replace(reason, claim=claim, mend="acknowledge once the broker has confirmed the copy")
-        if (eaten := _eaten(copy)) is not None:
-            strike = strike_near(case, eaten.link, eaten.at)
+        if (policy := expired(copy, self._roles)) is not None:
+            return policy
+        if (gone := eaten(copy)) is not None:
+            strike = strike_near(case, gone.link, gone.at)
             claim = f"lost by {who(case, last)}: acknowledged first, and the copy that it published then never arrived"
             mend = "acknowledge once the broker has confirmed the copy"
             if strike is not None:
                 cause, fault = fault_text(case, strike.event.fault), strike.event.fault
             return replace(reason, claim=claim, cause=cause, fault=fault, mend=mend)
-        if fault is None and (before := self._cut_short_before(copy)) is not None:
+        if fault is None and (before := cut_short_before(case, copy)) is not None:
             words, number = before
             claim = f"lost by {who(case, last)}: a try was cut short, and the next one acknowledged it without the work"
             mend = "note a message as done together with its work, in one transaction, and not before it"
@@ -181,7 +182,7 @@ class Blame:
         child = killed_child(case, last, lambda strike: progress.went_on(last, until=strike.index))
         if child is not None:
             return fault_text(case, child.event.fault), child.event.fault
-        behind = self._cut_at_its_work(last)
+        behind = cut_behind(case, last)
         if behind is not None:
             return fault_text(case, behind.event.fault), behind.event.fault
         if progress.went_on(last):
@@ -199,39 +200,6 @@ class Blame:
         near = self._near_a_service(last)
         return near or f"no fault explains it: {last.link} acknowledged it and did not work on it", None
 
-    def _cut_at_its_work(self, last: Delivery) -> Strike | None:
-        """Return the strike that took the connection away right behind an ack: what was to be sent then died with it.
-
-        Nothing was settled on that connection afterwards, so this is what its consumer was at.
-        """
-        case, settled = self._case, last.settled_index
-        if settled is None or last.effect_seen or last.auto_ack:
-            return None
-        cut = next(
-            (
-                one
-                for _, one in case.ledger.surroundings.lost_links
-                if one.connection == last.connection and one.by != "client"
-            ),
-            None,
-        )
-        later = any(
-            one.connection == last.connection and one.settled_passed and (one.settled_index or 0) > settled
-            for record in case.ledger.records.values()
-            for one in record.deliveries
-        )
-        return None if cut is None or later else strike_near(case, last.link, cut.at)
-
-    def _cut_short_before(self, copy: Copy) -> tuple[str, int] | None:
-        """Return the fault that ended an earlier try of what a later one acknowledged and did not work on, in words."""
-        for one in reversed(copy.record.deliveries):
-            if one.returned not in ("link_lost", "channel_closed") or one.effect_seen or one.settlement:
-                continue
-            words, fault = return_cause(self._case, one)
-            if fault is not None:
-                return words, fault
-        return None
-
     def _near_a_service(self, last: Delivery) -> str:
         """Return in words that a service was struck while a message was in hand; empty if none was."""
         strike = service_strike(self._case, last)
@@ -239,20 +207,6 @@ class Blame:
             return ""
         fault = fault_text(self._case, strike.event.fault)
         return f"after {strike.event.target} was struck ({fault}), {last.link} did not work on it"
-
-
-def _eaten(copy: Copy) -> Publication | None:
-    """Return what a consumer published of a message behind its ack, if all of that died on its way."""
-    last = copy.last
-    if last is None or last.settled_index is None:
-        return None
-    own = [
-        one
-        for one in copy.record.republications
-        if one.index > last.index and base_name(one.link) == base_name(last.link)
-    ]
-    behind = [one for one in own if one.index > (last.settled_index or 0)]
-    return behind[-1] if behind and not any(one.passed for one in own) else None
 
 
 def _one_of(names: list[str]) -> str:

@@ -101,9 +101,19 @@ class Whereabouts:
             return state.ready + state.transit + max(0, state.unacknowledged - self._known[queue]) > 0
         if state.transit:
             return True
-        if self.unread(queue):
+        if self.unread(queue) and not self._may_have_expired(state):
             return f"what rests in `{queue}` could not be read"
         return False
+
+    def _may_have_expired(self, state: QueueState) -> bool:
+        """Whether what was counted may have been too old when it was to be read, and is gone for good by that."""
+        events = self._case.events
+        lasted = (events[-1].at - events[0].at) / 1e9 if events else 0.0
+        return (
+            state.message_ttl is not None
+            and state.message_ttl < lasted
+            and state.dead_letter_exchange is None
+        )
 
     def still_there(self, record: Record) -> int:
         """How many copies of a message are in hand, at rest, or dead letters that no queue took yet."""

@@ -249,3 +249,27 @@ def test_a_hand_on_that_died_on_its_way_behind_the_ack() -> None:
     assert (finding.cause, finding.fault) == ("connection_drop(after=ack(2))", 0)
     assert "acknowledged first, and the copy that it published then never arrived" in finding.claim
     assert finding.mend == "acknowledge once the broker has confirmed the copy"
+
+
+@pytest.mark.parametrize(
+    ("settings", "digest", "name"),
+    [
+        ({"message_ttl": 0.1}, None, "lost:by_policy"),
+        ({}, None, "lost:by_consumer"),
+        ({"message_ttl": 0.1}, "an event's", "lost:by_consumer"),
+    ],
+)
+@pytest.mark.parametrize("ready", [0, 1])
+def test_a_retry_queue_that_leads_nowhere(
+    settings: dict[str, Any], digest: str | None, name: str, ready: int
+) -> None:
+    """What expires there is gone by the queue's policy, also where it is counted and gone when it is to be read."""
+    run = Run(2).start().subscribe().publish().work(1)
+    hand = run.deliver(2)
+    run.republish(2, "wait", digest=digest or run.messages[list(run.messages)[1]].digest).ack(
+        hand, effect_seen=False
+    )
+    run.wait(1000)
+    run.settled(queue("orders"), queue("wait", ready=ready if settings else 0, **settings))
+    finding = only(run, "lost")
+    assert (finding.name, finding.unknown) == (name, False)
