@@ -112,6 +112,7 @@ class Passage:
         self._line.clear()
         self._waiting = 0
         self._wake_at(None)
+        self._let_speak()
 
     @property
     def _clear(self) -> bool:
@@ -143,6 +144,10 @@ class Passage:
                 self._line.appendleft((due, item[len(piece) :]))
             self._waiting -= len(piece)
             self._sink(piece)
+        self._let_speak()
+
+    def _let_speak(self) -> None:
+        """Read the sender again, once little waits."""
         if self._choked and self._waiting <= _HIGH_WATER // 2:
             self._choked = False
             self._choke(False)

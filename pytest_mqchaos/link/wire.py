@@ -182,6 +182,11 @@ class Wire:
         )
 
     @property
+    def tls(self) -> dict[str, Any]:
+        """What asyncio is told to speak TLS there; empty where it is plain."""
+        return self._tls
+
+    @property
     def upstream(self) -> tuple[str, int]:
         """Where connections are relayed to now."""
         return self._route()

@@ -231,7 +231,7 @@ class Disturbances:
             if patience <= 0 or link.wire.raw:  # nobody knows how another service greets
                 return
             with suppress(OSError, TimeoutError):
-                if await greeted(link.wire.upstream, patience):
+                if await greeted(link.wire.upstream, patience, **link.wire.tls):
                     armed.error = ChaosError(
                         f"{armed.fault}: {self._links.actor} said that it was in force on {link.name}, and the "
                         f"broker greeted through it within {patience:.3g} s"
@@ -243,7 +243,7 @@ class Disturbances:
         if any(link.wire.raw for link in links):
             return
         try:
-            if not await greeted(self._direct, _DIRECT_TIMEOUT):
+            if not await greeted(self._direct, _DIRECT_TIMEOUT, **links[0].wire.tls):
                 return
         except (OSError, TimeoutError):
             return  # it is down, or stands still: another fault's doing

@@ -28,13 +28,15 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.report.figures.waits import Window
 
 __all__ = ["Queueing", "erlang_c", "wait_in_queue"]
 
+_Place: TypeAlias = tuple[int, int]
+"""A connection and a channel."""
 _FEW = 30
 """Fewer messages than this make no rate."""
 _LIKE = (0.7, 1.3)
@@ -61,8 +63,10 @@ class Queueing:
         """When each consumer was done with the one before."""
         self._begun: dict[str, float] = {}
         self._services: list[float] = []
-        self._in_hand: dict[str, set[str]] = {}
-        """What each consumer had and was not done with."""
+        self._spans: dict[str, tuple[float, float]] = {}
+        """When each consumer began to work, and when it was done last."""
+        self._in_hand: dict[str, dict[str, _Place]] = {}
+        """What each consumer had and was not done with, and where it came."""
         self._most_in_hand = 0
 
     def handlers(self) -> Mapping[type[e.Event], Callable[[Any], None]]:
@@ -75,6 +79,7 @@ class Queueing:
             e.Published: self._sent,
             e.Delivered: self._handed,
             e.LinkLost: self._lost,
+            **dict.fromkeys((e.ChannelClosed, e.Recovered), self._given_back),
             end: self._done,
         }
 
@@ -88,21 +93,28 @@ class Queueing:
     def _handed(self, event: e.Delivered) -> None:
         if event.message is not None and event.passed:
             self._holder[event.message] = self._seconds(event.at), event.link
-            hand = self._in_hand.setdefault(event.link, set())
-            hand.add(event.message)
+            hand = self._in_hand.setdefault(event.link, {})
+            hand[event.message] = event.connection, event.channel
             self._most_in_hand = max(self._most_in_hand, len(hand))
 
     def _settled(self, event: e.Acked | e.Nacked | e.Rejected) -> None:
-        self._in_hand.get(event.link, set()).discard(event.message or "")
+        self._in_hand.get(event.link, {}).pop(event.message or "", None)
 
     def _lost(self, event: e.LinkLost) -> None:
-        self._in_hand.pop(event.link, None)
+        hand = self._in_hand.get(event.link, {})
+        self._in_hand[event.link] = {
+            name: place for name, place in hand.items() if place[0] != event.connection
+        }
+
+    def _given_back(self, event: e.ChannelClosed | e.Recovered) -> None:
+        hand, here = self._in_hand.get(event.link, {}), (event.connection, event.channel)
+        self._in_hand[event.link] = {name: place for name, place in hand.items() if place != here}
 
     def _done(self, event: e.Effected | e.Acked) -> None:
         message, at = event.message, self._seconds(event.at)
         held = None if message is None else self._holder.get(message)
         if message is not None and held is not None:
-            self._in_hand.get(held[1], set()).discard(message)
+            self._in_hand.get(held[1], {}).pop(message, None)
         if message is None or held is None or message not in self._came or message in self._begun:
             return
         delivered, link = held
@@ -110,6 +122,7 @@ class Queueing:
         self._begun[message] = min(begun, at)
         self._services.append(max(at - begun, 0.0))
         self._free[link] = max(at, self._free.get(link, 0.0))
+        self._spans[link] = min(begun, self._spans.get(link, (begun, at))[0]), self._free[link]
 
     def figure(self, windows: Sequence[Window], left: Collection[str] = ()) -> dict[str, Any] | None:
         """Return the figures for the document; None where too little was worked on to speak of rates.
@@ -123,7 +136,7 @@ class Queueing:
         service = statistics.fmean(self._services) if self._services else 0.0
         if len(self._begun) < 2 or came[-1] <= came[0] or not service:
             return None
-        servers = len(self._free)
+        servers = self._at_a_time()
         arrivals = (len(came) - 1) / (came[-1] - came[0])
         rate = 1 / service
         utilisation = arrivals / (servers * rate)
@@ -143,6 +156,11 @@ class Queueing:
             "model": "M/M/1" if servers == 1 else f"M/M/{servers}",
             "words": self._words(came, utilisation, windows),
         }
+
+    def _at_a_time(self) -> int:
+        """The most consumers that worked at a time: who takes over from another one is no second server."""
+        spans = self._spans.values()
+        return max(sum(first <= begun <= last for first, last in spans) for begun, _ in spans)
 
     def _measured(self) -> float:
         return statistics.fmean(begun - self._came[message] for message, begun in self._begun.items())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from account_builders import acked, case, delivered, effected, found, ms, name, published, workload
 
 from pytest_mqchaos.model.account import Account
-from pytest_mqchaos.model.events import CensusTaken, Event, LinkLost, Nacked
+from pytest_mqchaos.model.events import CensusTaken, ChannelClosed, Event, LinkLost, Nacked, Recovered
 from pytest_mqchaos.model.topology import QueueState, Topology
 from pytest_mqchaos.report.figures import figures
 from pytest_mqchaos.report.figures.queueing import Queueing, erlang_c, wait_in_queue
@@ -94,10 +95,37 @@ def test_several_in_hand() -> None:
     said = "a consumer counts as one server, whatever threads it has: one had 2 messages in hand"
     sent = [published(1, 0), published(2, 1), delivered(1, 2)]
     rest = [delivered(2, 6), effected(2, 20), delivered(1, 21), effected(1, 40)]
-    for between, counted in ((None, 2), (lost, 1), (nacked, 1), (acked(1, 5), 1), (effected(1, 5), 1)):
+    elsewhere = LinkLost(at=ms(5), link="worker", connection=3, by="fault")
+    closed = ChannelClosed(at=ms(5), link="worker", connection=2, channel=1, by="broker")
+    recovered = Recovered(at=ms(5), link="worker", connection=2, channel=1)
+    for between, counted in (
+        (None, 2),
+        (lost, 1),
+        (elsewhere, 2),
+        (closed, 1),
+        (recovered, 1),
+        (nacked, 1),
+        (acked(1, 5), 1),
+        (effected(1, 5), 1),
+    ):
         made = of([*sent, *([between] if between else []), *rest])
         assert made is not None
         assert (made["most_in_hand"], said in made["words"]) == (counted, counted == 2)
+
+
+@pytest.mark.parametrize(("from_then", "servers"), [(100, 1), (10, 2)])
+def test_who_takes_over_is_no_second_server(from_then: int, servers: int) -> None:
+    """Two consumers count as two if they worked at the same time."""
+    events = []
+    for number, link, at in ((1, "a", 0), (2, "a", 20), (3, "b", from_then), (4, "b", from_then + 20)):
+        events += [
+            published(number, at), replace(delivered(number, at), link=link),
+            replace(effected(number, at + 15), consumer=link),
+        ]  # fmt: skip
+    made = of(sorted(events, key=lambda event: event.at))
+    assert made is not None
+    assert made["servers"] == servers
+    assert made["model"] == f"M/M/{servers}"
 
 
 def test_nothing_to_speak_of() -> None:
