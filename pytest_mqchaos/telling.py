@@ -117,16 +117,8 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
 
 def compare(op: str, left: object, right: object) -> list[str] | None:
     """Return what a failed comparison of an account's messages shows: both sides, and the first lives."""
-    sequences = sys.modules.get("pytest_mqchaos.model.sequences")
-    if sequences is None:
-        return None
-    sides = [side for side in (left, right) if isinstance(side, sequences.Messages)]
-    if not sides:
-        return None
-    lives = [line for side in sides for life in side[: sequences.SHOWN] for line in str(life).splitlines()]
-    return [f"{_short(left)} {op} {_short(right)}", *lives]
+    if "pytest_mqchaos.model.sequences" not in sys.modules:
+        return None  # no account was made, so neither side is of one
+    from pytest_mqchaos.report.compare import comparison
 
-
-def _short(side: object) -> str:
-    text = repr(side)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return comparison(op, left, right)

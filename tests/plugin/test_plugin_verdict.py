@@ -83,13 +83,15 @@ def test_own_failure_without_an_account(bench: Bench) -> None:
 
 
 def test_comparison(bench: Bench) -> None:
-    """A failed comparison of an account's messages shows the lives of the first."""
+    """A failed comparison of an account's messages says who is too many or missing, and shows the first lives."""
     result = bench.run(
         "def test_it(mqchaos):\n    mqchaos.lose(17)\n    account = mqchaos.settle()\n    assert account.lost == [3]"
     )
     shown = block(result, "test_it")
     start = shown.index("E       assert <lost: 1 of 200: orders-k3f9-000017> == [3]")
-    assert shown[start + 1 : start + 5] == [
+    assert shown[start + 1 : start + 7] == [
+        "E         not expected in lost: orders-k3f9-000017",
+        "E         missing in lost: 3",
         "E         orders-k3f9-000017",
         "E              0.016  published, confirmed",
         "E              0.016  delivered to worker (tag 17)",

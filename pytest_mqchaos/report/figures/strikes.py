@@ -47,8 +47,13 @@ class Strikes:
         return at, next((healed for healed in self._healed.get(event.fault, ()) if healed >= at), at)
 
     def windows(self) -> list[Window]:
-        """Return when faults were in force; those of the payload never are."""
-        felt = [event for each in self._struck.values() for event in each if event.actor != "publisher"]
+        """Return when faults were in force; those of the payload, and strikes that nobody felt, never are."""
+        felt = [
+            event
+            for each in self._struck.values()
+            for event in each
+            if event.actor != "publisher" and event.changed
+        ]
         return sorted(self._window(event) for event in felt)
 
     def moments(self) -> Iterator[float]:
