@@ -182,11 +182,6 @@ class Wire:
         )
 
     @property
-    def tls(self) -> dict[str, Any]:
-        """What asyncio is told to speak TLS there; empty where it is plain."""
-        return self._tls
-
-    @property
     def upstream(self) -> tuple[str, int]:
         """Where connections are relayed to now."""
         return self._route()
@@ -211,10 +206,17 @@ class Wire:
             await asyncio.sleep(0.01)  # between two bounded tries: refusal answers at once
         raise ChaosError(f"{what}: the broker did not greet within {timeout:g} s ({last})")
 
+    async def greets(self, timeout: float, *, at: tuple[str, int] | None = None) -> bool:
+        """Ask for the broker's greeting as it is spoken to here, through the route or at another address.
+
+        As `greeting.greeted`.
+        """
+        return await greeted(at or self._route(), timeout, **self._tls)
+
     async def _answers(self) -> bool:
         if self.raw:  # nobody knows how it greets
             return await accepts(self._route(), 2.0)
-        return await greeted(self._route(), 2.0 + self.weather.lag, **self._tls)
+        return await self.greets(2.0 + self.weather.lag)
 
     def close(self) -> None:
         """End the listener and every connection, for good; give the port back."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import threading
 import time
 import urllib.request
@@ -26,12 +27,32 @@ from pytest_mqchaos import (
     refuse,
     stall,
 )
+from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.embedded import EmbeddedNetwork, EmbeddedRoute
 from pytest_mqchaos.link.toxiproxy import ToxiproxyNetwork
 from pytest_mqchaos.servers.toxiproxy import start_process
 from pytest_mqchaos.testing import NetworkBench
 
 TOOLS = Path(__file__).parents[2] / ".tools" / "bin"
+
+
+@pytest.fixture(params=["plain", "tls"])
+def spoken(request, tmp_path):
+    """Return what lets the server behind a bench, and the wire to it, speak plain text or TLS."""
+
+    def secure(bench):
+        authority, (link,) = Authority(tmp_path), bench._links
+        context, meet = authority.context(), bench.upstream._meet
+
+        def meet_secure(own):
+            with contextlib.suppress(OSError):  # one that asks and leaves
+                meet(context.wrap_socket(own, server_side=True))
+
+        bench.upstream._meet = meet_secure
+        trust = ssl.create_default_context(cafile=authority.trust()["MQCHAOS_CA"])
+        link.wire._tls = {"ssl": trust, "server_hostname": "localhost", "ssl_shutdown_timeout": 0.5}
+
+    return secure if request.param == "tls" else lambda bench: None
 
 
 class LyingRoute(EmbeddedRoute):
@@ -53,10 +74,11 @@ class LyingNetwork(EmbeddedNetwork):
 
 
 @pytest.mark.parametrize("fault", [stall(), black_hole(duration=2), latency(delay=0.3)], ids=lambda f: f.kind)
-def test_a_strike_that_did_not_happen(fault):
+def test_a_strike_that_did_not_happen(spoken, fault):
     """Who greets through a silent link, or through a slow one at once, proves that it is neither."""
 
     def until_found(bench):
+        spoken(bench)
         bench.strike(fault)
         deadline = time.monotonic() + 10.0
         while time.monotonic() < deadline:
@@ -95,9 +117,10 @@ class DeafNetwork(EmbeddedNetwork):
 
 
 @pytest.mark.parametrize("fault", [stall(duration=60), black_hole(duration=60)], ids=lambda fault: fault.kind)
-def test_a_heal_that_did_not_happen(fault):
+def test_a_heal_that_did_not_happen(spoken, fault):
     """A route through which the broker does not greet, though it greets by itself, is not healed."""
     with NetworkBench(DeafNetwork) as bench:
+        spoken(bench)
         armed = bench.strike(fault)
         with pytest.raises(ChaosError, match=r"healing .*: the broker did not greet within 5 s"):
             bench.heal(armed)

@@ -20,7 +20,6 @@ from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts
 from pytest_mqchaos.experiment.striking.moment import Moment
 from pytest_mqchaos.experiment.striking.targets import Targets
-from pytest_mqchaos.link.greeting import greeted
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.relay import Relay
 from pytest_mqchaos.link.weather import Condition
@@ -231,7 +230,7 @@ class Disturbances:
             if patience <= 0 or link.wire.raw:  # nobody knows how another service greets
                 return
             with suppress(OSError, TimeoutError):
-                if await greeted(link.wire.upstream, patience, **link.wire.tls):
+                if await link.wire.greets(patience):
                     armed.error = ChaosError(
                         f"{armed.fault}: {self._links.actor} said that it was in force on {link.name}, and the "
                         f"broker greeted through it within {patience:.3g} s"
@@ -240,10 +239,10 @@ class Disturbances:
 
     async def _answering(self, fault: Fault, links: Sequence[Link]) -> None:
         """Make sure that the broker greets through routes that were silent, if it greets at all."""
-        if any(link.wire.raw for link in links):
+        if not links or any(link.wire.raw for link in links):
             return
         try:
-            if not await greeted(self._direct, _DIRECT_TIMEOUT, **links[0].wire.tls):
+            if not await links[0].wire.greets(_DIRECT_TIMEOUT, at=self._direct):
                 return
         except (OSError, TimeoutError):
             return  # it is down, or stands still: another fault's doing
