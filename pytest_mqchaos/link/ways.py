@@ -115,6 +115,8 @@ class Ways:
         for passage in self._out:
             passage.forget()
             passage.stand()
+        for pipe in (self._relay.from_client, self._relay.from_server):
+            pipe.choke(paused=False)  # nothing goes to a receiver any more, so none holds up its sender
         self._relay.from_client.run()
         self._relay.from_server.run()
 

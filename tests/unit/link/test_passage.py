@@ -245,6 +245,17 @@ def test_what_is_forgotten_never_comes(line: Line) -> None:
     assert line.out == []
 
 
+def test_what_is_forgotten_stops_nobody(line: Line) -> None:
+    """A sender that waited for a full line goes on once that is empty, however that came about."""
+    line.bring(kind="bandwidth", rate=100_000.0)
+    line.passage.put(bytes(300_000))
+    line.passage.forget()
+    line.passage.stand()
+    assert line.choked == [True, False]
+    line.passage.forget()
+    assert line.choked == [True, False]
+
+
 steps = st.lists(
     st.one_of(
         st.binary(min_size=1, max_size=40),

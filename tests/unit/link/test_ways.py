@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
+from amqp_streams import publish
 from scripted import TIMEOUT, Stage, ack, delivery, do, message, receive, relay_of, silent
 
 from pytest_mqchaos.link.held import Held
@@ -96,6 +98,30 @@ def test_what_is_swallowed_never_passed(stage: Stage) -> None:
     do(stage, lambda: relay.close("fault", reset=True))
     with pytest.raises(ConnectionResetError):
         client.recv(1)
+
+
+@pytest.mark.parametrize("slow", [True, False], ids=["a slow line", "a receiver that does not read"])
+def test_who_had_to_wait_is_swallowed_too(stage: Stage, slow: bool) -> None:
+    """A sender that was read no more, since much of what it said waited, is read in a black hole."""
+    client, _ = stage.consuming()
+    relay = relay_of(stage)
+    if slow:
+        do(
+            stage,
+            lambda: stage.wire.weather.bring(
+                Condition(number=1, kind="bandwidth", rate=1000.0), by_route=False
+            ),
+        )
+    assert relay.client is not None
+    sending = threading.Thread(target=client.sendall, args=(publish(bytes(32_000_000)),), daemon=True)
+    sending.start()
+    deadline = time.monotonic() + TIMEOUT
+    while relay.client.is_reading() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not relay.client.is_reading()
+    do(stage, relay.ways.swallow)
+    sending.join(TIMEOUT)
+    assert not sending.is_alive()
 
 
 def test_x_in_a_black_hole(stage: Stage) -> None:
