@@ -248,7 +248,7 @@ class Run:
         if any(link.wire.connected() for link in self.links if not link.publishes):
             return True
         with self.history.changed:
-            return self.ledger.waiting_messages() > 0
+            return self.ledger.waiting_messages(self.dead_letters, self.expected_queues()) > 0
 
     def missing(self) -> Sequence[str]:
         """Ids of messages that are terminal and good and whose effects are not all there."""
@@ -288,7 +288,7 @@ class Run:
         with self.history.changed:
             hands = {base_name(one.link) for one in self.ledger.open_deliveries()}
             held = max((each.holds for each in self.consumers if each.name in hands), default=0.0)
-            return max(away, held, self.ledger.longest_wait())
+            return max(away, held, self.ledger.longest_wait(self.dead_letters, self.expected_queues()))
 
     def steps(self) -> int:
         """A number that grows with what a run does besides moving messages."""

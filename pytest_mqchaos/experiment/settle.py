@@ -141,7 +141,10 @@ class Settling:
                 busy = found
             if self._out_of_time():
                 what = busy or "messages are on their way"
-                return self._over(f"no progress for {self.timeout:g} s: {what}")
+                idle = max(
+                    self.timeout, float(int(self.clock() - self._moved))
+                )  # a waiting room makes it longer
+                return self._over(f"no progress for {idle:g} s: {what}")
             self._pause()
 
     def _look(self, busy: str) -> None:

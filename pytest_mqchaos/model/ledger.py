@@ -26,10 +26,6 @@ class Ledger:
 
     Args:
         messages: the workload by id; it may grow.
-
-    Attributes:
-        dead_letters: queues that the test named as dead-letter queues; add to them as they are named.
-        expected: queues that consumers were said to read; likewise.
     """
 
     def __init__(self, messages: Mapping[str, Message]) -> None:
@@ -38,8 +34,6 @@ class Ledger:
         self._connections = self._reducer.connections
         self._publications = self._reducer.publications
         self._counting = self._reducer.counting
-        self.dead_letters: set[str] = set()
-        self.expected: set[str] = set()
 
     @classmethod
     def of(cls, events: Iterable[e.Event], messages: Mapping[str, Message]) -> Ledger:
@@ -172,8 +166,8 @@ class Ledger:
             published=self._publications.routes,
             onward=self._publications.onward,
             expirations=self._publications.expirations,
-            expected=self.expected.union(expected),
-            dead_letters=self.dead_letters.union(dead_letters),
+            expected=expected,
+            dead_letters=dead_letters,
         )
 
     def terminal_queues(
@@ -182,16 +176,16 @@ class Ledger:
         """Queues of the last census where messages may rest."""
         return self.roles(dead_letters=dead_letters, expected=expected).terminal
 
-    def waiting_messages(self) -> int:
+    def waiting_messages(self, dead_letters: Iterable[str] = (), expected: Iterable[str] = ()) -> int:
         """Messages in waiting rooms that leave them by themselves."""
-        roles = self.roles()
+        roles = self.roles(dead_letters=dead_letters, expected=expected)
         return sum(
             roles.queues[name].ready for name in roles.waiting_rooms if roles.wait_in(name) is not None
         )
 
-    def longest_wait(self) -> float:
+    def longest_wait(self, dead_letters: Iterable[str] = (), expected: Iterable[str] = ()) -> float:
         """The longest time in seconds that a message may sit in a waiting room which is not empty."""
-        roles = self.roles()
+        roles = self.roles(dead_letters=dead_letters, expected=expected)
         waits = (roles.wait_in(name) or 0.0 for name in roles.waiting_rooms if roles.queues[name].messages)
         return max(waits, default=0.0)
 

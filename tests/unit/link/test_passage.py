@@ -226,15 +226,6 @@ def test_a_line_that_is_full_stops_its_sender(line: Line) -> None:
     assert line.choked == [True, False]
 
 
-def test_what_is_forgotten_holds_no_sender_back(line: Line) -> None:
-    """A black hole swallows what comes next as well: nobody waits for what is gone."""
-    line.bring(kind="bandwidth", rate=100_000.0)
-    line.passage.put(bytes(300_000))
-    assert line.choked == [True]
-    line.passage.forget()
-    assert line.choked == [True, False]
-
-
 def test_what_is_forgotten_never_comes(line: Line) -> None:
     """A connection that is cut takes what was on its way with it."""
     number = line.bring(kind="latency", delay=0.5)

@@ -271,6 +271,18 @@ def test_the_workloads_own_expiration_is_a_wait() -> None:
     assert ledger.settled() == (False, "`delay` holds 2 ready")
 
 
+def test_a_waiting_room_of_a_queue_that_is_expected_to_be_read() -> None:
+    """Whoever is to read it has not come yet: what waits for him is waited for."""
+    run = Run(1, to="delay").publish()
+    delay = queue(
+        "delay", ready=1, message_ttl=40.0, dead_letter_exchange="", dead_letter_routing_key="orders"
+    )
+    ledger = run.census(queue("orders"), delay).ledger()
+    assert (ledger.longest_wait(), ledger.waiting_messages()) == (0.0, 0)
+    expected = {"expected": ["orders"]}
+    assert (ledger.longest_wait(**expected), ledger.waiting_messages(**expected)) == (40.0, 1)
+
+
 def test_looks_settled_when_the_wire_shows_nothing_on_its_way() -> None:
     """The census is worth asking once all is handed out and answered."""
     run = Run(1).subscribe().publish()
