@@ -16,8 +16,8 @@ from pathlib import Path
 import pika
 
 from pytest_mqchaos import servers
-from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.striking.injector import Injector
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread

@@ -18,7 +18,7 @@ from pathlib import Path
 import pika
 
 from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
-from pytest_mqchaos.experiment.workload import Plan, plan
+from pytest_mqchaos.experiment.workload.plan import Plan, plan
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread

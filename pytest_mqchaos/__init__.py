@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pytest_mqchaos.consumers.consumer import Consumer
     from pytest_mqchaos.errors import ChaosError, ServerUnavailable, UsageError
     from pytest_mqchaos.experiment.chaos import Chaos
-    from pytest_mqchaos.experiment.producer import Producer
-    from pytest_mqchaos.experiment.workload import Publication
+    from pytest_mqchaos.experiment.workload.plan import Publication
+    from pytest_mqchaos.experiment.workload.producer import Producer
     from pytest_mqchaos.failures import DeliveryError
     from pytest_mqchaos.model.account import Account, Delivery
     from pytest_mqchaos.model.faults import (
@@ -143,8 +143,8 @@ _HOMES = {
     "consumers.consumer": "Consumer",
     "errors": "ChaosError ServerUnavailable UsageError",
     "experiment.chaos": "Chaos",
-    "experiment.producer": "Producer",
-    "experiment.workload": "Publication",
+    "experiment.workload.producer": "Producer",
+    "experiment.workload.plan": "Publication",
     "failures": "DeliveryError",
     "model.account": "Account Delivery",
     "model.faults": "Fault Scenario bandwidth baseline black_hole broker_crash broker_freeze broker_restart canary "

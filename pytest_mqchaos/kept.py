@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mqchaos.experiment.shelf import FOLDER, MOST_BYTES, Shelf
+from pytest_mqchaos.experiment.kept.shelf import FOLDER, MOST_BYTES, Shelf
 from pytest_mqchaos.fixtures import Trial, ground
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.options import setting

@@ -10,7 +10,7 @@ from pytest_mqchaos.model.faults import Fault, broker_crash, broker_restart
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
-    from pytest_mqchaos.experiment.injection import Injection
+    from pytest_mqchaos.experiment.striking.injection import Injection
 
 __all__ = ["BrokerHandle"]
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pytest_mqchaos.consumers.consumer import Consumer
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.accounts import Accounts
+from pytest_mqchaos.experiment.consumers.images import Named
+from pytest_mqchaos.experiment.consumers.starting import start_consumer
 from pytest_mqchaos.experiment.declaring import declare_dead_letters, declare_queue
 from pytest_mqchaos.experiment.definitions import load_definitions
-from pytest_mqchaos.experiment.glance import glance
-from pytest_mqchaos.experiment.images import Named
-from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.producing import start_producer
-from pytest_mqchaos.experiment.sections import sections
+from pytest_mqchaos.experiment.effects.serving import serve
+from pytest_mqchaos.experiment.kept.sections import sections
 from pytest_mqchaos.experiment.services import Service, open_inside, open_service
-from pytest_mqchaos.experiment.serving import serve
-from pytest_mqchaos.experiment.starting import start_consumer
+from pytest_mqchaos.experiment.striking.injection import Injection
+from pytest_mqchaos.experiment.verdict.accounts import Accounts
+from pytest_mqchaos.experiment.verdict.glance import glance
 from pytest_mqchaos.experiment.work import Work
+from pytest_mqchaos.experiment.workload.producing import start_producer
 from pytest_mqchaos.model.events import Noted
 from pytest_mqchaos.model.faults import Fault
 from pytest_mqchaos.model.history import now
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from random import Random
 
     from pytest_mqchaos.experiment.broker_handle import BrokerHandle
+    from pytest_mqchaos.experiment.consumers.inside import Link
     from pytest_mqchaos.experiment.definitions import Loaded
-    from pytest_mqchaos.experiment.http import Http
-    from pytest_mqchaos.experiment.inside import Link
-    from pytest_mqchaos.experiment.producer import Producer
+    from pytest_mqchaos.experiment.effects.http import Http
     from pytest_mqchaos.experiment.run import Run
-    from pytest_mqchaos.experiment.workload import Publication
+    from pytest_mqchaos.experiment.workload.plan import Publication
+    from pytest_mqchaos.experiment.workload.producer import Producer
     from pytest_mqchaos.model.account import Account
     from pytest_mqchaos.model.history import History
     from pytest_mqchaos.model.transient import Transient
@@ -500,7 +500,7 @@ class Chaos:
 
     def keep(self, directory: Path, *, bodies: str, most: int) -> list[str]:
         """Copy what the run has written so far into a directory, at most so many bytes; returns the files' names."""
-        from pytest_mqchaos.experiment.keeping import LOG, copy_files
+        from pytest_mqchaos.experiment.kept.keeping import LOG, copy_files
 
         run = self._run
         login = {"user": run.broker.user, "password": run.broker.password}

@@ -16,25 +16,26 @@ from typing import TYPE_CHECKING
 from pytest_mqchaos.brokers.rabbitmq.declare import Declarer
 from pytest_mqchaos.consumers.consumer import Consumer, Replica
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment import disturbance, dying
-from pytest_mqchaos.experiment.adoption import Adopted
-from pytest_mqchaos.experiment.ages import Ages
-from pytest_mqchaos.experiment.board import Board
-from pytest_mqchaos.experiment.http import Stand
-from pytest_mqchaos.experiment.injector import Injector
-from pytest_mqchaos.experiment.inside import Inside
+from pytest_mqchaos.experiment.consumers.inside import Inside
+from pytest_mqchaos.experiment.consumers.loops import Loops
+from pytest_mqchaos.experiment.consumers.standing import standing
+from pytest_mqchaos.experiment.effects.board import Board
+from pytest_mqchaos.experiment.effects.http import Stand
+from pytest_mqchaos.experiment.effects.outlets import Outlets
+from pytest_mqchaos.experiment.effects.resting import read_resting
+from pytest_mqchaos.experiment.effects.watch import EffectsWatch
+from pytest_mqchaos.experiment.kept.outputs import Outputs
+from pytest_mqchaos.experiment.kept.rescue import Rescue
 from pytest_mqchaos.experiment.links import Links
-from pytest_mqchaos.experiment.loops import Loops
-from pytest_mqchaos.experiment.outlets import Outlets
-from pytest_mqchaos.experiment.outputs import Outputs
-from pytest_mqchaos.experiment.planting import Planting
-from pytest_mqchaos.experiment.rescue import Rescue
-from pytest_mqchaos.experiment.resting import read_resting
 from pytest_mqchaos.experiment.settings import TestSettings
 from pytest_mqchaos.experiment.sharing import Sharing
-from pytest_mqchaos.experiment.standing import standing
-from pytest_mqchaos.experiment.strikes import Strikes
-from pytest_mqchaos.experiment.watch import EffectsWatch
+from pytest_mqchaos.experiment.striking import disturbance
+from pytest_mqchaos.experiment.striking.ages import Ages
+from pytest_mqchaos.experiment.striking.injector import Injector
+from pytest_mqchaos.experiment.striking.strikes import Strikes
+from pytest_mqchaos.experiment.verdict import dying
+from pytest_mqchaos.experiment.workload.adoption import Adopted
+from pytest_mqchaos.experiment.workload.planting import Planting
 from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
@@ -48,8 +49,8 @@ from pytest_mqchaos.model.names import base_name
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker, Errands
-    from pytest_mqchaos.experiment.producer import Producer
-    from pytest_mqchaos.experiment.workload import Workload
+    from pytest_mqchaos.experiment.workload.plan import Workload
+    from pytest_mqchaos.experiment.workload.producer import Producer
     from pytest_mqchaos.link.publishing import Adopt
     from pytest_mqchaos.servers.programs import Programs
 

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.inside import EFFECTS, Link
+from pytest_mqchaos.experiment.consumers.inside import EFFECTS, Link
+from pytest_mqchaos.experiment.consumers.starting import address
+from pytest_mqchaos.experiment.effects.sources import Sources
 from pytest_mqchaos.experiment.run import Run
-from pytest_mqchaos.experiment.sources import Sources
-from pytest_mqchaos.experiment.starting import address
 from pytest_mqchaos.link.ports import try_port
 from pytest_mqchaos.model.names import base_name
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.injector import Injector
-from pytest_mqchaos.experiment.vetting import Vetting
-from pytest_mqchaos.experiment.witness import RunWitness
+from pytest_mqchaos.experiment.consumers.vetting import Vetting
+from pytest_mqchaos.experiment.striking.injector import Injector
+from pytest_mqchaos.experiment.verdict.witness import RunWitness
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.link.survey import Survey

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.aims import check_aims
 from pytest_mqchaos.experiment.broker_handle import BrokerHandle
-from pytest_mqchaos.experiment.by_hand import ByHand
-from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.publications import Publications
-from pytest_mqchaos.experiment.returned import none_taken
+from pytest_mqchaos.experiment.effects.serving import check_calls
+from pytest_mqchaos.experiment.effects.sources import Sources
 from pytest_mqchaos.experiment.run import Run
-from pytest_mqchaos.experiment.serving import check_calls
-from pytest_mqchaos.experiment.sources import Sources
+from pytest_mqchaos.experiment.striking.aims import check_aims
+from pytest_mqchaos.experiment.striking.by_hand import ByHand
+from pytest_mqchaos.experiment.striking.injection import Injection
+from pytest_mqchaos.experiment.workload.publications import Publications
+from pytest_mqchaos.experiment.workload.returned import none_taken
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.names import base_name
 

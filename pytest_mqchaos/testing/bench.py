@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.links import Links
-from pytest_mqchaos.experiment.strikes import Strikes
+from pytest_mqchaos.experiment.striking.ages import Ages
 from pytest_mqchaos.experiment.striking.armed import Armed
+from pytest_mqchaos.experiment.striking.strikes import Strikes
 from pytest_mqchaos.link.authority import Authority
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread

@@ -14,7 +14,7 @@ import pytest
 from relays import Relay
 
 from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
-from pytest_mqchaos.experiment.workload import plan
+from pytest_mqchaos.experiment.workload.plan import plan
 from pytest_mqchaos.model.events import PublishFailed
 from pytest_mqchaos.model.faults import poison_message, repeated_publish
 from pytest_mqchaos.model.history import History

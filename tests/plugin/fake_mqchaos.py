@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
-from pytest_mqchaos.experiment.producing import _refuse_what_chooses
+from pytest_mqchaos.experiment.workload.producing import _refuse_what_chooses
 from pytest_mqchaos.failures import DeliveryError
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from chaos_bench import Bench
 
-from pytest_mqchaos.experiment.shelf import MOST, safe_name
+from pytest_mqchaos.experiment.kept.shelf import MOST, safe_name
 from pytest_mqchaos.report.document import schema
 
 SOURCE = """

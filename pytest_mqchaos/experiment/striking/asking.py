@@ -14,11 +14,11 @@ from pathlib import Path
 
 from pytest_mqchaos.effects.gate import Gate
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.names import scoped
-from pytest_mqchaos.experiment.sightings import Order
+from pytest_mqchaos.experiment.consumers.names import scoped
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.counts import Counts, counted
 from pytest_mqchaos.experiment.striking.runs import Runs
+from pytest_mqchaos.experiment.striking.sightings import Order
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.link.listener import listen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_mqchaos.experiment.names import scoped
+from pytest_mqchaos.experiment.consumers.names import scoped
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.counts import Counts
 from pytest_mqchaos.experiment.striking.matching import Matching

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from pytest_mqchaos.experiment.names import scoped
+from pytest_mqchaos.experiment.consumers.names import scoped
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.counts import Counts
 from pytest_mqchaos.experiment.striking.matching import Matching

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_mqchaos.experiment.names import aimed
+from pytest_mqchaos.experiment.consumers.names import aimed
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.moment import Moment

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.experiment.names import aimed, scoped
-from pytest_mqchaos.experiment.sightings import Order
+from pytest_mqchaos.experiment.consumers.names import aimed, scoped
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
 from pytest_mqchaos.experiment.striking.counts import Counts, counted
+from pytest_mqchaos.experiment.striking.sightings import Order
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.link.relay import Relay

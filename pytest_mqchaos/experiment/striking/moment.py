@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.experiment.names import aimed
+from pytest_mqchaos.experiment.consumers.names import aimed
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.link.held import Held
 from pytest_mqchaos.link.relay import Relay

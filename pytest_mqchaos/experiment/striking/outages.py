@@ -9,8 +9,8 @@ from typing import Literal
 
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.striking.ages import Ages
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.course import Course
 from pytest_mqchaos.experiment.striking.cuts import Cuts

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pytest_mqchaos.experiment.schedule import Schedule
 from pytest_mqchaos.experiment.striking.armed import Armed
+from pytest_mqchaos.experiment.striking.schedule import Schedule
 from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.model.history import now
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.schedule import Schedule
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.repeats import Repeats
+from pytest_mqchaos.experiment.striking.schedule import Schedule
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.waiting import Waiting
 from pytest_mqchaos.link.held import Held

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pytest_mqchaos.consumers.consumer import Replica
+from pytest_mqchaos.experiment.consumers.names import aimed
 from pytest_mqchaos.experiment.links import Link, Links
-from pytest_mqchaos.experiment.names import aimed
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.moment import Moment
 from pytest_mqchaos.link.relay import Relay

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mqchaos.brokers.rabbitmq.flight import Flight
-from pytest_mqchaos.experiment.workload import plan
+from pytest_mqchaos.experiment.workload.plan import plan
 from pytest_mqchaos.model.faults import repeated_publish
 
 

@@ -10,9 +10,9 @@ import pytest
 from pamqp import commands as c
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.adoption import Adopted, Adoption
-from pytest_mqchaos.experiment.claims import Claims
-from pytest_mqchaos.experiment.publications import key_of
+from pytest_mqchaos.experiment.workload.adoption import Adopted, Adoption
+from pytest_mqchaos.experiment.workload.claims import Claims
+from pytest_mqchaos.experiment.workload.publications import key_of
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mqchaos.experiment.ages import Ages
+from pytest_mqchaos.experiment.striking.ages import Ages
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.topology import QueueState, Topology

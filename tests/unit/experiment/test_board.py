@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.experiment.effects.board import Board
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
 from pytest_mqchaos.model.messages import Message

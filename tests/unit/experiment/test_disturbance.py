@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment import disturbance
+from pytest_mqchaos.experiment.striking import disturbance
 
 
 def injector(*armed: Any, due: bool = False) -> Any:

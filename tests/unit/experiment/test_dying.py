@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.dying import behind, death
+from pytest_mqchaos.experiment.verdict.dying import behind, death
 
 FIRST = ChaosError("the census of 'mqchaos-abcd': RabbitMQ is down")
 
@@ -61,5 +61,5 @@ def test_our_own_fault_is_no_death() -> None:
 
 def test_a_broker_that_lives_on_is_waited_for_with_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """It refuses and does not end: the first error is told."""
-    monkeypatch.setattr("pytest_mqchaos.experiment.dying._DYING", 0.05)
+    monkeypatch.setattr("pytest_mqchaos.experiment.verdict.dying._DYING", 0.05)
     assert behind(FIRST, Dying(ends_after=1e9), CALM) is FIRST

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mqchaos.effects.file import EffectsFile
-from pytest_mqchaos.experiment.feed import Feed, entry_field
+from pytest_mqchaos.experiment.effects.feed import Feed, entry_field
 
 
 def feed(path: Path, pattern: str | None = None, key: object = None) -> Feed:

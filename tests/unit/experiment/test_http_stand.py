@@ -13,9 +13,9 @@ import pytest
 from pytest_mqchaos import transient
 from pytest_mqchaos.consumers.addresses import LinkAddress, environment
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.board import Board
-from pytest_mqchaos.experiment.http import Http, Stand
-from pytest_mqchaos.experiment.serving import check_calls, serve
+from pytest_mqchaos.experiment.effects.board import Board
+from pytest_mqchaos.experiment.effects.http import Http, Stand
+from pytest_mqchaos.experiment.effects.serving import check_calls, serve
 from pytest_mqchaos.experiment.striking.calls import CallStrikes
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.disturbance import disturbed
-from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
 from pytest_mqchaos.experiment.striking.course import Course
+from pytest_mqchaos.experiment.striking.disturbance import disturbed
+from pytest_mqchaos.experiment.striking.injection import Injection
+from pytest_mqchaos.experiment.striking.injector import Armed, Injector, Swallow
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (

@@ -12,8 +12,8 @@ import pytest
 from pytest_mqchaos import ack, connection_drop, consumer_crash, consumer_freeze, consumer_terminate
 from pytest_mqchaos.consumers.addresses import LinkAddress
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.inside import Inside, Link
-from pytest_mqchaos.experiment.loops import Loops
+from pytest_mqchaos.experiment.consumers.inside import Inside, Link
+from pytest_mqchaos.experiment.consumers.loops import Loops
 
 
 def inside_with(*names: str, asynchronous: bool = False) -> tuple[Inside, Any]:

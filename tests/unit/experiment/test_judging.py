@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.experiment.judging import judged_events
+from pytest_mqchaos.experiment.verdict.judging import judged_events
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.topology import Topology
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mqchaos.experiment.keeping import copy_files
+from pytest_mqchaos.experiment.kept.keeping import copy_files
 from pytest_mqchaos.model.events import Noted
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.messages import Message, digest

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pytest_mqchaos.experiment.injector import Injector
 from pytest_mqchaos.experiment.links import Link, Links
+from pytest_mqchaos.experiment.striking.injector import Injector
 from pytest_mqchaos.link.embedded import EmbeddedNetwork
 from pytest_mqchaos.link.identity import Identity
 from pytest_mqchaos.link.loop import LoopThread

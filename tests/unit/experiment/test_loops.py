@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.loops import Loops
+from pytest_mqchaos.experiment.consumers.loops import Loops
 
 TIMEOUT = 10.0
 

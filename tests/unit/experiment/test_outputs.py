@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mqchaos.experiment.outputs import Outputs
+from pytest_mqchaos.experiment.kept.outputs import Outputs
 from pytest_mqchaos.model import events as e
 
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.injector import Injector
-from pytest_mqchaos.experiment.planting import Planting
+from pytest_mqchaos.experiment.striking.injector import Injector
+from pytest_mqchaos.experiment.workload.planting import Planting
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model.faults import canary, connection_drop
 from pytest_mqchaos.model.history import History

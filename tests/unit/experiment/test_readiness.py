@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, NotReady
-from pytest_mqchaos.experiment.readiness import await_connected, await_ready
+from pytest_mqchaos.experiment.consumers.readiness import await_connected, await_ready
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History
 

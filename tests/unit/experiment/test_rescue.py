@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mqchaos.experiment.rescue import Rescue, main, rescue
-from pytest_mqchaos.experiment.shelf import Shelf
+from pytest_mqchaos.experiment.kept.rescue import Rescue, main, rescue
+from pytest_mqchaos.experiment.kept.shelf import Shelf
 from pytest_mqchaos.model.events import Noted
 from pytest_mqchaos.model.history import History
 
@@ -26,7 +26,7 @@ class Told:
         self.errands: dict[str, Mapping[str, object]] = {}
 
     def errand(self, name: str, module: str, words: Mapping[str, object], *, first: bool = False) -> None:
-        assert (module, first) == ("pytest_mqchaos.experiment.rescue", True)
+        assert (module, first) == ("pytest_mqchaos.experiment.kept.rescue", True)
         self.errands[name] = json.loads(json.dumps(words))
 
     def done(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from check_builders import Run
 
-from pytest_mqchaos.experiment.returned import none_taken, returned_note
+from pytest_mqchaos.experiment.workload.returned import none_taken, returned_note
 from pytest_mqchaos.model import events as e
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pytest_mqchaos.experiment.schedule import Schedule
+from pytest_mqchaos.experiment.striking.schedule import Schedule
 from pytest_mqchaos.link.loop import LoopThread
 
 TIMEOUT = 5.0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.settle import Settling
+from pytest_mqchaos.experiment.verdict.settle import Settling
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.topology import Topology

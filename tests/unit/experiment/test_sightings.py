@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mqchaos.experiment.sightings import Sightings
+from pytest_mqchaos.experiment.striking.sightings import Sightings
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History
 from pytest_mqchaos.model.messages import Message

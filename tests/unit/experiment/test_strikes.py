@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.ages import Ages
-from pytest_mqchaos.experiment.injection import Injection
-from pytest_mqchaos.experiment.injector import Armed, Injector, Swallow
-from pytest_mqchaos.experiment.strikes import Strikes
 from pytest_mqchaos.experiment.striking import cuts, outages
+from pytest_mqchaos.experiment.striking.ages import Ages
+from pytest_mqchaos.experiment.striking.injection import Injection
+from pytest_mqchaos.experiment.striking.injector import Armed, Injector, Swallow
+from pytest_mqchaos.experiment.striking.strikes import Strikes
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.faults import (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.vetting import Vetting
+from pytest_mqchaos.experiment.consumers.vetting import Vetting
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.declared import Declared

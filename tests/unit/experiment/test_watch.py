@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from pytest_mqchaos.experiment.board import Board
-from pytest_mqchaos.experiment.watch import EffectsWatch
+from pytest_mqchaos.experiment.effects.board import Board
+from pytest_mqchaos.experiment.effects.watch import EffectsWatch
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.workload import Publication, keys, plan
+from pytest_mqchaos.experiment.workload.plan import Publication, keys, plan
 from pytest_mqchaos.model.faults import connection_drop, malformed_payload, poison_message
 from pytest_mqchaos.model.messages import digest
 from pytest_mqchaos.payloads import KeyRule, readable_as_json

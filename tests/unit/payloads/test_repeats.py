@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mqchaos.experiment.workload import Publication, plan
+from pytest_mqchaos.experiment.workload.plan import Publication, plan
 from pytest_mqchaos.model.faults import malformed_payload, repeated_publish
 
 

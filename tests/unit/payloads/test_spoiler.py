@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.workload import plan
+from pytest_mqchaos.experiment.workload.plan import plan
 from pytest_mqchaos.model.faults import DEBATABLE_KINDS, UNREADABLE_KINDS, malformed_payload, poison_message
 
 ALL_KINDS = UNREADABLE_KINDS + DEBATABLE_KINDS

@@ -7,7 +7,7 @@ settlement carries no queue of its own: it is that of the delivery it settles.
 
 from __future__ import annotations
 
-from pytest_mqchaos.experiment.names import scoped
+from pytest_mqchaos.experiment.consumers.names import scoped
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.faults import Fault

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pytest_mqchaos.experiment.board import Board
+from pytest_mqchaos.experiment.effects.board import Board
 from pytest_mqchaos.link.loop import LoopThread
 from pytest_mqchaos.model.events import Lagged
 from pytest_mqchaos.model.history import History, now

@@ -10,8 +10,8 @@ from pytest_mqchaos.model.case import Planted
 from pytest_mqchaos.model.messages import Message
 
 if TYPE_CHECKING:
-    from pytest_mqchaos.experiment.board import Board
-    from pytest_mqchaos.experiment.injector import Armed, Injector
+    from pytest_mqchaos.experiment.effects.board import Board
+    from pytest_mqchaos.experiment.striking.injector import Armed, Injector
     from pytest_mqchaos.model.history import History
 
 __all__ = ["Planting"]

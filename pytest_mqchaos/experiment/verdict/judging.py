@@ -9,9 +9,9 @@ from dataclasses import replace
 from pytest_mqchaos import payloads
 from pytest_mqchaos.checks import blind, judge
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.returned import returned_note
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.experiment.scalings import scaling_notes
+from pytest_mqchaos.experiment.workload.returned import returned_note
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case

@@ -10,8 +10,8 @@ from collections.abc import Collection
 
 from pytest_mqchaos.consumers.addresses import LinkAddress
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.loops import Loops
-from pytest_mqchaos.experiment.names import aimed
+from pytest_mqchaos.experiment.consumers.loops import Loops
+from pytest_mqchaos.experiment.consumers.names import aimed
 from pytest_mqchaos.model.case import ConsumerFacts
 from pytest_mqchaos.model.faults import Fault
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pytest_mqchaos.brokers._protocol import Broker
-from pytest_mqchaos.experiment.ages import Ages
 from pytest_mqchaos.experiment.links import Links
+from pytest_mqchaos.experiment.striking.ages import Ages
 from pytest_mqchaos.experiment.striking.armed import Armed
 from pytest_mqchaos.experiment.striking.canary import Canary
 from pytest_mqchaos.experiment.striking.course import Course

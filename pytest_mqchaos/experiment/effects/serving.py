@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import ChaosError, NotPossible, UsageError
-from pytest_mqchaos.experiment.http import Http, Plan, Stand, many
-from pytest_mqchaos.experiment.workload import Publication
+from pytest_mqchaos.experiment.effects.http import Http, Plan, Stand, many
+from pytest_mqchaos.experiment.workload.plan import Publication
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
 from pytest_mqchaos.model.transient import Transient

@@ -9,13 +9,13 @@ from typing import Any
 from pytest_mqchaos import payloads
 from pytest_mqchaos.brokers.rabbitmq.publisher import Publisher
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.aims import check_aims
-from pytest_mqchaos.experiment.judging import order_rule
+from pytest_mqchaos.experiment.effects.sources import Sources
 from pytest_mqchaos.experiment.run import Run
-from pytest_mqchaos.experiment.sources import Sources
-from pytest_mqchaos.experiment.spoiling import spoilt
+from pytest_mqchaos.experiment.striking.aims import check_aims
 from pytest_mqchaos.experiment.striking.armed import Armed
-from pytest_mqchaos.experiment.workload import Plan, Publication, keys, plan
+from pytest_mqchaos.experiment.verdict.judging import order_rule
+from pytest_mqchaos.experiment.workload.plan import Plan, Publication, keys, plan
+from pytest_mqchaos.experiment.workload.spoiling import spoilt
 from pytest_mqchaos.link.identity import Labels
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pytest_mqchaos.brokers.rabbitmq.outlet import OutletReader
 from pytest_mqchaos.effects.arrivals import Arrivals
-from pytest_mqchaos.experiment.raised import Raised
+from pytest_mqchaos.experiment.effects.raised import Raised
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.payloads import Draft
 

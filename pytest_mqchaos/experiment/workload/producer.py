@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pytest_mqchaos import payloads
 from pytest_mqchaos.consumers.consumer import Consumer, LinkAddress, Replica
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.adoption import Adoption
-from pytest_mqchaos.experiment.claims import Claims
-from pytest_mqchaos.experiment.spoiling import Seen
+from pytest_mqchaos.experiment.workload.adoption import Adoption
+from pytest_mqchaos.experiment.workload.claims import Claims
+from pytest_mqchaos.experiment.workload.spoiling import Seen
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now
 

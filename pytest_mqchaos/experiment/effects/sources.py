@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.feed import entry_field
+from pytest_mqchaos.experiment.effects.feed import entry_field
 from pytest_mqchaos.experiment.run import Run
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now

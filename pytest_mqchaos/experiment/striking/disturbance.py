@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.injector import Injector
+from pytest_mqchaos.experiment.striking.injector import Injector
 from pytest_mqchaos.link.loop import LoopThread
 
 __all__ = ["calm", "disturbed", "outage", "steps"]

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.dying import behind
-from pytest_mqchaos.experiment.judging import account_of
-from pytest_mqchaos.experiment.settle import Settling
+from pytest_mqchaos.experiment.consumers.wrapped import refuse_unwrapped
+from pytest_mqchaos.experiment.verdict.dying import behind
+from pytest_mqchaos.experiment.verdict.judging import account_of
+from pytest_mqchaos.experiment.verdict.settle import Settling
 from pytest_mqchaos.experiment.work import Work
-from pytest_mqchaos.experiment.wrapped import refuse_unwrapped
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.guarantees import Guarantee
 from pytest_mqchaos.model.guarantees import guarantee as guarantee_of

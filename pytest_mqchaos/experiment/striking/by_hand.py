@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from pytest_mqchaos.errors import ChaosError, NotPossible, UsageError
-from pytest_mqchaos.experiment.aims import check_aim, check_called
-from pytest_mqchaos.experiment.injection import Injection
 from pytest_mqchaos.experiment.run import Run
-from pytest_mqchaos.experiment.sightings import Sightings
+from pytest_mqchaos.experiment.striking.aims import check_aim, check_called
+from pytest_mqchaos.experiment.striking.injection import Injection
+from pytest_mqchaos.experiment.striking.sightings import Sightings
 from pytest_mqchaos.model.faults import Fault, Scenario
 from pytest_mqchaos.model.triggers import Trigger
 from pytest_mqchaos.model.waits import seconds

@@ -9,7 +9,7 @@ from pytest_mqchaos.errors import ChaosError
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Broker
-    from pytest_mqchaos.experiment.injector import Injector
+    from pytest_mqchaos.experiment.striking.injector import Injector
 
 __all__ = ["behind", "death"]
 

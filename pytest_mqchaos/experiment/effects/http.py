@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from pytest_mqchaos.effects.callable import name_of
 from pytest_mqchaos.effects.http import Caller, HttpServer
-from pytest_mqchaos.experiment.board import Board
-from pytest_mqchaos.experiment.raised import Raised
+from pytest_mqchaos.experiment.effects.board import Board
+from pytest_mqchaos.experiment.effects.raised import Raised
 from pytest_mqchaos.experiment.striking.calls import Calls, CallStrikes
 from pytest_mqchaos.link.listener import listen
 from pytest_mqchaos.link.loop import LoopThread

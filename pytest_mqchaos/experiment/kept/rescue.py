@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mqchaos.experiment.keeping import copy_files
-from pytest_mqchaos.experiment.shelf import Shelf
+from pytest_mqchaos.experiment.kept.keeping import copy_files
+from pytest_mqchaos.experiment.kept.shelf import Shelf
 
 if TYPE_CHECKING:
     from pytest_mqchaos.brokers._protocol import Errands
 
 __all__ = ["Rescue", "main", "rescue"]
 
-_MODULE = "pytest_mqchaos.experiment.rescue"
+_MODULE = "pytest_mqchaos.experiment.kept.rescue"
 _MOST = 20_000_000
 """Bytes that are kept of a run: whoever was killed wants to be rid of all of it soon."""
 

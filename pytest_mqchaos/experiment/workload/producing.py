@@ -10,16 +10,16 @@ from pathlib import Path
 from pytest_mqchaos import payloads
 from pytest_mqchaos.consumers.consumer import Consumer
 from pytest_mqchaos.errors import ChaosError, NoCanary, UsageError
-from pytest_mqchaos.experiment.adoption import Adoption
-from pytest_mqchaos.experiment.claims import Claims
-from pytest_mqchaos.experiment.images import Named, note_blur, on_engine, seen_by
-from pytest_mqchaos.experiment.producer import Producer
-from pytest_mqchaos.experiment.publications import key_of
-from pytest_mqchaos.experiment.readiness import await_connected
+from pytest_mqchaos.experiment.consumers.images import Named, note_blur, on_engine, seen_by
+from pytest_mqchaos.experiment.consumers.readiness import await_connected
+from pytest_mqchaos.experiment.consumers.starting import address, chosen_name, fork_guard
+from pytest_mqchaos.experiment.effects.serving import refuse_transient
+from pytest_mqchaos.experiment.effects.sources import Sources
 from pytest_mqchaos.experiment.run import Run
-from pytest_mqchaos.experiment.serving import refuse_transient
-from pytest_mqchaos.experiment.sources import Sources
-from pytest_mqchaos.experiment.starting import address, chosen_name, fork_guard
+from pytest_mqchaos.experiment.workload.adoption import Adoption
+from pytest_mqchaos.experiment.workload.claims import Claims
+from pytest_mqchaos.experiment.workload.producer import Producer
+from pytest_mqchaos.experiment.workload.publications import key_of
 from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["start_producer"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_mqchaos.effects.file import EffectsFile
 from pytest_mqchaos.effects.resolve import Resolver
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.adoption import Adoption
+from pytest_mqchaos.experiment.workload.adoption import Adoption
 from pytest_mqchaos.model.events import Claimed
 from pytest_mqchaos.model.history import History, now
 

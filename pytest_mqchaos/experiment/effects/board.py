@@ -19,7 +19,7 @@ from pytest_mqchaos.effects.callable import EffectsCall
 from pytest_mqchaos.effects.file import EffectsFile
 from pytest_mqchaos.effects.resolve import Resolver
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.feed import Feed
+from pytest_mqchaos.experiment.effects.feed import Feed
 from pytest_mqchaos.model.events import Delivered, Effected, SourceNamed
 from pytest_mqchaos.model.history import History, now
 

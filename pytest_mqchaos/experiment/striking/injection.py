@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.injector import Armed, Injector
+from pytest_mqchaos.experiment.striking.injector import Armed, Injector
 from pytest_mqchaos.link.loop import LoopThread
 
 __all__ = ["Injection"]

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.names import aimed
-from pytest_mqchaos.experiment.sightings import KINDS, OWN_KINDS, Order, Sightings
+from pytest_mqchaos.experiment.consumers.names import aimed
 from pytest_mqchaos.experiment.striking.armed import Armed, Swallow
 from pytest_mqchaos.experiment.striking.asking import Asking
 from pytest_mqchaos.experiment.striking.calls import Calls
@@ -22,6 +21,7 @@ from pytest_mqchaos.experiment.striking.counts import Counts, counted
 from pytest_mqchaos.experiment.striking.effects import Effects
 from pytest_mqchaos.experiment.striking.matching import Matching
 from pytest_mqchaos.experiment.striking.runs import Runs
+from pytest_mqchaos.experiment.striking.sightings import KINDS, OWN_KINDS, Order, Sightings
 from pytest_mqchaos.experiment.striking.striker import Nobody, Striker
 from pytest_mqchaos.experiment.striking.tripwires import Tripwires
 from pytest_mqchaos.experiment.striking.waiting import Waiting

@@ -11,12 +11,12 @@ from typing import Any
 
 from pytest_mqchaos.consumers.consumer import Consumer, LinkAddress
 from pytest_mqchaos.errors import UsageError
-from pytest_mqchaos.experiment.images import Named, note_blur, on_engine, seen_by
-from pytest_mqchaos.experiment.inside import Link
-from pytest_mqchaos.experiment.readiness import await_ready
+from pytest_mqchaos.experiment.consumers.images import Named, note_blur, on_engine, seen_by
+from pytest_mqchaos.experiment.consumers.inside import Link
+from pytest_mqchaos.experiment.consumers.readiness import await_ready
+from pytest_mqchaos.experiment.consumers.wrapped import refuse_complaints
+from pytest_mqchaos.experiment.effects.sources import Sources
 from pytest_mqchaos.experiment.run import Run
-from pytest_mqchaos.experiment.sources import Sources
-from pytest_mqchaos.experiment.wrapped import refuse_complaints
 from pytest_mqchaos.link.publishing import Adopt
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import now

@@ -21,7 +21,7 @@ from pytest_mqchaos.brokers.rabbitmq.outlet import OutletReader, Taken
 from pytest_mqchaos.brokers.rabbitmq.resting import RestingMessage
 from pytest_mqchaos.effects.arrivals import Arrivals
 from pytest_mqchaos.errors import ChaosError, UsageError
-from pytest_mqchaos.experiment.outlet import KeyOf, Outlet, correlation, key_in
+from pytest_mqchaos.experiment.effects.outlet import KeyOf, Outlet, correlation, key_in
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.messages import digest
 from pytest_mqchaos.model.names import base_name

@@ -1,0 +1,1 @@
+"""How consumers come to run, and when they are ready."""

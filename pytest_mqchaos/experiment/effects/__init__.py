@@ -1,0 +1,1 @@
+"""Where the work of consumers shows, and how it is read into the history."""

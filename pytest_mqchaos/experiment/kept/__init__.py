@@ -1,0 +1,1 @@
+"""What a run leaves for a reader: its outputs, and the directories of those that failed."""

@@ -1,0 +1,1 @@
+"""When a run is over, and how it comes to its account."""

@@ -1,0 +1,1 @@
+"""What is published: by us, and by the application's own publishers."""
