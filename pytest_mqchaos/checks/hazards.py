@@ -15,6 +15,7 @@ from pytest_mqchaos.model.events import Effected
 from pytest_mqchaos.model.findings import Finding, Hazard
 from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.roles import Roles
+from pytest_mqchaos.model.sequences import plural
 
 __all__ = [
     "HAZARDS",
@@ -135,7 +136,8 @@ def double_settlement(case: Case, findings: list[Finding]) -> list[Hazard]:
     return [
         Hazard(
             kind="double_settlement",
-            claim=f"{consumer} settled deliveries that were not open, {count} times: the broker closes the channel",
+            claim=f"{consumer} settled deliveries that were not open, {plural(count, 'time')}: "
+            "the broker closes the channel",
             consumer=consumer,
             count=count,
             mend="settle each delivery once, on the channel it came on",

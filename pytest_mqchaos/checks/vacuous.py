@@ -88,10 +88,17 @@ def _instead(case: Case, fault: Fault) -> str:
         by = trigger.by
         count = sum(type(event).__name__ in names and _by(event, by) for event in case.events)
     else:
-        count = sum(
-            type(event).__name__ in names and getattr(event, "message", None) in case.messages
+        found = [
+            event
             for event in case.events
-        )
+            if type(event).__name__ in names and getattr(event, "message", None) in case.messages
+        ]
+        if trigger.kind == "delivery" and trigger.queue is not None:
+            own = sum(getattr(event, "queue", None) == trigger.queue for event in found)
+            return (
+                f"it waited for {trigger}, and there were {own} from `{trigger.queue}`, {len(found)} in all"
+            )
+        count = len(found)
     return f"it waited for {trigger}, and there were {count} in all"
 
 

@@ -40,6 +40,14 @@ def combine(
                 name_of = getattr(fault, "__name__", "fault")
                 ours = getattr(fault, "__module__", "").startswith(__package__)
                 usage("combine", f"forgotten parentheses: write {name_of if ours else 'combine'}(...)")
+            if isinstance(fault, Scenario):
+                parts = [str(one) for one in fault.faults]
+                said = (
+                    f"name its faults instead: {', '.join(parts)}"
+                    if parts
+                    else "baseline() has no fault to combine"
+                )
+                usage("combine", f"a scenario within another one: {said}")
             usage("combine", f"{fault!r} is not a fault")
         if fault.kind == "canary":
             usage("combine", "canary() stands alone: it shows what a test sees where nothing else breaks")

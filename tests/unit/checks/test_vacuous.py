@@ -25,6 +25,20 @@ def test_a_fault_that_never_struck() -> None:
     assert finding.cause == "it waited for delivery(50), and there were 2 in all"
 
 
+def test_a_moment_of_a_queue_that_is_not_there() -> None:
+    """How many came from that queue is what tells, and how many came at all."""
+    run = (
+        Run(2)
+        .subscribe()
+        .publish()
+        .plan(connection_drop(after=delivery(2, queue="order")))
+        .work(1, 2)
+        .settled()
+    )
+    cause = only(run, "vacuous").cause
+    assert cause == "it waited for delivery(2, queue='order'), and there were 0 from `order`, 2 in all"
+
+
 def test_a_fault_that_changed_nothing() -> None:
     """A fault whose target felt nothing proves nothing."""
     run = Run(2).subscribe().publish().plan(connection_drop(after=delivery(1))).work(1)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos import Chaos, UsageError, delivery, seconds
-from pytest_mqchaos.experiment.workload import producing
 from pytest_mqchaos.experiment.consumers.starting import start_consumer
 from pytest_mqchaos.experiment.striking.by_hand import ByHand
 from pytest_mqchaos.experiment.verdict.accounts import Accounts
+from pytest_mqchaos.experiment.workload import producing
 
 CONTRACT = (
     "consumer(target, *, name=None, replicas=1, env=None, cwd=None, args=(), restart='on-fault', restart_delay=0.0, "

@@ -6,6 +6,7 @@ import pytest_mqchaos
 from pytest_mqchaos import (
     UsageError,
     bandwidth,
+    baseline,
     black_hole,
     combine,
     delivery,
@@ -112,3 +113,17 @@ def test_wrong_arguments(call, line):
     with pytest.raises(UsageError) as raised:
         call()
     assert str(raised.value) == line
+
+
+@pytest.mark.parametrize(
+    ("inner", "said"),
+    [
+        (baseline(), "baseline() has no fault to combine"),
+        (combine(stall(), latency()), "name its faults instead: stall(), latency()"),
+    ],
+)
+def test_a_scenario_is_no_part_of_another(inner, said):
+    """What is in it can be said instead."""
+    with pytest.raises(UsageError) as caught:
+        combine(inner, stall())
+    assert str(caught.value) == f"combine(): a scenario within another one: {said}"
