@@ -129,10 +129,18 @@ def _failed(case: Case, kind: str, error: Exception) -> Finding:
 
 def _judged(case: Case, finding: Finding) -> Finding:
     if case.interrupted and finding.kind in _REST_ON_THE_END and not finding.unknown:
-        claim = f"so far, for the test ended before the run was settled: {finding.claim}"
-        finding = replace(finding, unknown=True, claim=claim, mend=_AWAIT if case.cut_short else finding.mend)
+        finding = _so_far(case, finding)
     counts = case.guarantee.counts(finding.kind, finding.detail) and not finding.information
     return replace(finding, violation=finding.violation or counts)
+
+
+def _so_far(case: Case, finding: Finding) -> Finding:
+    """What is found before a run is settled is not the last word; what the ground did is no consumer's mistake."""
+    if case.spoiled:
+        claim = f"as far as it was seen before the ground failed: {finding.claim}"
+        return replace(finding, unknown=True, claim=claim, cause="", mend="")
+    claim = f"so far, for the test ended before the run was settled: {finding.claim}"
+    return replace(finding, unknown=True, claim=claim, mend=_AWAIT if case.cut_short else finding.mend)
 
 
 def _any_detail(case: Case, kind: str) -> bool:

@@ -22,6 +22,15 @@ def test_a_run_that_the_ground_spoiled_is_unknown() -> None:
         assert all(one.unknown and one.violation for one in findings if one.detail == "unsettled")
 
 
+def test_what_the_ground_did_is_put_down_to_no_consumer() -> None:
+    """What stands still where the network died has no cause in the consumer, and no mend there."""
+    run = Run(2).start().subscribe().publish().work(1).lose().unsettled(queue("orders", ready=1))
+    findings, _ = checks.judge(run.case(interrupted=True, spoiled="Toxiproxy died"))
+    (stalled,) = [one for one in findings if one.kind == "stalled" and one.detail != "unsettled"]
+    assert stalled.claim.startswith("as far as it was seen before the ground failed: stalled: 1 ready")
+    assert (stalled.unknown, stalled.cause, stalled.mend) == (True, "", "")
+
+
 def test_every_kind_has_its_check() -> None:
     """The kinds of findings and hazards are those that are checked, in the order of a report."""
     assert tuple(dict.fromkeys(kind for kind, _ in checks.CHECKS)) == FINDING_KINDS  # some have two
