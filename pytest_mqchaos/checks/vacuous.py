@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_mqchaos.checks import persistence_loss
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.events import Event
 from pytest_mqchaos.model.faults import Fault
@@ -55,7 +56,7 @@ def _struck(case: Case, fault: Fault, strikes: list[Strike]) -> tuple[str, str]:
             f"changed nothing: {target} felt nothing of it",
             last.trigger and f"it struck at {last.trigger}",
         )
-    if any(_mattered(case, fault, one) for one in felt):
+    if any(_mattered(case, fault, one) for one in felt) or _cost_something(case, felt[0].event.fault):
         return "", ""
     return "struck when no message was on its way, and none came later", _instead(case, fault)
 
@@ -73,6 +74,11 @@ def _mattered(case: Case, fault: Fault, strike: Strike) -> bool:
     return strike.event.message is not None and (
         fault.position == "before" or fault.family in ("process", "protocol")
     )
+
+
+def _cost_something(case: Case, fault: int) -> bool:
+    """Whether a stop of the broker took messages away, also those that only waited there: in a delayed retry."""
+    return any(one.fault == fault for one in persistence_loss.check(case))
 
 
 def _instead(case: Case, fault: Fault) -> str:

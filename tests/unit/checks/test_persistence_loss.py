@@ -101,6 +101,11 @@ def test_a_copy_of_the_applications_that_is_transient() -> None:
     assert found(handed_on()).keys() == {"persistence_loss:by_declaration"}
 
 
+def test_a_stop_that_took_what_only_waited_is_not_vacuous() -> None:
+    """All was handed on and acknowledged when it struck, and nobody can see the work: it cost messages all the same."""
+    assert "vacuous" not in found(handed_on(), evidence="unknown")
+
+
 def test_a_copy_that_was_to_last() -> None:
     """One that was persistent and confirmed is the broker's loss."""
     assert found(handed_on(persistent=True)) == {"persistence_loss:by_broker": [2]}
