@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.faults.fault import Fault
 from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.names import base_name
 
@@ -171,12 +173,35 @@ class Surroundings:
 
     def until(self, strike: Strike) -> int:
         """When a strike was over: at its moment, where nothing had to be healed."""
+        healed = self._healed(strike)
+        return strike.event.at if healed is None else healed
+
+    def _healed(self, strike: Strike) -> int | None:
         own = strike.event
-        return next((at for at in self.heals.get(own.fault, ()) if at >= own.at), own.at)
+        return next((at for at in self.heals.get(own.fault, ()) if at >= own.at), None)
 
     def felt(self, strike: Strike) -> bool:
         """Whether anybody felt a strike: at its moment, or while it lasted."""
         return strike.event.changed and (strike.event.fault, self.until(strike)) not in self.idle
+
+    def in_force(self, faults: Sequence[Fault], end: int) -> list[tuple[Strike, int]]:
+        """Return each strike that disturbed somebody, in their order, and until when it was in force.
+
+        One with nothing to heal has its moment; of a fault that lasts and was never healed it is the end. Payload
+        faults disturb nobody, and neither does what changed nothing on its target or was felt by nobody.
+
+        Args:
+            faults: of the run, by the number that fault events carry.
+            end: of the run, in nanoseconds.
+        """
+        found = []
+        for strike in self.strikes:
+            event = strike.event
+            if event.actor != "publisher" and self.felt(strike):
+                until = self._healed(strike)
+                lasts = 0 <= event.fault < len(faults) and faults[event.fault].lasts
+                found.append((strike, max(end, event.at) if lasts and until is None else until or event.at))
+        return found
 
     def on_fault_fired(
         self, event: e.FaultFired, index: int, *, moving: int, unworked: int, traffic: int

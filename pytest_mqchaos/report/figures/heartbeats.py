@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.messages import Message
-from pytest_mqchaos.model.names import base_name
+from pytest_mqchaos.model.surroundings import Strike
 
 __all__ = ["Heartbeats"]
 
@@ -54,17 +54,19 @@ class Heartbeats:
     Args:
         start: the moment that counts as zero, in nanoseconds.
         messages: the workload.
+        in_force: the strikes that disturbed somebody, in their order, each with when it was over, in nanoseconds.
     """
 
-    def __init__(self, start: int, messages: Mapping[str, Message]) -> None:
+    def __init__(
+        self, start: int, messages: Mapping[str, Message], in_force: Sequence[tuple[Strike, int]] = ()
+    ) -> None:
+        self._in_force = in_force
         self._start = start
         self._messages = messages
         self._open: dict[int, _Line] = {}
         self._agreed: Counter[int] = Counter()
         self._losses: list[_Loss] = []
         self._ends: list[e.ConsumerEnded] = []
-        self._strikes: list[e.FaultFired] = []
-        self._heals: list[e.FaultHealed] = []
         self._stopped = False
         self._stopped_at = -_REAPED
 
@@ -78,8 +80,6 @@ class Heartbeats:
             **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self._settled),
             e.ChannelClosed: self._channel_closed,
             e.ConsumerEnded: self._ends.append,
-            e.FaultFired: self._strikes.append,
-            e.FaultHealed: self._heals.append,
             e.BrokerStopped: self._broker_stopped,
             e.BrokerStarted: self._broker_started,
         }
@@ -132,15 +132,10 @@ class Heartbeats:
 
     def _behind(self, loss: _Loss) -> int | None:
         """Return the last fault that struck a link, or was still in force, within the silence; None if none did."""
-        hit = {loss.event.link, base_name(loss.event.link), "*", "broker"}
-        for strike in reversed(self._strikes):
-            over = next(
-                (one.at for one in self._heals if one.fault == strike.fault and one.at >= strike.at),
-                strike.at,
-            )
-            within = strike.at <= loss.event.at and over >= loss.line.last
-            if within and strike.changed and hit & {name.strip() for name in strike.target.split(",")}:
-                return strike.fault
+        for strike, until in reversed(self._in_force):
+            within = strike.event.at <= loss.event.at and until >= loss.line.last
+            if within and strike.hits(loss.event.link):
+                return strike.event.fault
         return None
 
     def _explained(self, loss: _Loss) -> bool:
