@@ -75,6 +75,7 @@ class Surroundings:
         self.outages: list[Outage] = []
         self.broker_down = False
         self._alive: dict[str, bool] = {}
+        self._ends_of: dict[str, list[tuple[int, e.ConsumerEnded]]] = {}
 
     @property
     def handlers(self) -> Handlers:
@@ -101,6 +102,14 @@ class Surroundings:
         """Whether the consumer's last process has ended."""
         return self._alive.get(consumer) is False
 
+    def end_of(self, consumer: str, incarnation: int) -> tuple[int, e.ConsumerEnded] | None:
+        """Return how one process of a consumer ended: the n-th end is that of the n-th start.
+
+        None if it has not ended, or is none that was seen to start: `incarnation` 0.
+        """
+        ends = self._ends_of.get(consumer, ())
+        return ends[incarnation - 1] if 0 < incarnation <= len(ends) else None
+
     def on_started(self, event: e.ConsumerStarted, index: int) -> None:
         """A process runs."""
         self.starts.append((index, event))
@@ -110,6 +119,7 @@ class Surroundings:
     def on_ended(self, event: e.ConsumerEnded, index: int) -> None:
         """A process ended."""
         self.ends.append((index, event))
+        self._ends_of.setdefault(event.consumer, []).append((index, event))
         self._alive[event.consumer] = False
         self.frozen.pop(event.consumer, None)
 

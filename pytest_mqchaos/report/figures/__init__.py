@@ -136,9 +136,7 @@ def figures(account: Account) -> dict[str, Any]:
             {each.id for each in account.confirmed},
         ),
         **_first("pauses", tried, 20),
-        **_first(
-            "takeovers", takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start), 20
-        ),
+        **_first("takeovers", takeovers(records.values(), around, account.lives.start), 20),
         "sharing": sharing.figure(),
         "heartbeats": heartbeats.figure(),
         "retry": retry(case, account.findings, tried),

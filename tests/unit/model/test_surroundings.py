@@ -69,3 +69,18 @@ def test_a_strike_after_the_end_is_over_at_its_moment() -> None:
     ((strike, until),) = case.ledger.surroundings.in_force(case.faults, case.ledger.end.at)
 
     assert until == strike.event.at
+
+
+def test_the_end_of_a_process() -> None:
+    """The second end of a consumer is that of its second start, whatever others did in between."""
+    run = Run(1).start("worker").start("worker#2").end("worker#2", pid=2).end("worker", pid=1)
+    run.start("worker").end("worker", pid=3).start("worker")
+    around = run.ledger().surroundings
+    known = {
+        (consumer, number): around.end_of(consumer, number)
+        for consumer, number in (("worker", 1), ("worker", 2), ("worker", 3), ("worker#2", 1), ("worker", 0))
+    }
+
+    assert {key: end and end[1].pid for key, end in known.items()} == {
+        ("worker", 1): 1, ("worker", 2): 3, ("worker", 3): None, ("worker#2", 1): 2, ("worker", 0): None,
+    }  # fmt: skip
