@@ -10,7 +10,7 @@ from pytest_mqchaos.model.faults.fault import Fault
 from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.names import base_name
 
-__all__ = ["Outage", "Strike", "Surroundings"]
+__all__ = ["Outage", "Strike", "Surroundings", "hits"]
 
 
 @dataclass(slots=True)
@@ -41,14 +41,19 @@ class Strike:
     """Publications and deliveries so far: if there are more in the end, messages came later."""
 
     def hits(self, link: str) -> bool:
-        """Whether it struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own).
+        """Whether it struck a link or consumer, as `hits` tells."""
+        return hits(self.event, link)
 
-        What the publisher sends hits nobody: its target is a queue.
-        """
-        if self.event.actor == "publisher":
-            return False
-        names = {name.strip() for name in self.event.target.split(",")}
-        return bool(names & {link, base_name(link), "*", "broker"})
+
+def hits(event: e.FaultFired, link: str) -> bool:
+    """Whether a fault struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own).
+
+    What the publisher sends hits nobody: its target is a queue.
+    """
+    if event.actor == "publisher":
+        return False
+    names = {name.strip() for name in event.target.split(",")}
+    return bool(names & {link, base_name(link), "*", "broker"})
 
 
 class Surroundings:
