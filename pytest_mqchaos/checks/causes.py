@@ -59,10 +59,7 @@ def strike_near(case: Case, link: str, at: int, *, ahead: int = _SEEN_FIRST) -> 
 
 def end_of_holder(case: Case, delivery: Delivery) -> tuple[int, e.ConsumerEnded] | None:
     """Return the end of the process that had a delivery in its hands, if it ended."""
-    if delivery.incarnation == 0:
-        return None
-    ends = [one for one in case.ledger.surroundings.ends if one[1].consumer == delivery.link]
-    return ends[delivery.incarnation - 1] if len(ends) >= delivery.incarnation else None
+    return case.ledger.surroundings.end_of(delivery.link, delivery.incarnation)
 
 
 def end_of_connection(case: Case, delivery: Delivery) -> int | None:

@@ -9,7 +9,7 @@ The clock stands still while the broker is down, or another fault that lasts kee
 
 from __future__ import annotations
 
-from pytest_mqchaos.checks.causes import fault_text, strike_near
+from pytest_mqchaos.checks.causes import end_of_holder, fault_text, strike_near
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.windows import Window, force
 from pytest_mqchaos.model import events as e
@@ -33,15 +33,12 @@ def check(case: Case) -> list[Finding]:
     if terms is None:
         return []
     groups = Groups(case, "failover_miss")
-    deaths = _deaths(case)
-    if not deaths:
-        return []
     lasting = [one for one in force(case, processes=False) if one.until > one.since]
     bound = round(terms.seconds * 1e9)
     for record in case.ledger.records.values():
         for copy in record.copies:
             for place, held in enumerate(copy.deliveries):
-                death = deaths.get((held.link, held.incarnation))
+                death = _death(case, held)
                 if death is not None and _held_then(case, held, death):
                     due = _due(death[1].at, bound, lasting)
                     reason = _missed(case, copy, place, death[1], due, terms.seconds)
@@ -50,15 +47,10 @@ def check(case: Case) -> list[Finding]:
     return groups.findings()
 
 
-def _deaths(case: Case) -> dict[tuple[str, int], tuple[int, e.ConsumerEnded]]:
-    """The end of each process during the run, by link and its number among the starts."""
-    found: dict[tuple[str, int], tuple[int, e.ConsumerEnded]] = {}
-    count: dict[str, int] = {}
-    for index, event in case.ledger.surroundings.ends:
-        count[event.consumer] = count.get(event.consumer, 0) + 1
-        if index <= case.ledger.end.index:
-            found[event.consumer, count[event.consumer]] = (index, event)
-    return found
+def _death(case: Case, held: Delivery) -> tuple[int, e.ConsumerEnded] | None:
+    """The end of the process that a delivery was handed to, if it came during the run."""
+    death = end_of_holder(case, held)
+    return None if death is None or death[0] > case.ledger.end.index else death
 
 
 def _held_then(case: Case, held: Delivery, death: tuple[int, e.ConsumerEnded]) -> bool:

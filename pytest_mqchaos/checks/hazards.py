@@ -56,7 +56,7 @@ def acked_before_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
                 progress = progress or Progress(case)
                 if lived_on(case, progress, one):
                     continue  # it dropped the message: there is no work that the ack could precede
-            found.setdefault(_consumer(one.link), []).append(record.id)
+            found.setdefault(base_name(one.link), []).append(record.id)
     return _by_consumer(
         case, "acked_before_effect", found, proved,
         claim="{consumer} acknowledges before its work shows: a crash in between loses the message",
@@ -105,7 +105,7 @@ def auto_ack(case: Case, findings: list[Finding]) -> list[Hazard]:
         for record in case.ledger.records.values():
             for one in record.deliveries:
                 if one.auto_ack:
-                    found.setdefault(_consumer(one.link), []).append(record.id)
+                    found.setdefault(base_name(one.link), []).append(record.id)
     return _by_consumer(
         case, "auto_ack", found, _proved(findings, "lost"),
         claim="{consumer} reads with automatic ack: what it has in hand when it dies is lost",
@@ -122,7 +122,7 @@ def effect_before_ack(case: Case, findings: list[Finding]) -> list[Hazard]:
     for name in twice:
         record = case.ledger.records.get(name)
         if record is not None and any(len(copy.deliveries) > 1 for copy in record.copies):
-            found.setdefault(_consumer(record.deliveries[-1].link), []).append(name)
+            found.setdefault(base_name(record.deliveries[-1].link), []).append(name)
     return _by_consumer(
         case, "effect_before_ack", found, twice,
         claim="{consumer} does its work again when a delivery comes again",
@@ -132,7 +132,7 @@ def effect_before_ack(case: Case, findings: list[Finding]) -> list[Hazard]:
 
 def double_settlement(case: Case, findings: list[Finding]) -> list[Hazard]:
     """Settlements that named no open delivery: a broker closes the channel for them."""
-    counts = Counter(_consumer(event.link) for _, event in case.ledger.surroundings.unknown_settlements)
+    counts = Counter(base_name(event.link) for _, event in case.ledger.surroundings.unknown_settlements)
     return [
         Hazard(
             kind="double_settlement",
@@ -160,7 +160,7 @@ def late_effect(case: Case, findings: list[Finding]) -> list[Hazard]:
         last = max(had, key=lambda one: one.at)
         acked = last.settled_at if last.settlement in ("acked", "auto") else None
         if acked is not None and done - acked > _LATE:
-            found.setdefault(_consumer(last.link), []).append(record.id)
+            found.setdefault(base_name(last.link), []).append(record.id)
     return _by_consumer(
         case, "late_effect", found, set(),
         claim="the work of {consumer} shows more than a second after its ack",
@@ -172,7 +172,7 @@ def unlimited_prefetch(case: Case, findings: list[Finding]) -> list[Hazard]:
     """Subscriptions without a prefetch: the broker hands out all it has, to one consumer."""
     queues = {one.queue for record in case.ledger.records.values() for one in record.deliveries}
     consumers = Counter(
-        _consumer(event.link)
+        base_name(event.link)
         for _, event in case.ledger.surroundings.subscribed
         if event.prefetch == 0 and not event.auto_ack and event.queue in queues
     )
@@ -186,11 +186,6 @@ def unlimited_prefetch(case: Case, findings: list[Finding]) -> list[Hazard]:
         )
         for consumer, count in sorted(consumers.items())
     ]
-
-
-def _consumer(link: str) -> str:
-    """The consumer's name of a replica's link."""
-    return base_name(link)
 
 
 def _proved(findings: Iterable[Finding], kind: str) -> set[str]:

@@ -12,12 +12,17 @@ wait behind others, behind a prefetch that is used up, or for a consumer that is
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 
 __all__ = ["Idleness"]
+
+_Key: TypeAlias = tuple[int, int, str]
+"""A subscription: its connection, channel and consumer tag."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +40,7 @@ class _Reader:
 
 @dataclass(slots=True)
 class _Queue:
-    readers: dict[tuple[int, int, str], _Reader] = field(default_factory=dict)
+    readers: dict[_Key, _Reader] = field(default_factory=dict)
     every: bool = False
     """Whether all readers have to be free: with a single active consumer nobody sees which one is."""
     since: int | None = None
@@ -128,8 +133,7 @@ class Idleness:
                     reader.open.difference_update(reader.open.copy() if tags is None else tags)
             self._mark(queue, event.at)
 
-    def _leave(self, at: int, gone: object) -> None:
-        assert callable(gone)
+    def _leave(self, at: int, gone: Callable[[_Key], bool]) -> None:
         for queue in self._queues.values():
             for key in [key for key in queue.readers if gone(key)]:
                 del queue.readers[key]

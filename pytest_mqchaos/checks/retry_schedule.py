@@ -191,7 +191,7 @@ class _Schedule:
 
     def _early(self, before: Attempt, whole: float, shortest: float) -> Reason:
         claim = f"was tried again sooner than the {shortest:g} s that `{self._terms.policy}` says: after {whole:.3f} s"
-        cause = f"{before.delivery.link.split('#')[0]} does not wait long enough"
+        cause = f"{base_name(before.delivery.link)} does not wait long enough"
         return Reason(
             detail="early", claim=claim, cause=cause, mend="wait before the next attempt as was promised"
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 
 __all__ = ["Window", "force", "recovered"]
@@ -33,22 +32,15 @@ class Window:
 def force(case: Case, *, processes: bool = True) -> list[Window]:
     """Return when something was in force: faults from strike to heal, stops of the broker, absences of a process.
 
-    One that struck for a moment has that moment; one that was never healed lasts to the end. Payload faults disturb
-    nobody. Without `processes` what ends processes is left out.
+    Which faults were when is the rule of `Surroundings.in_force`. Without `processes` what ends processes is left out.
     """
     end = case.ledger.end.at
-    healed: dict[int, list[int]] = {}
-    for event in case.events:
-        if isinstance(event, e.FaultHealed):
-            healed.setdefault(event.fault, []).append(event.at)
     found = []
-    for strike in case.ledger.surroundings.strikes:
-        event = strike.event
-        family = case.faults[event.fault].family if event.fault < len(case.faults) else ""
-        if event.actor != "publisher" and event.changed and (processes or family != "process"):
-            until = next((at for at in healed.get(event.fault, ()) if at >= event.at), None)
-            lasts = event.fault < len(case.faults) and dict(case.faults[event.fault].options).get("duration")
-            found.append(Window(event.at, until or (end if lasts else event.at)))
+    for strike, until in case.ledger.surroundings.in_force(case.faults, end):
+        number = strike.event.fault
+        family = case.faults[number].family if 0 <= number < len(case.faults) else ""
+        if processes or family != "process":
+            found.append(Window(strike.event.at, until))
     for outage in case.ledger.surroundings.outages:
         back = end if outage.until is None else case.events[outage.until].at
         found.append(Window(outage.event.at, back))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.faults.fault import Fault
 from pytest_mqchaos.model.handlers import Handlers
 from pytest_mqchaos.model.names import base_name
 
-__all__ = ["Outage", "Strike", "Surroundings"]
+__all__ = ["Outage", "Strike", "Surroundings", "hits"]
 
 
 @dataclass(slots=True)
@@ -39,14 +41,19 @@ class Strike:
     """Publications and deliveries so far: if there are more in the end, messages came later."""
 
     def hits(self, link: str) -> bool:
-        """Whether it struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own).
+        """Whether it struck a link or consumer, as `hits` tells."""
+        return hits(self.event, link)
 
-        What the publisher sends hits nobody: its target is a queue.
-        """
-        if self.event.actor == "publisher":
-            return False
-        names = {name.strip() for name in self.event.target.split(",")}
-        return bool(names & {link, base_name(link), "*", "broker"})
+
+def hits(event: e.FaultFired, link: str) -> bool:
+    """Whether a fault struck a link or consumer (`worker` is hit with `worker#2`'s name only by its own).
+
+    What the publisher sends hits nobody: its target is a queue.
+    """
+    if event.actor == "publisher":
+        return False
+    names = {name.strip() for name in event.target.split(",")}
+    return bool(names & {link, base_name(link), "*", "broker"})
 
 
 class Surroundings:
@@ -73,6 +80,7 @@ class Surroundings:
         self.outages: list[Outage] = []
         self.broker_down = False
         self._alive: dict[str, bool] = {}
+        self._ends_of: dict[str, list[tuple[int, e.ConsumerEnded]]] = {}
 
     @property
     def handlers(self) -> Handlers:
@@ -99,6 +107,14 @@ class Surroundings:
         """Whether the consumer's last process has ended."""
         return self._alive.get(consumer) is False
 
+    def end_of(self, consumer: str, incarnation: int) -> tuple[int, e.ConsumerEnded] | None:
+        """Return how one process of a consumer ended: the n-th end is that of the n-th start.
+
+        None if it has not ended, or is none that was seen to start: `incarnation` 0.
+        """
+        ends = self._ends_of.get(consumer, ())
+        return ends[incarnation - 1] if 0 < incarnation <= len(ends) else None
+
     def on_started(self, event: e.ConsumerStarted, index: int) -> None:
         """A process runs."""
         self.starts.append((index, event))
@@ -108,6 +124,7 @@ class Surroundings:
     def on_ended(self, event: e.ConsumerEnded, index: int) -> None:
         """A process ended."""
         self.ends.append((index, event))
+        self._ends_of.setdefault(event.consumer, []).append((index, event))
         self._alive[event.consumer] = False
         self.frozen.pop(event.consumer, None)
 
@@ -171,12 +188,35 @@ class Surroundings:
 
     def until(self, strike: Strike) -> int:
         """When a strike was over: at its moment, where nothing had to be healed."""
+        healed = self._healed(strike)
+        return strike.event.at if healed is None else healed
+
+    def _healed(self, strike: Strike) -> int | None:
         own = strike.event
-        return next((at for at in self.heals.get(own.fault, ()) if at >= own.at), own.at)
+        return next((at for at in self.heals.get(own.fault, ()) if at >= own.at), None)
 
     def felt(self, strike: Strike) -> bool:
         """Whether anybody felt a strike: at its moment, or while it lasted."""
         return strike.event.changed and (strike.event.fault, self.until(strike)) not in self.idle
+
+    def in_force(self, faults: Sequence[Fault], end: int) -> list[tuple[Strike, int]]:
+        """Return each strike that disturbed somebody, in their order, and until when it was in force.
+
+        One with nothing to heal has its moment; of a fault that lasts and was never healed it is the end. Payload
+        faults disturb nobody, and neither does what changed nothing on its target or was felt by nobody.
+
+        Args:
+            faults: of the run, by the number that fault events carry.
+            end: of the run, in nanoseconds.
+        """
+        found = []
+        for strike in self.strikes:
+            event = strike.event
+            if event.actor != "publisher" and self.felt(strike):
+                until = self._healed(strike)
+                lasts = 0 <= event.fault < len(faults) and faults[event.fault].lasts
+                found.append((strike, max(end, event.at) if lasts and until is None else until or event.at))
+        return found
 
     def on_fault_fired(
         self, event: e.FaultFired, index: int, *, moving: int, unworked: int, traffic: int

@@ -102,14 +102,16 @@ def rank(values, share):
 
 
 def windows(facts):
-    """Return when faults were in force: from a strike to the next heal of it."""
+    """Return when faults were in force: from a strike that somebody felt to the next heal of it."""
     found = []
     for each in facts.of("FaultFired"):
         heals = [
-            h["at"] for h in facts.of("FaultHealed") if h["fault"] == each["fault"] and h["at"] >= each["at"]
+            (h["at"], h["idle"])
+            for h in facts.of("FaultHealed")
+            if h["fault"] == each["fault"] and h["at"] >= each["at"]
         ]
-        if each["actor"] != "publisher":
-            until = min(heals, default=each["at"])
+        until, idle = min(heals, default=(each["at"], False))
+        if each["actor"] != "publisher" and each["changed"] and not idle:
             found.append((facts.seconds(each), (until - facts.zero) / 1e9))
     return found
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from pytest_mqchaos.consumers.replica import Replica
 from pytest_mqchaos.model.events import ConsumerEnded, ConsumerFrozen, Event, FaultFired, LinkLost
+from pytest_mqchaos.model.surroundings import hits
 
 __all__ = ["Outputs"]
 
@@ -33,23 +34,21 @@ class Outputs:
         """Mark the place where a consumer is struck, cut off or ended: lines around it will be told."""
         if type(event) not in _MOMENTS:
             return
-        struck = isinstance(event, FaultFired)
-        names = _names(event)
         for replica in self._replicas():
-            if replica.name in names or (struck and names & {replica.name.partition("#")[0], "*", "broker"}):
+            if _met(event, replica.name):
                 replica.growth.mark(event.at)
 
 
 _MOMENTS = frozenset({ConsumerEnded, ConsumerFrozen, FaultFired, LinkLost})
 
 
-def _names(event: Event) -> set[str]:
-    """Return whom an event hits."""
+def _met(event: Event, replica: str) -> bool:
+    """Whether an event hit a replica."""
     match event:
         case FaultFired():
-            return {name.strip() for name in event.target.split(",")}
+            return hits(event, replica)
         case LinkLost(clean=False):
-            return {event.link}
+            return event.link == replica
         case ConsumerFrozen() | ConsumerEnded(by="itself" | "fault"):
-            return {event.consumer}
-    return set()
+            return event.consumer == replica
+    return False

@@ -48,6 +48,11 @@ class Fault:
         """Whether it stays until the run has settled; without a moment such a fault is there from the start."""
         return self.kind in _LASTING and self.duration is None
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is in force for some time, until it is healed: others strike and are over."""
+        return self.duration is not None or self.lasting
+
     def option(self, name: str) -> object:
         """Return the argument of that name."""
         return dict(self.options)[name]

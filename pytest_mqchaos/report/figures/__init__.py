@@ -5,12 +5,12 @@ events ──one pass──► Marks     what happened when, on which lane     t
                      Depth     what waited, what was in hand         timeline.depth
                      Crew      processes, connections, shares        consumers
                      Waits     from publish to effect                latency, deliveries, recovery
-                     Strikes   where each fault struck               faults
                      Queues    what the broker held at the end       queues
                      Queueing  arrivals, service, waits              queueing
                      Sharing   whose turn, who had the least        sharing
                      Heartbeats  who heard nothing for how long     heartbeats
-ledger ──────────►   lifecycle the life as a Markov chain            lifecycle
+ledger ──────────►   Strikes   where each fault struck               faults
+                     lifecycle the life as a Markov chain            lifecycle
                      endurance what lasted over stops and ends       endurance
                      pauses    what came again, and how soon         pauses, takeovers
                      order     who kept it, and who did not         order
@@ -98,7 +98,9 @@ def figures(account: Account) -> dict[str, Any]:
     case = account.case
     records, promised = case.ledger.records, case.guarantee.terms(Retry)
     tried = pauses(records.values(), None if promised is None else promised.policy)
-    strikes = Strikes(account.lives.start, len(account.faults))
+    around = case.ledger.surroundings
+    in_force = around.in_force(case.faults, case.ledger.end.at)
+    strikes = Strikes(account.lives.start, len(account.faults), around, in_force)
     crew = Crew(account.lives.start, case.consumers)
     waits = Waits(account.lives.start, by_effect=case.evidence == "effects" and case.ordered_evidence)
     marks = Marks(account.lives.start)
@@ -112,8 +114,8 @@ def figures(account: Account) -> dict[str, Any]:
         by_effect=case.evidence == "effects" and case.ordered_evidence,
         poison={name for name, message in case.messages.items() if message.poison},
     )
-    heartbeats = Heartbeats(account.lives.start, case.messages)
-    _pass(case.events, [strikes, crew, waits, marks, depth, queues, queueing, sharing, heartbeats])
+    heartbeats = Heartbeats(account.lives.start, case.messages, in_force)
+    _pass(case.events, [crew, waits, marks, depth, queues, queueing, sharing, heartbeats])
     moments = [*strikes.moments(), *crew.moments()]
     timeline = marks.timeline(crew.names(), moments)
     timeline["depth"] = depth.figure(timeline)
@@ -129,14 +131,12 @@ def figures(account: Account) -> dict[str, Any]:
         "queueing": queueing.figure(strikes.windows(), _left(account)),
         "endurance": endurance(
             records,
-            [outage.index for outage in case.ledger.surroundings.outages],
+            [outage.index for outage in around.outages],
             [each for each in account.findings if each.kind == "persistence_loss"],
             {each.id for each in account.confirmed},
         ),
         **_first("pauses", tried, 20),
-        **_first(
-            "takeovers", takeovers(records.values(), case.ledger.surroundings.ends, account.lives.start), 20
-        ),
+        **_first("takeovers", takeovers(records.values(), around, account.lives.start), 20),
         "sharing": sharing.figure(),
         "heartbeats": heartbeats.figure(),
         "retry": retry(case, account.findings, tried),

@@ -34,8 +34,7 @@ def failover(case: Case, findings: Iterable[Finding], start: int) -> dict[str, A
     if terms is None:
         return None
     until = case.ledger.end.index
-    ends = [each for each in case.ledger.surroundings.ends if each[0] <= until]
-    found = list(handings(case.ledger.records.values(), ends))
+    found = list(handings(case.ledger.records.values(), case.ledger.surroundings, until))
     said = [
         (name, _WHY.get(each.detail, each.detail))
         for each in findings

@@ -4,8 +4,10 @@
 last frame ──────── silence ────────► the link is lost, without a close: by the broker, or by the client
             agreed on: a beat every half of the heartbeat; two missed ones are the end
 ```
-Heartbeats themselves are no events. A loss counts as their doing if it came without a close, on a connection without a
-frame for a heartbeat at least, and neither a stop of the broker nor the end of a process explains it.
+Heartbeats themselves are no events. A loss counts as their doing if it came without a close, the side that gave up had
+not been sent a frame for a heartbeat at least, and neither a stop of the broker nor the end of a process explains it.
+What a side sends itself breaks no silence of the other: a broker hands messages to a consumer that stands still, and
+gives it up for all that.
 """
 
 from __future__ import annotations
@@ -17,16 +19,27 @@ from typing import Any
 
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.messages import Message
-from pytest_mqchaos.model.names import base_name
+from pytest_mqchaos.model.surroundings import Strike
 
 __all__ = ["Heartbeats"]
 
 _REAPED = 1_000_000_000
 """Nanoseconds within which the end of a process is noticed."""
-_FRAMES = tuple(
+_FRAMES = frozenset(
     kind for kind in map(vars(e).get, e.__all__) if isinstance(kind, type) and issubclass(kind, e.LinkEvent)
 )
 """Every event that a frame on a connection makes."""
+_BROKERS = frozenset({
+    e.Delivered, e.Streamed, e.Confirmed, e.PublishNacked, e.Returned, e.OwnConfirmed, e.ConsumerCancelled,
+})  # fmt: skip
+"""Those of a frame that the broker sent: it tells nothing of when the client was heard."""
+_CLIENTS = frozenset({
+    e.Acked, e.Nacked, e.Rejected, e.UnknownSettlement, e.Published, e.Republished, e.Emitted, e.CommitSent,
+    e.Processed,
+})  # fmt: skip
+"""Those of a frame to the broker that needs no answer, or whose answer is another event. Behind `Processed` is a
+question of ours on the client's connection, whose answer it never sees. All others stand for a question and its answer.
+"""
 _TOLD = 20
 _MESSAGES = 10
 
@@ -36,8 +49,8 @@ class _Line:
     """One connection while it is open."""
 
     heartbeat: int
-    last: int
-    """When a frame was seen on it last."""
+    heard: dict[str, int]
+    """When the broker, and when the client, was sent a frame last."""
     held: dict[tuple[int, int], str] = field(default_factory=dict)
     """Messages in hand, by channel and tag."""
 
@@ -47,6 +60,11 @@ class _Loss:
     event: e.LinkLost
     line: _Line
 
+    @property
+    def since(self) -> int:
+        """When the side that gave up heard something last."""
+        return self.line.heard[self.event.by]
+
 
 class Heartbeats:
     """Follows the connections of consumers and producers.
@@ -54,17 +72,19 @@ class Heartbeats:
     Args:
         start: the moment that counts as zero, in nanoseconds.
         messages: the workload.
+        in_force: the strikes that disturbed somebody, in their order, each with when it was over, in nanoseconds.
     """
 
-    def __init__(self, start: int, messages: Mapping[str, Message]) -> None:
+    def __init__(
+        self, start: int, messages: Mapping[str, Message], in_force: Sequence[tuple[Strike, int]] = ()
+    ) -> None:
+        self._in_force = in_force
         self._start = start
         self._messages = messages
         self._open: dict[int, _Line] = {}
         self._agreed: Counter[int] = Counter()
         self._losses: list[_Loss] = []
         self._ends: list[e.ConsumerEnded] = []
-        self._strikes: list[e.FaultFired] = []
-        self._heals: list[e.FaultHealed] = []
         self._stopped = False
         self._stopped_at = -_REAPED
 
@@ -78,25 +98,26 @@ class Heartbeats:
             **dict.fromkeys((e.Acked, e.Nacked, e.Rejected), self._settled),
             e.ChannelClosed: self._channel_closed,
             e.ConsumerEnded: self._ends.append,
-            e.FaultFired: self._strikes.append,
-            e.FaultHealed: self._heals.append,
             e.BrokerStopped: self._broker_stopped,
             e.BrokerStarted: self._broker_started,
         }
 
     def _opened(self, event: e.LinkOpened) -> None:
         if event.link != "publisher":
-            self._open[event.connection] = _Line(event.heartbeat, event.at)
+            self._open[event.connection] = _Line(event.heartbeat, {"broker": event.at, "client": event.at})
             self._agreed[event.heartbeat] += 1
 
     def _heard(self, event: e.LinkEvent) -> None:
         self._line(event)
 
     def _line(self, event: e.LinkEvent) -> _Line | None:
-        """Return the connection that a frame was seen on, if it is looked at."""
+        """Return the connection that a frame was seen on, if it is looked at; who was sent it has heard something."""
         line = self._open.get(event.connection)
-        if line is not None:
-            line.last = event.at
+        if line is not None and getattr(event, "passed", True):
+            if type(event) not in _BROKERS:
+                line.heard["broker"] = event.at
+            if type(event) not in _CLIENTS:
+                line.heard["client"] = event.at
         return line
 
     def _delivered(self, event: e.Delivered) -> None:
@@ -117,6 +138,8 @@ class Heartbeats:
     def _broker_stopped(self, event: e.BrokerStopped) -> None:
         if event.how != "freeze":  # a frozen one goes on later, and is not heard meanwhile
             self._stopped, self._stopped_at = True, event.at
+            # Of one that dies by itself the connections are seen to end first.
+            self._losses = [each for each in self._losses if event.at - each.event.at > _REAPED]
 
     def _broker_started(self, event: e.BrokerStarted) -> None:
         if event.how != "freeze":
@@ -126,21 +149,17 @@ class Heartbeats:
         line = self._open.pop(event.connection, None)
         if line is None or event.clean or event.by == "fault" or not line.heartbeat:
             return
-        down = self._stopped or line.last <= self._stopped_at or event.at - self._stopped_at <= _REAPED
-        if not down and event.at - line.last >= line.heartbeat * 1e9:
-            self._losses.append(_Loss(event, line))
+        last, loss = max(line.heard.values()), _Loss(event, line)
+        down = self._stopped or last <= self._stopped_at or event.at - self._stopped_at <= _REAPED
+        if not down and event.at - loss.since >= line.heartbeat * 1e9:
+            self._losses.append(loss)
 
     def _behind(self, loss: _Loss) -> int | None:
         """Return the last fault that struck a link, or was still in force, within the silence; None if none did."""
-        hit = {loss.event.link, base_name(loss.event.link), "*", "broker"}
-        for strike in reversed(self._strikes):
-            over = next(
-                (one.at for one in self._heals if one.fault == strike.fault and one.at >= strike.at),
-                strike.at,
-            )
-            within = strike.at <= loss.event.at and over >= loss.line.last
-            if within and strike.changed and hit & {name.strip() for name in strike.target.split(",")}:
-                return strike.fault
+        for strike, until in reversed(self._in_force):
+            within = strike.event.at <= loss.event.at and until >= loss.since
+            if within and strike.hits(loss.event.link):
+                return strike.event.fault
         return None
 
     def _explained(self, loss: _Loss) -> bool:
@@ -171,7 +190,7 @@ class Heartbeats:
             "consumer": event.link,
             "at": round((event.at - self._start) / 1e9, 6),
             "heartbeat": line.heartbeat,
-            "silent": round((event.at - line.last) / 1e9, 6),
+            "silent": round((event.at - loss.since) / 1e9, 6),
             "by": event.by,
             "fault": self._behind(loss),
             "held": len(line.held),

@@ -6,6 +6,7 @@ what a retry policy is about; the document has the policy beside it where one wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ from typing import Any
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
 from pytest_mqchaos.model.retries import Policy
+from pytest_mqchaos.model.surroundings import Surroundings
 from pytest_mqchaos.report.figures.waits import percentile
 
 __all__ = ["Handing", "handings", "pauses", "takeovers"]
@@ -43,18 +45,16 @@ class Handing:
     by: str
 
 
-def takeovers(
-    records: Iterable[Record], ends: Iterable[tuple[int, e.ConsumerEnded]], start: int
-) -> list[dict[str, Any]]:
+def takeovers(records: Iterable[Record], around: Surroundings, start: int) -> list[dict[str, Any]]:
     """Return for each process that died with messages in hand how soon others had them.
 
     Args:
         records: of the workload's messages.
-        ends: when processes ended, with the number of the event.
+        around: what tells when processes ended.
         start: the moment that counts as zero, in nanoseconds.
     """
     held: dict[tuple[str, int], list[Handing]] = {}
-    for each in handings(records, ends):
+    for each in handings(records, around):
         held.setdefault(each.owner, []).append(each)
     rows = []
     for times in held.values():
@@ -71,16 +71,11 @@ def takeovers(
     return rows
 
 
-def handings(records: Iterable[Record], ends: Iterable[tuple[int, e.ConsumerEnded]]) -> Iterator[Handing]:
-    """Yield what dead processes left to others, as `takeovers` does."""
-    deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]] = {}
-    count: dict[str, int] = {}
-    for index, event in ends:
-        count[event.consumer] = count.get(event.consumer, 0) + 1
-        deaths[event.consumer, count[event.consumer]] = index, event
+def handings(records: Iterable[Record], around: Surroundings, until: float = math.inf) -> Iterator[Handing]:
+    """Yield what dead processes left to others, as `takeovers` does; what ended after an event's number is left out."""
     for record in records:
         for copy in record.copies:
-            yield from _handed_on(copy, deaths)
+            yield from _handed_on(copy, around, until)
 
 
 def _attempts(record: Record) -> list[Delivery]:
@@ -88,12 +83,14 @@ def _attempts(record: Record) -> list[Delivery]:
     return [each for each in record.deliveries if each.passed]
 
 
-def _handed_on(copy: Copy, deaths: dict[tuple[str, int], tuple[int, e.ConsumerEnded]]) -> Iterator[Handing]:
+def _handed_on(copy: Copy, around: Surroundings, until: float) -> Iterator[Handing]:
     """Yield whose death left this copy to others, and how many seconds later one of them had it, if one did."""
     for place, one in enumerate(copy.deliveries):
         owner = (one.link, one.incarnation)
-        death = deaths.get(owner)
-        if death is None or one.auto_ack or one.settled_passed or not _in_hand(one, death[0]):
+        death = around.end_of(*owner)
+        if death is None or death[0] > until:
+            continue
+        if one.auto_ack or one.settled_passed or not _in_hand(one, death[0]):
             continue
         later = next((d for d in copy.deliveries[place + 1 :] if (d.link, d.incarnation) != owner), None)
         seconds = None if later is None else max(later.at - death[1].at, 0) / 1e9

@@ -35,8 +35,8 @@ from pytest_mqchaos.report.figures.waits import Window
 
 __all__ = ["Queueing", "erlang_c", "wait_in_queue"]
 
-_Place: TypeAlias = tuple[int, int]
-"""A connection and a channel."""
+_Place: TypeAlias = tuple[int, int, str]
+"""A connection, a channel, and a consumer tag."""
 _FEW = 30
 """Fewer messages than this make no rate."""
 _LIKE = (0.7, 1.3)
@@ -80,6 +80,7 @@ class Queueing:
             e.Delivered: self._handed,
             e.LinkLost: self._lost,
             **dict.fromkeys((e.ChannelClosed, e.Recovered), self._given_back),
+            e.ConsumerCancelled: self._cancelled,
             end: self._done,
         }
 
@@ -94,21 +95,25 @@ class Queueing:
         if event.message is not None and event.passed:
             self._holder[event.message] = self._seconds(event.at), event.link
             hand = self._in_hand.setdefault(event.link, {})
-            hand[event.message] = event.connection, event.channel
+            hand[event.message] = event.connection, event.channel, event.consumer_tag
             self._most_in_hand = max(self._most_in_hand, len(hand))
 
     def _settled(self, event: e.Acked | e.Nacked | e.Rejected) -> None:
         self._in_hand.get(event.link, {}).pop(event.message or "", None)
 
     def _lost(self, event: e.LinkLost) -> None:
-        hand = self._in_hand.get(event.link, {})
-        self._in_hand[event.link] = {
-            name: place for name, place in hand.items() if place[0] != event.connection
-        }
+        self._let_go(event.link, event.connection)
 
     def _given_back(self, event: e.ChannelClosed | e.Recovered) -> None:
-        hand, here = self._in_hand.get(event.link, {}), (event.connection, event.channel)
-        self._in_hand[event.link] = {name: place for name, place in hand.items() if place != here}
+        self._let_go(event.link, event.connection, event.channel)
+
+    def _cancelled(self, event: e.ConsumerCancelled) -> None:
+        self._let_go(event.link, event.connection, event.channel, event.consumer_tag)
+
+    def _let_go(self, link: str, *where: int | str) -> None:
+        """Forget what a consumer has in hand of a connection, a channel of it, or a subscription on that."""
+        hand = self._in_hand.get(link, {})
+        self._in_hand[link] = {name: place for name, place in hand.items() if place[: len(where)] != where}
 
     def _done(self, event: e.Effected | e.Acked) -> None:
         message, at = event.message, self._seconds(event.at)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_mqchaos.model import events as e
+from pytest_mqchaos.model.surroundings import Strike, Surroundings
 from pytest_mqchaos.report.figures.waits import Window, first_after
 
 __all__ = ["Strikes"]
@@ -15,51 +15,42 @@ _MOST = 20
 
 
 class Strikes:
-    """Gathers the strikes of a run, by the number of their fault.
+    """The strikes of a run, by the number of their fault.
 
     Args:
         start: the moment that counts as zero, in nanoseconds.
         faults: how many there are.
+        around: what happened around the messages.
+        in_force: the strikes that disturbed somebody, each with when it was over, as `around` tells.
     """
 
-    def __init__(self, start: int, faults: int) -> None:
+    def __init__(
+        self, start: int, faults: int, around: Surroundings, in_force: Sequence[tuple[Strike, int]]
+    ) -> None:
         self._start = start
         self._faults = faults
-        self._struck: dict[int, list[e.FaultFired]] = {}
-        self._healed: dict[int, list[float]] = {}
-
-    def handlers(self) -> Mapping[type[e.Event], Callable[[Any], None]]:
-        """Return what takes each kind of event in."""
-        return {e.FaultFired: self._fired, e.FaultHealed: self._heal}
-
-    def _fired(self, event: e.FaultFired) -> None:
-        self._struck.setdefault(event.fault, []).append(event)
-
-    def _heal(self, event: e.FaultHealed) -> None:
-        self._healed.setdefault(event.fault, []).append(self._seconds(event.at))
+        self._around = around
+        self._struck: dict[int, list[Strike]] = {}
+        for strike in around.strikes:
+            self._struck.setdefault(strike.event.fault, []).append(strike)
+        self._windows: dict[int, list[Window]] = {}
+        for strike, until in in_force:
+            window = self._seconds(strike.event.at), self._seconds(until)
+            self._windows.setdefault(strike.event.fault, []).append(window)
 
     def _seconds(self, at: int) -> float:
         return round((at - self._start) / 1e9, 6)
 
-    def _window(self, event: e.FaultFired) -> Window:
-        """Return when a strike was in force: until its heal, or for its moment only."""
-        at = self._seconds(event.at)
-        return at, next((healed for healed in self._healed.get(event.fault, ()) if healed >= at), at)
-
     def windows(self) -> list[Window]:
-        """Return when faults were in force; those of the payload, and strikes that nobody felt, never are."""
-        felt = [
-            event
-            for each in self._struck.values()
-            for event in each
-            if event.actor != "publisher" and event.changed
-        ]
-        return sorted(self._window(event) for event in felt)
+        """Return when faults were in force: what a promised time excuses, too."""
+        return sorted(window for each in self._windows.values() for window in each)
 
     def moments(self) -> Iterator[float]:
-        """Yield when faults struck and were healed."""
-        for window in self.windows():
-            yield from window
+        """Yield when faults struck, though nobody felt it, and were healed."""
+        for strike in self._around.strikes:
+            if strike.event.actor != "publisher":
+                yield self._seconds(strike.event.at)
+                yield self._seconds(self._around.until(strike))
 
     def figure(
         self, worked: Sequence[float], delivered: Sequence[float], depths: Mapping[int, tuple[int, int]]
@@ -74,32 +65,31 @@ class Strikes:
         ordered, arrived = sorted(worked), sorted(delivered)
         return [
             {
-                "recovery": self._recovery(self._struck.get(number, ()), ordered),
-                "resumed": self._recovery(self._struck.get(number, ()), arrived),
+                "recovery": self._recovery(number, ordered),
+                "resumed": self._recovery(number, arrived),
                 "struck": [
-                    self._strike(event, *depths.get(id(event), (None, None)))
-                    for event in self._struck.get(number, ())[:_MOST]
+                    self._strike(each, *depths.get(id(each.event), (None, None)))
+                    for each in self._struck.get(number, ())[:_MOST]
                 ],
             }
             for number in range(self._faults)
         ]
 
-    def _recovery(self, struck: Sequence[e.FaultFired], moments: Sequence[float]) -> float | None:
+    def _recovery(self, number: int, moments: Sequence[float]) -> float | None:
         """Return the longest time from an end of the fault to the first of these after it; None if none followed."""
-        felt = [event for event in struck if event.actor != "publisher"]
         longest: float | None = None
-        for _, until in map(self._window, felt):
+        for _, until in self._windows.get(number, ()):
             after = first_after(moments, until)
             if after is None:
                 return None
             longest = max(longest or 0.0, round(after - until, 6))
         return longest
 
-    def _strike(self, event: e.FaultFired, waiting: int | None, in_hand: int | None) -> dict[str, Any]:
-        since, until = self._window(event)
+    def _strike(self, strike: Strike, waiting: int | None, in_hand: int | None) -> dict[str, Any]:
+        event, healed = strike.event, self._around.until(strike)
         return {
-            "at": since,
-            "until": until if until > since else None,
+            "at": self._seconds(event.at),
+            "until": self._seconds(healed) if healed > event.at else None,
             "target": event.target,
             "changed": event.changed,
             "actor": event.actor,

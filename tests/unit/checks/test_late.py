@@ -133,6 +133,19 @@ def test_a_broker_that_is_down() -> None:
     assert late(run.work(1).settled()) == []
 
 
+def test_what_was_never_healed_excuses_to_the_end() -> None:
+    """A fault that lasts and whose heal nobody saw is in force until the end of the run."""
+    run = Run(2).subscribe().plan(refuse(after=delivery(1))).publish(1).fire().work(1).publish(2)
+    assert late(run.wait(6 * SECOND).work(2).settled()) == []
+
+
+def test_what_nobody_felt_excuses_nothing() -> None:
+    """A fault that nobody came to while it lasted kept nobody from any work."""
+    run = Run(1).subscribe().plan(refuse(after=delivery(1), link="pg")).publish().fire(target="pg")
+    run.wait(6 * SECOND).add(e.FaultHealed, fault=0, idle=True)
+    assert [numbers(one.messages) for one in late(run.work(1).settled())] == [[1]]
+
+
 def test_payload_faults_excuse_nothing() -> None:
     """Malformed messages among the good ones disturb nobody's time."""
     run = Run(1, poison=1).subscribe().plan(malformed_payload()).publish()

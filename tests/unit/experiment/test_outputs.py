@@ -41,6 +41,8 @@ LOST: dict[str, Any] = {"at": 7, "link": "worker#2", "connection": 1}
         (e.FaultFired(at=7, fault=0, description="x", target="worker#2, other"), {"worker#2", "other"}),
         (e.FaultFired(at=7, fault=0, description="x", target="broker"), {"worker", "worker#2", "other"}),
         (e.FaultFired(at=7, fault=0, description="x", target="publisher"), set()),
+        (e.FaultFired(at=7, fault=0, description="x", target="worker", actor="publisher"), set()),
+        (e.FaultFired(at=7, fault=0, description="x", target="worker"), {"worker", "worker#2"}),
         (e.LinkLost(by="fault", **LOST), {"worker#2"}),
         (e.LinkLost(by="client", clean=True, **LOST), set()),
         (e.ConsumerEnded(at=7, consumer="other", pid=1, exit_code=1, by="itself"), {"other"}),

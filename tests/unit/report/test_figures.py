@@ -18,7 +18,7 @@ from account_builders import (
     published,
     workload,
 )
-from report_builders import eventful, failing, judged
+from report_builders import REFUSE, eventful, failing, judged
 
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.events import (
@@ -28,6 +28,8 @@ from pytest_mqchaos.model.events import (
     ConsumerStarted,
     ConsumerThawed,
     Event,
+    FaultFired,
+    FaultHealed,
     LinkLost,
     Nacked,
     Rejected,
@@ -237,6 +239,26 @@ def test_latency_inside_and_outside_of_faults() -> None:
     assert (latency["until"], latency["all"]["messages"]) == ("effect", 9)
     assert latency["outside"] == {"messages": 2, "p50": 0.029, "p95": 0.048, "p99": 0.048, "max": 0.048}
     assert latency["inside"] == {"messages": 7, "p50": 0.12, "p95": 0.822, "p99": 0.822, "max": 0.822}
+
+
+def test_what_nobody_felt_is_no_window() -> None:
+    """Inside of a fault is what `within` excuses: a strike that changed nothing is told, and no message met it."""
+    struck = {"at": ms(2), "fault": 0, "description": "refuse()", "target": "worker", "actor": "wire"}
+    for changed, inside in ((True, 1), (False, 0)):
+        made = of(
+            published(1, 0),
+            FaultFired(**struck, changed=changed),
+            effected(1, 5),
+            FaultHealed(at=ms(8), fault=0),
+            effected(2, 9),
+            faults=(REFUSE,),
+        )
+        (fault,) = made["strikes"]
+        assert made["latency"]["inside"]["messages"] == inside
+        assert fault["recovery"] == (0.001 if changed else None)
+        assert [(row["at"], row["until"], row["changed"]) for row in fault["struck"]] == [
+            (0.002, 0.008, changed)
+        ]
 
 
 def test_the_distribution_holds_every_message() -> None:

@@ -83,7 +83,7 @@ def test_little_is_called_what_it_is() -> None:
         "The two differ by 3 messages that nobody began to work on. 1 message that left the queue without any work, "
         "dropped or settled, is in neither."
     ) in text(run)
-    assert "Why M/M/2 may not fit here: a word." in text(run)
+    assert "Why M/M/1 may not fit here: a word." in text(run)
 
 
 def test_deliveries_of_a_fan_out() -> None:

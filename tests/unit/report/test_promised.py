@@ -26,6 +26,7 @@ from pytest_mqchaos.model.guarantees import at_least_once
 from pytest_mqchaos.model.printable import printable
 from pytest_mqchaos.model.refinements import prefetch, within
 from pytest_mqchaos.report.document import schema
+from pytest_mqchaos.report.figures.heartbeats import _BROKERS, _CLIENTS, _FRAMES
 from pytest_mqchaos.report.html import page
 from pytest_mqchaos.report.html.promised import prefetch_bars, within_bars
 
@@ -368,16 +369,51 @@ def test_a_stop_of_the_broker_is_none(how: str, timeouts: int) -> None:
     assert figure(run.settled(), "heartbeats")["timeouts"] == timeouts
 
 
-@pytest.mark.parametrize("kind", [e.Polled, e.Emitted, e.OwnConfirmed, e.Processed])
-def test_every_frame_is_heard(kind: type[e.LinkEvent]) -> None:
-    """A consumer that polls an empty queue, or publishes, is not silent."""
+def busy(kind: type[e.LinkEvent], by: str, **fields: Any) -> int:
+    """Return how many connections timed out of one that has such a frame every second, and is then lost."""
     run = Run(1)
     run.add(e.LinkOpened, link="worker", connection=50, heartbeat=2)
-    told = {e.Polled: {"queue": "orders"}, e.Emitted: {"exchange": "", "routing_key": "x"}}.get(kind, {})
     for _ in range(10):
-        run.wait(1000).add(kind, link="worker", connection=50, channel=1, **told)
-    run.add(e.LinkLost, link="worker", connection=50, by="broker")
-    assert figure(run.publish().settled(), "heartbeats")["timeouts"] == 0
+        run.wait(1000).add(kind, link="worker", connection=50, channel=1, **fields)
+    run.add(e.LinkLost, link="worker", connection=50, by=by)
+    count: int = figure(run.publish().settled(), "heartbeats")["timeouts"]
+    return count
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "broker", "client"),
+    [
+        (e.Polled, {"queue": "orders"}, 0, 0),
+        (e.QueueDeclared, {"queue": "orders", "passive": True}, 0, 0),
+        (e.Emitted, {"routing_key": "x"}, 0, 1),
+        (e.Emitted, {"routing_key": "x", "passed": False}, 1, 1),
+        (e.Processed, {}, 0, 1),
+        (e.OwnConfirmed, {}, 1, 0),
+        (e.Delivered, {"message": None, "tag": 1, "queue": "orders"}, 1, 0),
+        (e.Delivered, {"message": None, "tag": 1, "queue": "orders", "passed": False}, 1, 1),
+    ],
+)
+def test_who_was_sent_a_frame_has_heard_something(
+    kind: type[e.LinkEvent], fields: dict[str, Any], broker: int, client: int
+) -> None:
+    """A consumer that polls an empty queue is not silent; one that is handed messages, and answers none, is."""
+    assert (busy(kind, "broker", **fields), busy(kind, "client", **fields)) == (broker, client)
+
+
+def test_every_frame_is_of_a_side() -> None:
+    """What the two sides send unasked is known of each kind of frame, and nothing is both."""
+    assert not _BROKERS & _CLIENTS
+    assert {kind for kind in _FRAMES if hasattr(kind, "passed")} <= _BROKERS | _CLIENTS
+
+
+def test_a_broker_that_is_seen_to_die_late_is_no_silence() -> None:
+    """The connections of a broker that dies by itself end before anybody has noticed."""
+    run = Run(1)
+    run.add(e.LinkOpened, link="worker", connection=50, heartbeat=2)
+    run.publish().wait(5000).add(e.LinkLost, link="worker", connection=50, by="broker")
+    run.wait(500).add(e.BrokerStopped, how="itself")
+    run.add(e.BrokerStarted, how="itself")
+    assert figure(run.settled(), "heartbeats")["timeouts"] == 0
 
 
 @pytest.mark.parametrize(("healed", "fault"), [(True, None), (False, 0)])

@@ -10,7 +10,15 @@ import pytest
 from account_builders import acked, case, delivered, effected, found, ms, name, published, workload
 
 from pytest_mqchaos.model.account import Account
-from pytest_mqchaos.model.events import CensusTaken, ChannelClosed, Event, LinkLost, Nacked, Recovered
+from pytest_mqchaos.model.events import (
+    CensusTaken,
+    ChannelClosed,
+    ConsumerCancelled,
+    Event,
+    LinkLost,
+    Nacked,
+    Recovered,
+)
 from pytest_mqchaos.model.topology import QueueState, Topology
 from pytest_mqchaos.report.figures import figures
 from pytest_mqchaos.report.figures.queueing import Queueing, erlang_c, wait_in_queue
@@ -98,12 +106,16 @@ def test_several_in_hand() -> None:
     elsewhere = LinkLost(at=ms(5), link="worker", connection=3, by="fault")
     closed = ChannelClosed(at=ms(5), link="worker", connection=2, channel=1, by="broker")
     recovered = Recovered(at=ms(5), link="worker", connection=2, channel=1)
+    here = {"at": ms(5), "link": "worker", "connection": 2, "channel": 1}
+    cancelled, other = (ConsumerCancelled(**here, consumer_tag=tag) for tag in ("", "other"))
     for between, counted in (
         (None, 2),
         (lost, 1),
         (elsewhere, 2),
         (closed, 1),
         (recovered, 1),
+        (cancelled, 1),
+        (other, 2),
         (nacked, 1),
         (acked(1, 5), 1),
         (effected(1, 5), 1),
