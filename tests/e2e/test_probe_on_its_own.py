@@ -31,7 +31,7 @@ while True:
         connection = pika.BlockingConnection(pika.URLParameters(os.environ["AMQP_URL"]))
         channel = connection.channel()
         channel.queue_declare("orders", durable=True)
-        channel.basic_qos(prefetch_count=5)
+        channel.basic_qos(prefetch_count=1)
         channel.basic_consume("orders", on_order)
         channel.start_consuming()
     except pika.exceptions.AMQPError:
@@ -109,7 +109,10 @@ def worker(mqchaos, image):
     consumer_crash(before=effect(5)), consumer_crash(after=delivery(7)), guarantee="exactly-once"
 )
 def test_a_consumer_in_an_image_of_its_own(mqchaos, worker):
-    """Its work shows, and it waits for the fault before its fifth effect, as with the whole package."""
+    """Its work shows, and it waits for the fault before its fifth effect, as with the whole package.
+
+    One message at a time: of more the ack of the one before may die with the strike, and its work is done again.
+    """
     consumer = worker()
     mqchaos.publish("orders", count=20)
     account = mqchaos.settle()
