@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_mqchaos.checks import lost
+from pytest_mqchaos.checks.around_acks import MARKED_FIRST
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding
 
@@ -21,5 +22,9 @@ def check(case: Case) -> list[Finding]:
             claim="was acknowledged before its effect, and a crash in between lost it",
         )
         for one in lost.check(case)
-        if one.detail == "by_consumer" and one.fault is not None and not one.unknown
+        if one.detail == "by_consumer"
+        and one.fault is not None
+        and not one.unknown
+        # Who takes for done what was only begun acknowledges after what it takes for the work.
+        and MARKED_FIRST not in one.mend
     ]

@@ -10,7 +10,10 @@ from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Strike
 
-__all__ = ["cut_behind", "cut_short_before", "eaten", "expired"]
+__all__ = ["MARKED_FIRST", "cut_behind", "cut_short_before", "eaten", "expired"]
+
+MARKED_FIRST = "note a message as done together with its work, in one transaction, and not before it"
+"""What mends a consumer that takes for done what a try before had only begun."""
 
 
 def cut_behind(case: Case, last: Delivery) -> Strike | None:
@@ -30,22 +33,35 @@ def cut_behind(case: Case, last: Delivery) -> Strike | None:
         None,
     )
     later = any(
-        one.connection == last.connection and one.settled_passed and (one.settled_index or 0) > settled
-        for record in case.ledger.records.values()
-        for one in record.deliveries
+        one.settled_passed and (one.settled_index or 0) > settled for one in _of_connection(case, last)
     )
     return None if cut is None or later else strike_near(case, last.link, cut.at)
 
 
 def cut_short_before(case: Case, copy: Copy) -> tuple[str, int] | None:
-    """Return the fault that ended an earlier try of what a later one acknowledged and did not work on, in words."""
+    """Return the fault that ended an earlier try of what a later one acknowledged and did not work on, in words.
+
+    What was only prefetched then was no try: a consumer works on the oldest of what it has in hand.
+    """
     for one in reversed(copy.record.deliveries):
         if one.returned not in ("link_lost", "channel_closed") or one.effect_seen or one.settlement:
+            continue
+        if any(other.index < one.index and not other.settlement for other in _of_connection(case, one)):
             continue
         words, fault = return_cause(case, one)
         if fault is not None:
             return words, fault
     return None
+
+
+def _of_connection(case: Case, delivery: Delivery) -> list[Delivery]:
+    """The deliveries of one connection."""
+    return [
+        one
+        for record in case.ledger.records.values()
+        for one in record.deliveries
+        if one.connection == delivery.connection
+    ]
 
 
 def eaten(copy: Copy) -> Publication | None:

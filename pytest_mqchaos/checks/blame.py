@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_mqchaos.checks.answers import Answers
-from pytest_mqchaos.checks.around_acks import cut_behind, cut_short_before, eaten, expired
+from pytest_mqchaos.checks.around_acks import MARKED_FIRST, cut_behind, cut_short_before, eaten, expired
 from pytest_mqchaos.checks.causes import (
     end_of_connection,
     end_of_holder,
@@ -167,8 +167,7 @@ class Blame:
         if fault is None and (before := cut_short_before(case, copy)) is not None:
             words, number = before
             claim = f"lost by {who(case, last)}: a try was cut short, and the next one acknowledged it without the work"
-            mend = "note a message as done together with its work, in one transaction, and not before it"
-            return replace(reason, claim=claim, cause=words, fault=number, mend=mend)
+            return replace(reason, claim=claim, cause=words, fault=number, mend=MARKED_FIRST)
         claim = f"lost by {who(case, last)}: its ack reached the broker, its work was never done"
         return replace(reason, claim=claim)
 

@@ -74,12 +74,12 @@ def _ack_first(case: Case, record: Record, delivery: Delivery) -> bool:
     """Whether an ack came before its work.
 
     Before a consumer has shown any work nobody knows where to look. Afterwards it is known when that file was looked
-    at last without the effect: what was acknowledged until then came first, and what never showed was never there.
+    at last without the effect: what was acknowledged until then came first.
     """
     if delivery.effect_seen is not None:
         return not delivery.effect_seen
     if record.effect_index is None:
-        return True
+        return False  # that is a loss, and tells nothing of an order
     effect, acked = case.events[record.effect_index], delivery.settled_at
     since = effect.since if isinstance(effect, Effected) else None
     return since is not None and acked is not None and acked < since

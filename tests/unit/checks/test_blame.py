@@ -237,6 +237,19 @@ def test_a_try_that_was_cut_short_and_taken_for_done() -> None:
     assert (finding.cause, finding.fault) == ("consumer_crash(after=delivery(2))", 0)
     assert "a try was cut short, and the next one acknowledged it without the work" in finding.claim
     assert finding.mend.startswith("note a message as done together with its work")
+    assert "(acked_before_effect:confirmed)" not in found(run)
+
+
+def test_what_was_only_prefetched_was_no_try() -> None:
+    """A consumer that drops a message which a killed one had not begun yet does that whatever was killed."""
+    run = Run(3).start().subscribe().publish().plan(consumer_crash(after=delivery(2)))
+    run.deliver(1)
+    run.deliver(2)
+    run.crash(fault=0).start().subscribe().work(1, redelivered=True)
+    run.ack(run.deliver(2, redelivered=True), effect_seen=False).work(3).settled()
+    finding = only(run, "lost")
+    assert finding.messages == (name(2),)
+    assert finding.cause == "no fault explains it: worker went on to later messages"
 
 
 def test_a_hand_on_that_died_on_its_way_behind_the_ack() -> None:
