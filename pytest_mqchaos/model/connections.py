@@ -23,6 +23,8 @@ class Connections:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._channels: dict[int, dict[int, Channel]] = {}
+        self._lost: dict[int, str] = {}
+        """By whom connections were ended."""
         self.links: dict[int, str] = {}
         """Open connections and whose they are."""
         self.in_hand = 0
@@ -127,7 +129,10 @@ class Connections:
         else:
             self.in_hand += 1
             self._table.move(copy, "in_hand", index, event.at)
-        if channel.closed:
+        if event.connection in self._lost:  # a frame that was held when its connection was cut
+            self._return_open(channel, "link_lost", index, event.at, by=self._lost[event.connection])
+            del self._channels[event.connection]
+        elif channel.closed:
             self._return_open(channel, "channel_closed", index, event.at)
 
     def on_streamed(self, event: e.Streamed, index: int) -> None:
@@ -317,6 +322,7 @@ class Connections:
     def on_link_lost(self, event: e.LinkLost, index: int) -> None:
         """A connection ended, and all its channels."""
         self.links.pop(event.connection, None)
+        self._lost[event.connection] = event.by
         back: list[Delivery] = []
         for channel in self._channels.pop(event.connection, {}).values():
             for one in (each for commit in channel.committing for each in commit):

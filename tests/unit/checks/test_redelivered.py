@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from check_builders import Run, found, only
 
@@ -91,6 +93,18 @@ def test_a_broker_that_sees_the_end_of_a_connection_before_we_do() -> None:
     run.deliver(1)
     again = run.deliver(1, link="other", redelivered=True)
     run.lose().effect(1).ack(again, effect_seen=True).settled()
+    assert found(run) == EXPLAINED
+
+
+def test_a_delivery_that_was_held_when_its_connection_was_cut() -> None:
+    """It is recorded when nobody holds it any more, behind the cut, and was never in anybody's hand."""
+    run = Run(1).subscribe().publish()
+    run.deliver(1, passed=False)
+    held = run.events.pop()
+    run.lose().subscribe()
+    run.events.append(replace(held, at=run.events[-1].at + 1))
+    again = run.deliver(1, redelivered=True)
+    run.effect(1).ack(again, effect_seen=True).settled()
     assert found(run) == EXPLAINED
 
 
