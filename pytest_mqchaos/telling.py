@@ -24,7 +24,6 @@ __all__ = ["CROSSING", "around_report", "compare", "status"]
 
 CROSSING = "mqchaos"
 """The attribute of a report under which a run crosses to where the report is written."""
-_LONGEST = 400
 
 
 def around_report(

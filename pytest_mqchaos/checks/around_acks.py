@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.checks.causes import return_cause, strike_near
+from pytest_mqchaos.checks.causes import end_of_connection, return_cause, strike_near
 from pytest_mqchaos.checks.grouping import Reason
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Publication
@@ -24,18 +24,13 @@ def cut_behind(case: Case, last: Delivery) -> Strike | None:
     settled = last.settled_index
     if settled is None or last.effect_seen or last.auto_ack:
         return None
-    cut = next(
-        (
-            one
-            for _, one in case.ledger.surroundings.lost_links
-            if one.connection == last.connection and one.by != "client"
-        ),
-        None,
-    )
+    cut = end_of_connection(case, last)
+    if cut is None or cut.by == "client":
+        return None
     later = any(
         one.settled_passed and (one.settled_index or 0) > settled for one in _of_connection(case, last)
     )
-    return None if cut is None or later else strike_near(case, last.link, cut.at)
+    return None if later else strike_near(case, last.link, cut.at)
 
 
 def cut_short_before(case: Case, copy: Copy) -> tuple[str, int] | None:

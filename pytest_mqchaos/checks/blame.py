@@ -190,7 +190,7 @@ class Blame:
         ended = end_of_holder(case, last)
         moments = [] if ended is None else [ended[1].at]
         if last.auto_ack and (cut := end_of_connection(case, last)) is not None:
-            moments.append(cut)
+            moments.append(cut.at)
         strikes = [strike for at in moments if (strike := strike_near(case, last.link, at)) is not None]
         if strikes:
             return fault_text(case, strikes[0].event.fault), strikes[0].event.fault

@@ -35,23 +35,17 @@ def fault_text(case: Case, fault: int | None) -> str:
     return next(fired, f"fault {fault}")
 
 
-def strike_near(case: Case, link: str, at: int, *, ahead: int = _SEEN_FIRST) -> Strike | None:
+def strike_near(case: Case, link: str, at: int) -> Strike | None:
     """Return the strike on a link, its consumer or the broker that is next to a moment, if any is near.
 
     One that was in force then, or a moment before, is near however long ago it struck: who stands still for a minute
     is given up on within that minute. What comes later explains nothing.
-
-    Args:
-        case: the run.
-        link: whom it has to hit.
-        at: the moment.
-        ahead: nanoseconds by which it may come after the moment.
     """
     found: Strike | None = None
     around = case.ledger.surroundings
     for one in around.strikes:
         closer = found is None or abs(one.event.at - at) < abs(found.event.at - at)
-        near = one.event.at - ahead <= at <= around.until(one) + _NEAR
+        near = one.event.at - _SEEN_FIRST <= at <= around.until(one) + _NEAR
         if closer and near and one.hits(link) and one.event.changed:
             found = one
     return found
@@ -62,13 +56,10 @@ def end_of_holder(case: Case, delivery: Delivery) -> tuple[int, e.ConsumerEnded]
     return case.ledger.surroundings.end_of(delivery.link, delivery.incarnation)
 
 
-def end_of_connection(case: Case, delivery: Delivery) -> int | None:
-    """Return when the connection that a delivery came on ended, if it did."""
-    lost = case.ledger.surroundings.lost_links
-    return next(
-        (one.at for index, one in lost if one.connection == delivery.connection and index > delivery.index),
-        None,
-    )
+def end_of_connection(case: Case, delivery: Delivery) -> e.LinkLost | None:
+    """Return the end of the connection that a delivery came on, if it ended."""
+    lost = (one for _, one in case.ledger.surroundings.lost_links)
+    return next((one for one in lost if one.connection == delivery.connection), None)
 
 
 def return_cause(case: Case, delivery: Delivery) -> tuple[str, int | None]:

@@ -110,7 +110,7 @@ def _otherwise(case: Case, where: Whereabouts, record: Record) -> Reason:
     for copy in record.copies:
         if copy.settlement == "auto" and (last := copy.last) is not None:
             cut = end_of_connection(case, last)
-            strike = strike_near(case, last.link, last.at if cut is None else cut)
+            strike = strike_near(case, last.link, last.at if cut is None else cut.at)
             return Reason(
                 detail="in_transit",
                 claim="lost in transit: sent with automatic ack, and its connection ended before it arrived",

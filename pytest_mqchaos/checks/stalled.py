@@ -124,18 +124,8 @@ def _gone(case: Case, claim: str, queue: str, links: set[str], connected: set[st
     """Who read it reads it no more: dead, away, or back without subscribing."""
     around = case.ledger.surroundings
     for link in sorted(links):
-        died = [event for _, event in around.ends if event.consumer == link and event.by == "itself"]
-        if len(died) >= _DIES:
-            how = (
-                f"{link} ended by itself {len(died)} times, the last time with exit code {died[-1].exit_code}"
-            )
-            mend = "mend what it dies of: a message that it cannot process comes back each time"
-            return Reason(
-                detail="consumer_ended",
-                claim=f"{claim}, and its consumer dies again and again",
-                cause=how,
-                mend=mend,
-            )
+        if (dying := _dying(case, claim, link)) is not None:
+            return dying
         if around.ended(link) or any(one.name == link and not one.alive for one in case.consumers):
             exits = _exits(case, link)
             return _with_fault(case, link, Reason(
@@ -162,6 +152,20 @@ def _gone(case: Case, claim: str, queue: str, links: set[str], connected: set[st
         detail="not_reconnected", claim=f"{claim}, and its consumer is not connected",
         cause=f"{who} never reconnected", mend="connect again after a lost connection, and subscribe again",
     ))  # fmt: skip
+
+
+def _dying(case: Case, claim: str, link: str) -> Reason | None:
+    """Return why a queue is not read whose consumer dies and is started again and again, if it is that."""
+    ends = (event for _, event in case.ledger.surroundings.ends if event.consumer == link)
+    died = [event for event in ends if event.by == "itself"]
+    if len(died) < _DIES:
+        return None
+    return Reason(
+        detail="consumer_ended",
+        claim=f"{claim}, and its consumer dies again and again",
+        cause=f"{link} ended by itself {len(died)} times, the last time with exit code {died[-1].exit_code}",
+        mend="mend what it dies of: a message that it cannot process comes back each time",
+    )
 
 
 def _cancelled(case: Case, queue: str, links: list[str]) -> str | None:
