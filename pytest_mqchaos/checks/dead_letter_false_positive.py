@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from pytest_mqchaos.checks.answers import Answers
 from pytest_mqchaos.checks.causes import return_cause
-from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.findings import Finding

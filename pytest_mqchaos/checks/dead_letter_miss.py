@@ -6,10 +6,10 @@ import base64
 import json
 
 from pytest_mqchaos.checks.causes import listed
-from pytest_mqchaos.checks.fates import ASK, Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.overflow import limit
 from pytest_mqchaos.checks.poison import Expected, poison
+from pytest_mqchaos.checks.whereabouts import ASK, Whereabouts
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Publication, Record
 from pytest_mqchaos.model.events import RESTED_BODY, Rested

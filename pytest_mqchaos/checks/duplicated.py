@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_mqchaos.checks.causes import listed, return_cause
-from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.hands import published_again
 from pytest_mqchaos.checks.outlets import overfull
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
 from pytest_mqchaos.model.findings import Finding

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from pytest_mqchaos.checks.blame import Blame
 from pytest_mqchaos.checks.causes import end_of_connection, fault_text, listed, strike_near
-from pytest_mqchaos.checks.fates import (
-    Fate,
-    Whereabouts,
-    done,
-    fates,
-    last_stop,
-    missing,
-    own_expiration,
-    queue_facts,
-)
+from pytest_mqchaos.checks.fates import Fate, done, fates, last_stop, missing, own_expiration, queue_facts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.outlets import located, nothing_shows, silent_for
 from pytest_mqchaos.checks.said_sent import said_sent, unroutable
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Record
 from pytest_mqchaos.model.findings import Finding

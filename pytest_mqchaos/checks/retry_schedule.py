@@ -23,9 +23,9 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from pytest_mqchaos.checks.attempts import Attempt, chains
-from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.idleness import Idleness
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.checks.windows import force
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case

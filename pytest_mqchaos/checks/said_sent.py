@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.causes import fault_text, strike_near
-from pytest_mqchaos.checks.fates import Whereabouts, done, queue_facts
+from pytest_mqchaos.checks.fates import done, queue_facts
 from pytest_mqchaos.checks.grouping import Reason
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Record

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 from pytest_mqchaos.checks.causes import fault_text, listed, strike_near
-from pytest_mqchaos.checks.fates import Whereabouts
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.findings import Finding

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_mqchaos.checks.fates import Whereabouts, done
+from pytest_mqchaos.checks.fates import done
 from pytest_mqchaos.checks.grouping import Groups, Reason
 from pytest_mqchaos.checks.outlets import nothing_shows
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy
 from pytest_mqchaos.model.findings import Finding

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_mqchaos.checks.causes import listed
-from pytest_mqchaos.checks.fates import Whereabouts
+from pytest_mqchaos.checks.whereabouts import Whereabouts
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Record
 from pytest_mqchaos.model.findings import Finding
