@@ -11,7 +11,7 @@ import pytest
 
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.faults import allowed as _pairs
-from pytest_mqchaos.model.findings import FINDING_KINDS, HAZARD_KINDS
+from pytest_mqchaos.model.findings import DETAILS, FINDING_KINDS, HAZARD_KINDS
 from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, guarantee
 
 __all__ = ["MARK", "Chosen", "allowed", "chosen", "marks_of", "standing_on"]
@@ -104,14 +104,25 @@ def allowed(value: object) -> tuple[tuple[str, str], ...]:
     """Return `allow=` as pairs of name and reason; a name that no finding or hazard has is an error."""
     pairs = _pairs(value)
     for name, _ in pairs:
-        kind = name.partition(":")[0]
+        kind, narrowed, detail = name.partition(":")
         if kind == "vacuous":
             raise UsageError(f"allow={name!r}: nothing allows a run that proves nothing")
         if kind not in _ALLOWABLE:
             close = difflib.get_close_matches(kind, _ALLOWABLE, 1)
             meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_ALLOWABLE)}"
             raise UsageError(f"allow={name!r}: no such finding or hazard; {meant}")
+        if narrowed and detail not in DETAILS.get(kind, ()):
+            raise UsageError(f"allow={name!r}: {_meant_detail(kind, detail)}")
     return pairs
+
+
+def _meant_detail(kind: str, detail: str) -> str:
+    known = DETAILS.get(kind, ())
+    if not known:
+        return f"{kind!r} has no details"
+    close = difflib.get_close_matches(detail, known, 1)
+    meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+    return f"{kind!r} has no such detail; {meant}"
 
 
 _ALLOWABLE = tuple(dict.fromkeys((*FINDING_KINDS, *HAZARD_KINDS, "dead_lettered", "*")))

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pytest_mqchaos.checks.blind import PLANTED
+from pytest_mqchaos.checks.grouping import Groups
+from pytest_mqchaos.model.findings import DETAILS
+
 # A property is no stopwatch: how fast examples are made says more of the machine than of the code.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -28,6 +32,19 @@ def pytest_configure():
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+_finding = Groups.finding
+
+
+def _checked_finding(self, *values, **named):
+    """No check makes a finding of a detail that `DETAILS` has not: nobody could allow it."""
+    made = _finding(self, *values, **named)
+    known = ("", PLANTED, *DETAILS.get(made.kind, ()))
+    assert made.detail in known, f"{made.name} is not among pytest_mqchaos.model.findings.DETAILS"
+    return made
+
+
+Groups.finding = _checked_finding
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_MODULES = CLIENTS.parents[1] / "examples" / "orders_node" / "node_modules"

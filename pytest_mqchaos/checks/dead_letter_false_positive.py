@@ -47,6 +47,10 @@ def _ignored(case: Case) -> bool:
     )
 
 
+_BY_BROKER = ("rejected", "delivery_limit", "expired", "maxlen")
+"""RabbitMQ's reasons; any other header of that name is a program's own."""
+
+
 def _published(record: Record, copy: Copy) -> bool:
     """Whether the application published it there: one that hands headers on hands on those of older deaths too."""
     return any(
@@ -56,7 +60,8 @@ def _published(record: Record, copy: Copy) -> bool:
 
 
 def _reason(case: Case, answers: Answers, record: Record, copy: Copy, *, meant: bool) -> Reason:
-    detail = "published" if _published(record, copy) else copy.death_reason or "published"
+    died = copy.death_reason in _BY_BROKER and not _published(record, copy)
+    detail = str(copy.death_reason) if died else "published"
     source = f"`{copy.death_queue}`" if copy.death_queue else "its queue"
     cause, fault, mend = answers.refusal(record.id), None, ""
     if detail == "rejected":

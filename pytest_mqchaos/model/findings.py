@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FINDING_KINDS", "HAZARD_KINDS", "Finding", "Hazard", "Verdict", "worst"]
+__all__ = ["DETAILS", "FINDING_KINDS", "HAZARD_KINDS", "Finding", "Hazard", "Verdict", "worst"]
 
 Verdict = Literal["pass", "unknown", "fail"]
 
@@ -36,6 +36,56 @@ FINDING_KINDS = (
     "vacuous",
 )
 """Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""
+
+DETAILS: dict[str, tuple[str, ...]] = {
+    "lost": ("by_consumer", "by_broker", "by_publisher", "by_policy", "in_transit", "nothing_shows"),
+    "persistence_loss": ("by_declaration", "by_broker"),
+    "duplicated": ("by_consumer", "by_redelivery", "by_copies", "by_publisher", "by_broker"),
+    "redelivered": ("explained", "unexplained"),
+    "unacknowledged": ("leaked", "hung", "zombie"),
+    "stalled": (
+        "nobody_consumes",
+        "not_reconnected",
+        "not_consuming",
+        "consumer_ended",
+        "behind_unacknowledged",
+        "silent",
+        "waiting_room",
+        "stream",
+        "unsettled",
+    ),
+    "acked_before_effect": ("confirmed",),
+    "poison_stuck": ("head_of_line", "crash_loop", "limit"),
+    "poison_effected": ("accepted",),
+    "dead_letter_miss": (
+        "dropped",
+        "no_target",
+        "wrong_queue",
+        "wrong_reason",
+        "altered",
+        "twice",
+        "effected_too",
+        "perhaps_accepted",
+    ),
+    "dead_letter_false_positive": (
+        "rejected",
+        "delivery_limit",
+        "expired",
+        "maxlen",
+        "published",
+        "given_up",
+    ),
+    "corrupted": ("headers", "own_copy"),
+    "illegal_transition": ("settled", "returned"),
+    "reordered": ("by_consumer", "by_broker", "concurrency", "gone_back"),
+    "late": ("in_queue", "in_retry", "in_hand"),
+    "prefetch_breach": ("above", "unlimited", "after_reconnect", "by_broker"),
+    "failover_miss": ("slow", "never"),
+    "retry_schedule": ("early", "late", "too_few", "too_many"),
+    "overflow": ("dropped", "dead_lettered", "refused", "not_dead_lettered"),
+    "blind": ("lost", "duplicated"),
+}
+"""What `allow` may name behind a kind, `lost:by_policy`; what a kind has besides is without a detail."""
 
 HAZARD_KINDS = (
     "acked_before_effect",

@@ -21,6 +21,7 @@ from pages import PAGES, ROOT, anchors, blocks, commands, links, prose
 import pytest_mqchaos
 from pytest_mqchaos import cli
 from pytest_mqchaos.choices import Chosen
+from pytest_mqchaos.model.findings import DETAILS
 from pytest_mqchaos.options import OPTIONS
 from pytest_mqchaos.report.html import page as rendered
 from pytest_mqchaos.report.reading import read
@@ -141,6 +142,15 @@ def test_the_reference_has_every_option_of_the_mark() -> None:
     """The table of the mark's options is that of the package."""
     mark = (ROOT / "docs" / "reference.md").read_text().partition("## The fixture")[0]
     assert re.findall(r"^\| `(\w+)` \|", mark, re.MULTILINE) == list(Chosen.__dataclass_fields__)
+
+
+def test_the_model_has_every_detail() -> None:
+    """The table of details is what `allow=` takes."""
+    table = (
+        (ROOT / "docs" / "model.md").read_text().partition("### The details")[2].partition("## Hazards")[0]
+    )
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE))
+    assert {kind: tuple(re.findall(r"\w+", row)) for kind, row in rows.items()} == DETAILS
 
 
 @pytest.mark.parametrize("report", GALLERY, ids=lambda path: path.stem)

@@ -39,6 +39,15 @@ OTHER = "\ndef test_other(mqchaos): ...\n"
         ("seed=-1", "seed=-1: a whole number from 0 on"),
         ("allow=3", "allow=3: names of findings, or a dict of name to reason"),
         ("allow='lots'", "allow='lots': no such finding or hazard; did you mean 'lost'?"),
+        (
+            "allow='lost:by_polcy'",
+            "allow='lost:by_polcy': 'lost' has no such detail; did you mean 'by_policy'?",
+        ),
+        (
+            "allow='redelivered:'",
+            "allow='redelivered:': 'redelivered' has no such detail; there are explained, unexplained",
+        ),
+        ("allow='requeue_storm:x'", "allow='requeue_storm:x': 'requeue_storm' has no details"),
         ("allow='vacuous'", "allow='vacuous': nothing allows a run that proves nothing"),
         (
             "refuse(allow='duplicate')",
