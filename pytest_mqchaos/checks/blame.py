@@ -18,7 +18,7 @@ from pytest_mqchaos.checks.causes import (
     strike_near,
 )
 from pytest_mqchaos.checks.grouping import Reason
-from pytest_mqchaos.checks.hands import killed_child, moved_on, who
+from pytest_mqchaos.checks.hands import WITH_MANDATORY, killed_child, led_nowhere, moved_on, who
 from pytest_mqchaos.checks.services import service_strike
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
@@ -154,6 +154,9 @@ class Blame:
             claim = (
                 f"lost by {who(case, last)}: it published a copy and acknowledged, and the copy is nowhere"
             )
+            if way := led_nowhere(case, copy):
+                cause = f"it published the copy to {way}"
+                return replace(reason, claim=claim, cause=cause, fault=None, mend=WITH_MANDATORY)
             return replace(reason, claim=claim, mend="acknowledge once the broker has confirmed the copy")
         if (policy := expired(copy, self._roles)) is not None:
             return policy

@@ -7,6 +7,7 @@ import json
 
 from pytest_mqchaos.checks.causes import listed
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.hands import WITH_MANDATORY, led_nowhere
 from pytest_mqchaos.checks.overflow import limit
 from pytest_mqchaos.checks.poison import Expected, poison
 from pytest_mqchaos.checks.whereabouts import ASK, Whereabouts
@@ -52,7 +53,7 @@ def _missing(case: Case, one: Expected) -> Reason | None:
         return Reason(detail="dropped", claim=f"is missing, and {unasked}", mend=ASK, unknown=True)
     if (last := _rejected(record)) is not None:
         return _given_up(one, last, into)
-    return Reason(detail="dropped", claim=_dropped(one, into), mend=_mend(one))
+    return _by_ack(case, one, into)
 
 
 def _perhaps_worked_on(case: Case, record: Record) -> bool:
@@ -101,12 +102,16 @@ def _full(one: Expected, state: QueueState) -> bool:
     return state.max_length_bytes is not None
 
 
-def _dropped(one: Expected, into: str) -> str:
+def _by_ack(case: Case, one: Expected, into: str) -> Reason:
+    """Why what a consumer acknowledged is not there: it published it to no queue, or not at all."""
     accepted = [copy for copy in one.record.copies if copy.settlement in ("acked", "auto")]
+    claim, mend, cause = f"is missing in {into}, and no queue holds it", _mend(one), ""
     if accepted and (last := accepted[-1].last) is not None:
         how = "read with automatic ack" if last.auto_ack else "acknowledged"
-        return f"is missing in {into}: {how} by {last.link} and gone"
-    return f"is missing in {into}, and no queue holds it"
+        claim = f"is missing in {into}: {how} by {last.link} and gone"
+        if way := led_nowhere(case, accepted[-1]):
+            cause, mend = f"{last.link} published it to {way}", WITH_MANDATORY
+    return Reason(detail="dropped", claim=claim, mend=mend, cause=cause)
 
 
 def _mend(one: Expected) -> str:

@@ -10,7 +10,18 @@ from pytest_mqchaos.model.names import base_name
 from pytest_mqchaos.model.roles import Roles
 from pytest_mqchaos.model.surroundings import Strike
 
-__all__ = ["killed_child", "moved_on", "only_handed_on", "published_again", "who"]
+__all__ = [
+    "WITH_MANDATORY",
+    "killed_child",
+    "led_nowhere",
+    "moved_on",
+    "only_handed_on",
+    "published_again",
+    "who",
+]
+
+WITH_MANDATORY = "publish to a queue that is there, with mandatory=True, and take basic.return for a failure"
+"""What mends a consumer that hands a message on to where nothing is."""
 
 
 def who(case: Case, delivery: Delivery) -> str:
@@ -51,9 +62,13 @@ def _copies(case: Case, record: Record, published: list[Publication], roles: Rol
         if leads & (roles.work | roles.waiting_rooms):
             return True
         astray += not leads & roles.queues.keys()
-    outlets = (name for name, one in case.ledger.sourcing.named.items() if one.kind in ("queue", "exchange"))
     # The queues of outlets are no part of a census: what came there was seen there.
-    return astray > sum(record.effects_from.get(name, 0) for name in outlets)
+    return astray > sum(record.effects_from.get(name, 0) for name in _outlets(case))
+
+
+def _outlets(case: Case) -> list[str]:
+    """The sources of effects that are messages which the application publishes."""
+    return [name for name, one in case.ledger.sourcing.named.items() if one.kind in ("queue", "exchange")]
 
 
 def _published(copy: Copy, until: int | None) -> list[Publication]:
@@ -68,6 +83,32 @@ def _published(copy: Copy, until: int | None) -> list[Publication]:
         and one.index > copy.deliveries[0].index
         and (until is None or one.index < until)
     ]
+
+
+def led_nowhere(case: Case, copy: Copy) -> str:
+    """Return the way in words on which a consumer published a copy before its ack, if no queue was ever there.
+
+    The queues of outlets are no part of a census: where there are some, nobody knows.
+    """
+    censuses = case.ledger.censuses
+    if _outlets(case) or not all(one.topology.complete for one in censuses):
+        return ""
+    queues = {
+        state.name for one in censuses for state in one.queues
+    } | case.ledger.surroundings.declared.keys()
+    until = None if copy.last is None else copy.last.settled_index
+    for one in reversed(_published(copy, until)):
+        if not one.passed:
+            continue
+        if not one.exchange and not one.routing_key.startswith("amq.") and one.routing_key not in queues:
+            return f"`{one.routing_key}`, and there is no such queue"
+        if one.exchange and not any(
+            each.topology.leads_to(one.exchange, one.routing_key) for each in censuses
+        ):
+            return (
+                f"exchange {one.exchange!r} with routing key {one.routing_key!r}, and no queue is bound there"
+            )
+    return ""
 
 
 def only_handed_on(copy: Copy, roles: Roles) -> bool:

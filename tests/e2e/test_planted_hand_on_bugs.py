@@ -1,5 +1,6 @@
 """Consumers that hand on, retry or remember wrongly: what was lost, behind which fault, with the mend that fits."""
 
+import json
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pytest_mqchaos import (
     connection_reset,
     consumer_crash,
     delivery,
+    malformed_payload,
     refuse,
 )
 
@@ -69,6 +71,47 @@ def marks_before_its_work(url, store):
         channel.basic_ack(method.delivery_tag)
 
     kit.again_and_again(lambda url: kit.consume(url, handle), url)
+
+
+def misspells(url):
+    """Work on even orders, hand odd ones on to `orders.nxet`, what is no order to `orders.daed`, with confirms."""
+    _, channel = kit.connect(url)
+    channel.confirm_delivery()
+
+    def handle(channel, method, properties, body):
+        try:
+            odd = json.loads(body)["n"] % 2
+        except ValueError:
+            channel.basic_publish("", "orders.daed", body, properties)
+        else:
+            if odd:
+                channel.basic_publish("", "orders.nxet", body, properties)
+            else:
+                kit.work(properties, body)
+        channel.basic_ack(method.delivery_tag)
+
+    channel.basic_consume("orders", handle)
+    channel.start_consuming()
+
+
+@both
+@pytest.mark.chaos(malformed_payload(kinds=["truncated"], share=0.5), poison="dead-letter", allow="*")
+def test_names_that_are_misspelt(scene, mqchaos, queue_type):
+    """The broker confirms what no queue takes: the name is the cause, not an ack too early."""
+    scene.queue(queue_type)
+    scene.queue(queue_type, "orders.dead")
+    mqchaos.dead_letters("orders.dead")
+    scene.forked(misspells)
+    scene.publish(count=4)
+    account = mqchaos.settle()
+    lost = finding(account, "lost")
+    assert numbers(lost.messages) == [1, 3], text(account)
+    assert lost.cause == "it published the copy to `orders.nxet`, and there is no such queue", text(account)
+    missed = finding(account, "dead_letter_miss")
+    assert len(missed.messages) == 2, text(account)
+    assert missed.cause == "worker published it to `orders.daed`, and there is no such queue", text(account)
+    assert "mandatory=True" in missed.mend, text(account)
+    assert "mandatory=True" in lost.mend, text(account)
 
 
 @both

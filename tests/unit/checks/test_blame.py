@@ -115,6 +115,18 @@ def test_an_event_that_arrived_is_no_copy() -> None:
     assert finding.mend == "acknowledge after the work"
 
 
+def test_a_copy_for_a_queue_that_is_not_there() -> None:
+    """A retry, or a next stage, whose name is misspelt: the name is the cause, and what would have told of it."""
+    run = Run(1).start().subscribe().publish()
+    hand = run.deliver(1)
+    finding = only(run.republish(1, "orders.retyr").ack(hand).settled(), "lost")
+    assert (
+        finding.claim == "lost by the consumer: it published a copy and acknowledged, and the copy is nowhere"
+    )
+    assert finding.cause == "it published the copy to `orders.retyr`, and there is no such queue"
+    assert finding.mend.startswith("publish to a queue that is there, with mandatory=True")
+
+
 def test_an_event_that_never_arrived_is_nowhere() -> None:
     """Published and acknowledged, and eaten on its way: that is what to mend."""
     run = sources(Run(2), "ledger", kind="call").start().subscribe().publish()

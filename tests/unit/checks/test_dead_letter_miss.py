@@ -76,6 +76,30 @@ def test_swallowed_with_an_ack() -> None:
     assert finding.claim == "is missing in `orders.dead`: acknowledged by worker and gone"
 
 
+@pytest.mark.parametrize(
+    ("exchange", "key", "cause"),
+    [
+        ("", "orders.daed", "worker published it to `orders.daed`, and there is no such queue"),
+        (
+            "dlx",
+            "orders.daed",
+            "worker published it to exchange 'dlx' with routing key 'orders.daed', and no queue is bound there",
+        ),
+        ("", "orders.dead", ""),
+        ("dlx", "orders.dead", ""),
+        ("", "amq.gen-k3f9", ""),
+    ],
+)
+def test_published_to_where_no_queue_is(exchange: str, key: str, cause: str) -> None:
+    """A consumer that publishes its dead letters to a name that it misspells did not swallow them."""
+    run = one_poison().bind("dlx", "direct", ("orders.dead", "orders.dead"))
+    hand = run.deliver(2)
+    run.republish(2, key, exchange=exchange).ack(hand).settled(queue("orders"), queue("orders.dead"))
+    finding = only(run, "dead_letter_miss", dead_letters=DEAD)
+    assert (finding.name, finding.cause) == ("dead_letter_miss:dropped", cause)
+    assert ("mandatory=True" in finding.mend) is bool(cause)
+
+
 def test_discard_needs_no_dead_letter_queue() -> None:
     """Where the test expects a discard, an ack is right though a dead-letter queue is there."""
     run = one_poison()
