@@ -7,6 +7,7 @@ from statistics import median
 
 from pytest_mqchaos.checks.causes import end_of_holder
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.rounds import GROWING, comes_round, given_back, paces
 from pytest_mqchaos.model import events as e
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Copy, Delivery, Record
@@ -34,16 +35,9 @@ def check(case: Case) -> list[Finding]:
     return groups.findings()
 
 
-def _own(one: Delivery) -> bool:
-    """Whether its consumer gave it back by its own doing."""
-    return one.returned in ("requeued", "recovered", "channel_closed") or (
-        one.returned == "link_lost" and one.returned_by == "client"
-    )
-
-
 def _fast(case: Case, copy: Copy) -> bool:
     """Whether its consumer gave it back so often that it came ten times, mostly within a second of the time before."""
-    gaps = [after.at - before.at for before, after in pairwise(copy.deliveries) if _own(before)]
+    gaps = paces(copy)
     return len(gaps) >= _MANY - 1 and median(gaps) < _FAST and not _dies(case, copy)
 
 
@@ -77,20 +71,24 @@ def _since_progress(case: Case) -> dict[Copy, str]:
     """Copies that went round since the last progress, if that happened often, and how their consumer does it."""
     end = case.ledger.end
     found: dict[Copy, str] = {}
-    count = 0
+    count, slow = 0, False
     for record in case.ledger.records.values():
         for copy in record.copies:
-            own = sum(
-                _own(one) and end.progress_index < one.index <= end.index for one in copy.deliveries[:-1]
-            )
+            own = [
+                one
+                for one in copy.deliveries[:-1]
+                if given_back(one) and end.progress_index < one.index <= end.index
+            ]
             if own and not _dies(case, copy):
                 found[copy] = "gives it back"
-                count += own
+                count += len(own)
+                requeues = sum(one.returned in ("requeued", "recovered") for one in own)
+                slow = slow or (requeues >= GROWING and comes_round(case, copy))
         rounds = [one for one in _published_again(record) if one.index > end.progress_index]
         if rounds and (last := rounds[-1].copy) is not None:
             found[last] = "publishes it again"
             count += len(rounds)
-    return found if count >= _MANY else {}
+    return found if slow or count >= _MANY else {}
 
 
 def _published_again(record: Record) -> list[Delivery]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pytest_mqchaos.checks.grouping import Groups, Reason
+from pytest_mqchaos.checks.rounds import comes_round
 from pytest_mqchaos.model.case import Case
 from pytest_mqchaos.model.copies import Delivery, Record
 from pytest_mqchaos.model.findings import Finding
 
 __all__ = ["check"]
 
-_MOMENT = 1_000_000_000
-"""Nanoseconds."""
-
 
 def check(case: Case) -> list[Finding]:
     """Find what consumers kept: `leaked` if its work is done, `zombie` if they stand still, else `hung`."""
     groups = Groups(case, "unacknowledged")
-    kept = [one for one in case.ledger.end.open if not _just_came_again(case, one)]
+    kept = [one for one in case.ledger.end.open if one.copy is None or not comes_round(case, one.copy)]
     waited: dict[str, float] = {}
     for one in kept:
         age = (case.ledger.end.at - one.at) / 1e9
@@ -25,13 +23,6 @@ def check(case: Case) -> list[Finding]:
         if one.copy is not None:
             groups.add(_reason(case, one, one.copy.record, waited[one.link]), one.copy.record.id)
     return groups.findings()
-
-
-def _just_came_again(case: Case, delivery: Delivery) -> bool:
-    """Whether it is on its way round: given back or published again before, and delivered again a moment ago."""
-    copy = delivery.copy
-    again = copy is not None and (len(copy.deliveries) > 1 or bool(copy.record.republications))
-    return again and case.ledger.end.at - delivery.at < _MOMENT
 
 
 def _reason(case: Case, delivery: Delivery, record: Record, waited: float) -> Reason:

@@ -15,11 +15,11 @@ FINDING_KINDS = (
     "stranded",
     "duplicated",
     "redelivered",
+    "requeue_storm",
+    "poison_stuck",
     "unacknowledged",
     "stalled",
     "acked_before_effect",
-    "requeue_storm",
-    "poison_stuck",
     "poison_effected",
     "dead_letter_miss",
     "dead_letter_false_positive",
@@ -35,12 +35,15 @@ FINDING_KINDS = (
     "blind",
     "vacuous",
 )
-"""Every kind of finding, in the order of a report. Each is a Python name and an attribute of the account."""
+"""Every kind of finding, in the order of a report: what goes round stands before what waits behind it.
+
+Each is a Python name and an attribute of the account.
+"""
 
 DETAILS: dict[str, tuple[str, ...]] = {
     "lost": ("by_consumer", "by_broker", "by_publisher", "by_policy", "in_transit", "nothing_shows"),
     "persistence_loss": ("by_declaration", "by_broker"),
-    "duplicated": ("by_consumer", "by_redelivery", "by_copies", "by_publisher", "by_broker"),
+    "duplicated": ("by_consumer", "by_redelivery", "by_copies", "by_publisher", "by_broker", "not_back"),
     "redelivered": ("explained", "unexplained"),
     "unacknowledged": ("leaked", "hung", "zombie"),
     "stalled": (

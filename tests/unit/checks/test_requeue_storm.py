@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from check_builders import SECOND, Run, found, only, queue
 
 from pytest_mqchaos.model import events as e
@@ -51,6 +52,25 @@ def test_redeliveries_that_go_on_while_nothing_progresses() -> None:
     """Slow requeues are a storm too if nothing else happens."""
     run = requeued(12, pause=2 * SECOND).unsettled(queue("orders", ready=1))
     assert "requeue_storm" in found(run)
+
+
+@pytest.mark.parametrize(
+    ("times", "since", "found_as"), [(4, 1.5, "storm"), (2, 1.5, "hung"), (4, 20, "hung")]
+)
+def test_a_slow_handler_that_requeues(times: int, since: float, found_as: str) -> None:
+    """Held for over a second and requeued, three times and more while nothing else moves; one that stops is hung."""
+    run = Run(2).subscribe().publish().work(1)
+    hand = run.deliver(2)
+    for _ in range(times):
+        hand = run.wait(1.2 * SECOND).nack(hand).deliver(2, redelivered=True)
+    run.wait(since * SECOND).census(queue("orders", unacknowledged=1), times=2)
+    run.add(e.SettleEnded, settled=False, reason="no progress for 6 s")
+    run.settings["settled"] = False
+    said = found(run)
+    assert ("requeue_storm" in said, "unacknowledged:hung" in said) == (
+        found_as == "storm",
+        found_as != "storm",
+    )
 
 
 def test_slow_tries_while_others_progress() -> None:
