@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         refuse,
         repeated_publish,
         stall,
+        sweep,
     )
     from pytest_mqchaos.model.findings import Finding, Hazard
     from pytest_mqchaos.model.guarantees import Guarantee, at_least_once, at_most_once, exactly_once
@@ -135,6 +136,7 @@ __all__ = [
     "retry",
     "seconds",
     "stall",
+    "sweep",
     "transient",
     "within",
 ]
@@ -149,7 +151,7 @@ _HOMES = {
     "model.account": "Account Delivery",
     "model.faults": "Fault Scenario bandwidth baseline black_hole broker_crash broker_freeze broker_restart canary "
     "combine connection_drop connection_reset consumer_crash consumer_freeze consumer_terminate fragment latency "
-    "lost_ack lost_confirm malformed_payload poison_message refuse repeated_publish stall",
+    "lost_ack lost_confirm malformed_payload poison_message refuse repeated_publish stall sweep",
     "model.findings": "Finding Hazard",
     "model.guarantees": "Guarantee at_least_once at_most_once exactly_once",
     "model.image": "DockerImage docker_image",

@@ -185,6 +185,8 @@ def plan(node: pytest.Item) -> tuple[Planned, ...]:
             except UsageError as error:
                 raise UsageError(f"chaos: {error}{standing_on(owner, node)}") from None
             joined[scenario, identity] = joined.get((scenario, identity), ()) + marks
+    if instead := _instead(node):
+        return _with(node, instead)
     if not joined:
         return _with(node, tuple(Planned(scenario, scenario.id, battery=True) for scenario in battery()))
     ids = unique([identity or scenario.id for scenario, identity in joined])
@@ -193,6 +195,24 @@ def plan(node: pytest.Item) -> tuple[Planned, ...]:
         for ((scenario, _), marks), name in zip(joined.items(), ids, strict=True)
     )
     return _with(node, tuple(made))
+
+
+def _instead(node: pytest.Item) -> tuple[Planned, ...]:
+    """Return the scenarios of `--mqchaos-scenario`; one that cannot be read is told when a test is set up."""
+    try:
+        words = setting(node.config, "scenario").value
+    except UsageError:
+        return ()
+    if not words:
+        return ()
+    from pytest_mqchaos.cli.scenarios import written
+
+    scenarios = written(words)
+    ids = unique([one.id for one in scenarios])
+    return tuple(
+        Planned(one if one.id == name else replace(one, name=name), name)
+        for one, name in zip(scenarios, ids, strict=True)
+    )
 
 
 def _with_canary(node: pytest.Item) -> bool:

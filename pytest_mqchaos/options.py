@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPTIONS",
+    "TRIED",
     "Option",
     "Setting",
     "add_options",
@@ -113,6 +114,16 @@ def _text(text: str) -> str:
     return text
 
 
+def _scenarios(text: str) -> str:
+    from pytest_mqchaos.cli.scenarios import written
+
+    try:
+        written(text)
+    except UsageError as error:
+        raise ValueError(f"a scenario: {error}") from None
+    return text
+
+
 def _amqp_url(text: str) -> str:
     from pytest_mqchaos.brokers.rabbitmq.address import BrokerAddress
 
@@ -176,6 +187,9 @@ OPTIONS = (
     Option("battery", read=_one_of("quick", "full"), default="full", metavar="KIND",
            help="which scenarios of the standard battery run, where a mark names none: quick, for pull requests "
                 "(baseline, connection_drop, consumer_crash; the others are skipped), or full (default: full)"),
+    Option("scenario", read=_scenarios, default="", metavar="WORDS",
+           help="run chaos tests under these scenarios instead of those that their marks name, separated by blanks: "
+                "consumer_crash:after=ack:1-20 lost_ack (the words of `python -m pytest_mqchaos try`; default: none)"),
     Option("canary", read=_flag, default=False, ini="bool",
            help="add the scenario canary() to every chaos test: the plugin loses one message and doubles one effect "
                 "by itself, and a test that does not find exactly these fails, with the reason"),
@@ -207,6 +221,8 @@ OPTIONS = (
 _AS_GIVEN = ("url", "isolation", "management_url", "container", "allow_remote", "require", "network", "rabbitmq_image",
              "toxiproxy_image", "keep", "settle_timeout")  # fmt: skip
 """What the session's settings have by the same name, as it was read."""
+TRIED = tuple(option for option in OPTIONS if option.name != "scenario")
+"""Those that `python -m pytest_mqchaos try` takes too: it has a `--scenario` of its own."""
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 

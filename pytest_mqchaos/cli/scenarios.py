@@ -6,6 +6,7 @@ fault     =  NAME { ":" argument }                      consumer_crash:process=m
 argument  =  NAME "=" value                             as in Python, without quotes
           |  ("before" | "after") "=" moment
 moment    =  NAME [ ":" number ] { ":" own }            before=ack:5    after=delivery:3:queue=orders
+number    =  DIGITS [ "-" DIGITS ]                      after=ack:1-20, each of them a scenario of its own
 own       =  ("queue" | "message" | "delay" | "by" | "service") "=" value
                                                         right behind its moment
 ```
@@ -18,7 +19,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,9 +32,9 @@ from pytest_mqchaos.cli.sources import call, literal
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model.faults import Fault, Scenario
 
-__all__ = ["Written", "parse"]
+__all__ = ["Written", "expanded", "parse", "written"]
 
-_NO_FAULTS = {"allowed", "combine", "scenario"}
+_NO_FAULTS = {"allowed", "combine", "scenario", "sweep"}
 _OWN = ("queue", "message", "delay", "by", "service")
 
 
@@ -46,16 +48,65 @@ class Written:
     """What the source takes from the package."""
 
 
+_RANGE = re.compile(r"(?P<moment>(?:^|[:+])(?:before|after)=\w+:)(?P<first>\d+)-(?P<last>\d+)(?=[:+]|$)")
+
+
 def parse(text: str) -> Written:
     """Return the scenario that a word of the command line stands for.
 
     Raises:
         UsageError: if it cannot be read; one line that names the word and what would do.
     """
-    try:
+    with _named(f"--scenario {text!r}"):
         return _parsed(text)
+
+
+def expanded(text: str) -> list[str]:
+    """Return the words that a word with a range of moments stands for, one for each; itself if it has none.
+
+    Raises:
+        UsageError: if it has several, or one without a moment in it.
+    """
+    with _named(f"--scenario {text!r}"):
+        return _expanded(text)
+
+
+def written(text: str) -> tuple[Scenario, ...]:
+    """Return the scenarios of several words, with blanks between them, equal ones once.
+
+    Raises:
+        UsageError: if a word cannot be read.
+    """
+    found: dict[Scenario, None] = {}
+    for part in text.split():
+        with _named(repr(part)):
+            found |= dict.fromkeys(_parsed(word).scenario for word in _expanded(part))
+    if not found:
+        raise UsageError("name one, as consumer_crash:after=ack:5")
+    return tuple(found)
+
+
+@contextmanager
+def _named(word: str) -> Iterator[None]:
+    """Say of an error which word it is about."""
+    try:
+        yield
     except UsageError as error:
-        raise UsageError(f"--scenario {text!r}: {error}") from None
+        raise UsageError(f"{word}: {error}") from None
+
+
+def _expanded(text: str) -> list[str]:
+    ranges = list(_RANGE.finditer(text))
+    if not ranges:
+        return [text]
+    if len(ranges) > 1:
+        raise UsageError(f"one range of moments, not {len(ranges)}")
+    found = ranges[0]
+    first, last = int(found["first"]), int(found["last"])
+    if not 1 <= first <= last:
+        raise UsageError(f"{first}-{last} has no moment in it: from 1 on, the smaller one first")
+    begin, end = text[: found.end("moment")], text[found.end("last") :]
+    return [f"{begin}{number}{end}" for number in range(first, last + 1)]
 
 
 def _parsed(text: str) -> Written:

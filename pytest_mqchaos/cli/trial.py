@@ -29,7 +29,7 @@ from pytest_mqchaos.fixtures import trial
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.printable import masked
 from pytest_mqchaos.model.sequences import plural
-from pytest_mqchaos.options import OPTIONS
+from pytest_mqchaos.options import TRIED
 from pytest_mqchaos.reproduce import COMMAND
 from pytest_mqchaos.servers.guard import Guard, new_run
 
@@ -39,7 +39,7 @@ _PATHS = ("report", "report_md", "report_junit")
 _OUR_OWN = ("--scenario", "--write", "--seed", "--mqchaos-seed")
 _ADDRESSES = {
     flag: option
-    for option in OPTIONS
+    for option in TRIED
     if option.secret
     for flag in (option.flag, option.flag.replace("mqchaos-", "", 1))
 }
@@ -106,7 +106,11 @@ class Trial:
             path.write_text(self._source, encoding="utf-8")
             (folder / "pytest.ini").write_text("[pytest]\n")
             self._begin()
-            os.environ.pop("PYTEST_ADDOPTS", None)  # they are for a project's own tests and its plugins
+            for theirs in (
+                "PYTEST_ADDOPTS",
+                "PYTEST_MQCHAOS_SCENARIO",
+            ):  # for a project's own tests and its plugins
+                os.environ.pop(theirs, None)
             return self._status(int(pytest.main(self._line(path), plugins=[self])))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -115,7 +119,7 @@ class Trial:
     def _line(self, path: Path) -> list[str]:
         """The command line of pytest: our options as they were given, files relative to where we are."""
         words = [*_PLAIN, "-c", str(path.parent / "pytest.ini")]
-        for option in OPTIONS:
+        for option in TRIED:
             value = self._options[option.key]
             if option.name in _PATHS:
                 value = value or os.environ.get(option.variable) or str(option.default)

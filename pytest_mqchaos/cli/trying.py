@@ -28,7 +28,7 @@ HELP = "break a consumer with no test written; exit status 1 if a promise was no
 _USAGE = 'python -m pytest_mqchaos try "node worker.js" --queue orders --body order.json [option ...]'
 _MORE = """\
 a scenario is a fault and its moment: consumer_crash:before=ack:5, refuse:duration=2:after=delivery:3, baseline;
-several at once with +, as in lost_ack+malformed_payload:share=0.2
+several at once with +, as in lost_ack+malformed_payload:share=0.2; each of many moments, consumer_crash:after=ack:1-20
 
 exit status: 0 every promise was kept, 1 one was not, 2 or 4 the command line is wrong, 3 it could not be tried or
 judged (no RabbitMQ can be had, the consumer does not start, a fault never struck), 130 after Ctrl-C
@@ -124,9 +124,9 @@ def _promises(group: Any) -> None:
 
 
 def _options(group: Any) -> None:
-    from pytest_mqchaos.options import OPTIONS
+    from pytest_mqchaos.options import TRIED
 
-    for option in OPTIONS:
+    for option in TRIED:
         names = (f"--{option.flag.removeprefix('--mqchaos-')}", option.flag)
         if option.ini == "bool":
             action = argparse.BooleanOptionalAction
@@ -160,7 +160,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> Plan:
     from pytest_mqchaos.choices import allowed
     from pytest_mqchaos.cli.example import read
-    from pytest_mqchaos.cli.scenarios import parse
+    from pytest_mqchaos.cli.scenarios import expanded, parse
 
     if not arguments.queue and not arguments.exchange:
         raise UsageError("--queue NAME: the queue that the consumer reads (or --exchange NAME)")
@@ -177,6 +177,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         )
     elif arguments.key not in (None, "order"):
         raise UsageError(f"--key {arguments.key}: a message of which form? Give an example by --body FILE")
+    arguments.scenario = [word for each in arguments.scenario for word in expanded(each)]
     plan = Plan(
         command=arguments.consumer,
         example=example,
@@ -256,10 +257,10 @@ def _definitions(path: str | None) -> str | None:
 
 def _check_options(arguments: argparse.Namespace) -> None:
     """Read what is pytest's later, so that an error in it names the option as it was typed."""
-    from pytest_mqchaos.options import OPTIONS, check
+    from pytest_mqchaos.options import TRIED, check
 
     typed = [word.partition("=")[0] for word in arguments.words]
-    for option in OPTIONS:
+    for option in TRIED:
         value = getattr(arguments, option.key)
         if value is not None:
             short = option.flag.replace("mqchaos-", "", 1)

@@ -28,6 +28,7 @@ MANY = {
     "test_producer.py",
     "test_promises.py",
     "test_several_no_false_alarm.py",
+    "test_sweep.py",
     "test_tls_clients.py",
     "test_transactions.py",
 }

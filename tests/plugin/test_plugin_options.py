@@ -107,6 +107,11 @@ def test_native_toml(bench: Bench, seed: str) -> None:
         ),
         ("--mqchaos-seed=1.5", "--mqchaos-seed: '1.5' is not a whole number from 0 on, or random"),
         ("--mqchaos-rabbitmq-image=", "--mqchaos-rabbitmq-image: '' is not a name"),
+        (
+            "--mqchaos-scenario=refuse lost_ack:before=ack:x",
+            "--mqchaos-scenario: 'refuse lost_ack:before=ack:x' is not a scenario: "
+            "'lost_ack:before=ack:x': before=ack 'x' is not a whole number",
+        ),
     ],
 )
 def test_wrong_on_the_command_line(bench: Bench, argument: str, said: str) -> None:

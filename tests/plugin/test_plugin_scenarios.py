@@ -421,3 +421,77 @@ def test_a_canary_stands_alone(bench: Bench) -> None:
         """
     )
     result.assert_outcomes(passed=1)
+
+
+MARKED = """
+    from pytest_mqchaos import sweep
+
+    @pytest.mark.chaos(*sweep(consumer_crash, after=(delivery, ack), n=2), guarantee="exactly-once")
+    def test_it(mqchaos): ...
+
+    @pytest.mark.chaos
+    def test_battery(mqchaos): ...
+    def test_unmarked(mqchaos): ...
+"""
+
+
+def test_a_sweep_is_one_test_for_each_moment(bench: Bench) -> None:
+    """Under the ids that the faults have by themselves."""
+    assert bench.ids(MARKED, "-k", "test_it") == [
+        "test_it[consumer_crash-after-delivery-1]",
+        "test_it[consumer_crash-after-delivery-2]",
+        "test_it[consumer_crash-after-ack-1]",
+        "test_it[consumer_crash-after-ack-2]",
+    ]
+
+
+def test_a_sweep_that_was_not_unpacked(bench: Bench) -> None:
+    """It is said how."""
+    result = bench.run(
+        "from pytest_mqchaos import sweep\n"
+        "@pytest.mark.chaos(sweep(refuse, after=delivery))\ndef test_it(mqchaos): ..."
+    )
+    assert "a tuple is not a fault: unpack it with *" in result.stdout.str()
+
+
+@pytest.mark.parametrize("where", ["command line", "environment", "ini"])
+def test_other_scenarios_than_the_marks(bench: Bench, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """With `--mqchaos-scenario` marked tests run under those; one without the mark stays as it is."""
+    words, args = "lost_ack:before=ack:2-3 baseline", []
+    if where == "command line":
+        args = [f"--mqchaos-scenario={words}"]
+    elif where == "environment":
+        monkeypatch.setenv("PYTEST_MQCHAOS_SCENARIO", words)
+    else:
+        bench.pytester.makeini(f"[pytest]\nmqchaos_scenario = {words}\n")
+    ids = ["lost_ack-before-ack-2", "lost_ack-before-ack-3", "baseline"]
+    assert bench.ids(MARKED, *args) == [
+        *(f"test_it[{name}]" for name in ids),
+        *(f"test_battery[{name}]" for name in ids),
+        "test_unmarked",
+    ]
+
+
+def test_what_repeats_another_scenario(bench: Bench) -> None:
+    """The command that repeats it has the option; with the canary there is one more."""
+    words = "lost_ack:before=ack:2"
+    args = [f"--mqchaos-scenario={words}", "--mqchaos-canary"]
+    assert bench.ids(MARKED, *args, "-k", "test_it") == ["test_it[lost_ack-before-ack-2]", "test_it[canary]"]
+    result = bench.run(
+        "@pytest.mark.chaos(refuse())\ndef test_it(mqchaos):\n    mqchaos.lose(1)",
+        f"--mqchaos-scenario={words}",
+    )
+    again = next(line for line in result.outlines if line.strip().startswith("again: "))
+    assert "--mqchaos-scenario=lost_ack:before=ack:2" in shlex.split(again)
+    assert "test_orders.py::test_it[lost_ack-before-ack-2]" in shlex.split(again)
+
+
+def test_a_scenario_of_the_environment_that_cannot_be_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one line at each chaos test, and the marks are collected as ever."""
+    monkeypatch.setenv("PYTEST_MQCHAOS_SCENARIO", "refuze")
+    result = bench.run("@pytest.mark.chaos(refuse())\ndef test_it(mqchaos): ...")
+    result.assert_outcomes(errors=1)
+    said = "PYTEST_MQCHAOS_SCENARIO: 'refuze' is not a scenario: 'refuze': no fault 'refuze'; did you mean refuse?"
+    assert said in result.stdout.str()

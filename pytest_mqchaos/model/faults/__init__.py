@@ -29,6 +29,7 @@ from pytest_mqchaos.model.faults.payload import (
 from pytest_mqchaos.model.faults.process import consumer_crash, consumer_freeze, consumer_terminate
 from pytest_mqchaos.model.faults.protocol import lost_ack, lost_confirm
 from pytest_mqchaos.model.faults.scenarios import baseline, combine
+from pytest_mqchaos.model.faults.sweeping import sweep
 from pytest_mqchaos.model.faults.trust import canary
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     "repeated_publish",
     "scenario",
     "stall",
+    "sweep",
 ]

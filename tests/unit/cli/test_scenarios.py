@@ -7,7 +7,8 @@ import inspect
 import pytest
 
 import pytest_mqchaos
-from pytest_mqchaos.cli.scenarios import Written, parse
+from pytest_mqchaos.cli.scenarios import Written, expanded, parse
+from pytest_mqchaos.cli.scenarios import written as several
 from pytest_mqchaos.errors import UsageError
 from pytest_mqchaos.model import faults
 from pytest_mqchaos.model.faults import Scenario
@@ -64,7 +65,7 @@ def test_every_fault_has_its_word() -> None:
         if inspect.isfunction(made := getattr(pytest_mqchaos, name)) and made.__module__.startswith(faults.__name__)
     ]  # fmt: skip
     assert len(makers) >= 19
-    for name in set(makers) - {"combine"}:
+    for name in set(makers) - {"combine", "sweep"}:
         assert evaluated(written := parse(name + needed.get(name, ""))) == written.scenario
 
 
@@ -118,3 +119,50 @@ def test_a_word_that_stands_for_nothing(text: str, why: str) -> None:
     said = str(caught.value)
     assert said.startswith(f"--scenario {text!r}: {why}"), said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("consumer_crash:after=ack:5", ["consumer_crash:after=ack:5"]),
+        (
+            "refuse:before=ack:9-11:duration=2",
+            ["refuse:before=ack:9:duration=2", "refuse:before=ack:10:duration=2", "refuse:before=ack:11:duration=2"],
+        ),
+        ("lost_ack+refuse:after=delivery:3-3", ["lost_ack+refuse:after=delivery:3"]),
+        (
+            "refuse:after=delivery:1-2:queue=a-1+lost_ack",
+            ["refuse:after=delivery:1:queue=a-1+lost_ack", "refuse:after=delivery:2:queue=a-1+lost_ack"],
+        ),
+        ("poison_message:body=ack\\:1-2", ["poison_message:body=ack\\:1-2"]),
+        ("refuse:consumer=a:after=ack:message=1-2", ["refuse:consumer=a:after=ack:message=1-2"]),
+    ],
+)  # fmt: skip
+def test_a_range_of_moments(text: str, words: list[str]) -> None:
+    """Each moment of it is a scenario of its own; what only looks like a range is left as it is."""
+    assert expanded(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("refuse:after=ack:5-4", "5-4 has no moment in it: from 1 on, the smaller one first"),
+        ("refuse:after=ack:0-4", "0-4 has no moment in it: from 1 on, the smaller one first"),
+        ("refuse:after=ack:1-2+lost_ack:before=ack:3-4", "one range of moments, not 2"),
+    ],
+)
+def test_a_range_that_is_none(text: str, why: str) -> None:
+    """The word and what is wrong about it."""
+    with pytest.raises(UsageError) as caught:
+        expanded(text)
+    assert str(caught.value) == f"--scenario {text!r}: {why}"
+
+
+def test_several_words() -> None:
+    """Blanks separate them, equal ones count once, and an error names its word."""
+    ids = [one.id for one in several(" refuse:after=ack:1-2  baseline refuse:after=ack:2 ")]
+    assert ids == ["refuse-after-ack-1", "refuse-after-ack-2", "baseline"]
+    with pytest.raises(UsageError, match=r"^'refuze': no fault 'refuze'; did you mean refuse"):
+        several("baseline refuze")
+    with pytest.raises(UsageError, match=r"^name one, as consumer_crash:after=ack:5"):
+        several(" ")

@@ -13,7 +13,7 @@ from pytest_mqchaos.cli import main, trying
 from pytest_mqchaos.cli.trial import repeated
 from pytest_mqchaos.cli.wording import in_words_of_try, read_queues
 from pytest_mqchaos.model import events as facts
-from pytest_mqchaos.options import OPTIONS
+from pytest_mqchaos.options import OPTIONS, TRIED
 
 COMMAND = ("cat worker.js", "--queue", "orders")
 
@@ -88,7 +88,10 @@ def test_every_option_of_the_plugin_is_there() -> None:
     parser = argparse.ArgumentParser()
     trying.add_arguments(parser)
     words = {word: action for action in parser._actions for word in action.option_strings}
-    for option in OPTIONS:
+    assert {*OPTIONS} - {*TRIED} == {
+        option for option in OPTIONS if option.name == "scenario"
+    }  # it has its own
+    for option in TRIED:
         assert words[option.flag] is words[option.flag.replace("--mqchaos-", "--")]
         assert words[option.flag].help == option.help
         assert words[option.flag].dest == option.key
