@@ -29,7 +29,6 @@ class Connections:
         """Open connections and whose they are."""
         self.in_hand = 0
         """Deliveries of the workload on open channels that are not settled."""
-        self.settling = 0
         self.deliveries = 0
         self.auto_acks = 0
         self.queues_read: dict[str, set[str]] = {}
@@ -168,10 +167,8 @@ class Connections:
             self._give_back(one, "requeued", index, at)
             return
         channel.settling[one.tag] = one
-        if one.copy is not None:
-            self.settling += 1
-            if one.copy.last is one:
-                self._table.move(one.copy, "settling", index, at)
+        if one.copy is not None and one.copy.last is one:
+            self._table.move(one.copy, "settling", index, at)
 
     def _close(self, channel: Channel, one: Delivery, at: int) -> None:
         if channel.open.pop(one.tag, None) is None:
@@ -213,10 +210,8 @@ class Connections:
         if channel.settling.pop(one.tag, None) is None:
             return
         one.processed = sure
-        if one.copy is not None:
-            self.settling -= 1
-            if one.copy.last is one and one.copy.state == "settling":
-                self._table.move(one.copy, "settled", index, at)
+        if one.copy is not None and one.copy.last is one and one.copy.state == "settling":
+            self._table.move(one.copy, "settled", index, at)
 
     def counted(self, one: Delivery, index: int, at: int, *, sure: bool) -> None:
         """A census says that the broker holds this copy no more, surely or by all likelihood."""
@@ -260,8 +255,7 @@ class Connections:
             back += channel.settling.values()
         back = [one for one in back if consumer_tag is None or one.consumer_tag == consumer_tag]
         for one in back:
-            if channel.settling.pop(one.tag, None) is not None:
-                self.settling -= one.copy is not None
+            channel.settling.pop(one.tag, None)
             self._close(channel, one, at)
             channel.void[one.tag] = one
             one.returned_by = one.returned_by or by

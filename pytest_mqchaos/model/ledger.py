@@ -62,10 +62,6 @@ class Ledger:
         """Grows with each publication and each delivery of the workload."""
         return self._reducer.traffic
 
-    def outstanding_publishes(self) -> int:
-        """Publications whose confirm may still come."""
-        return self._publications.outstanding
-
     def open_deliveries(self) -> list[Delivery]:
         """Deliveries of the workload that are not settled, on channels that are open."""
         return list(self._connections.open())
@@ -74,14 +70,6 @@ class Ledger:
     def in_hand(self) -> int:
         """How many deliveries of the workload are not settled, on channels that are open."""
         return self._connections.in_hand
-
-    def unprocessed(self) -> int:
-        """Settlements that were passed on and are not known to be processed."""
-        return self._connections.settling
-
-    def not_terminal(self) -> int:
-        """How many confirmed messages have a copy that is not terminal, or none that was seen."""
-        return len(self._table.waiting)
 
     def looks_settled(self) -> bool:
         """Whether the wire's own table shows nothing on its way: the moment to ask for a census.
@@ -125,10 +113,6 @@ class Ledger:
         for one in self._connections.subscriptions():
             found.setdefault(one.queue, []).append(one)
         return found
-
-    def open_links(self) -> dict[int, str]:
-        """Open connections by number, and whose they are."""
-        return dict(self._connections.links)
 
     def open_channels(self) -> dict[tuple[int, int], str]:
         """Open channels by connection and number, and whose they are, but for the publisher's."""

@@ -266,11 +266,6 @@ class Board:
                 if one.file.path == path:
                     one.consumer = None
 
-    @property
-    def has_calls(self) -> bool:
-        """Whether there are sources that only the test's thread can read."""
-        return bool(self._calls)
-
     def asker(self, name: str, entry: str) -> tuple[str | None, str | None]:
         """Whose effects file it is that has a name, and which message an entry would stand for there."""
         with self._lock:
