@@ -81,6 +81,6 @@ def reword_told(report: pytest.TestReport, queues: Iterable[str]) -> None:
     report.sections = [(title, in_words_of_try(text, queues)) for title, text in report.sections]
     run: dict[str, Any] = getattr(report, CROSSING, {}).get("run", {})
     for told in (run, *run.get("findings", ())):
-        for name in ("error", "claim"):
+        for name in ("error", "summary", "claim"):
             if isinstance(told.get(name), str):
                 told[name] = in_words_of_try(told[name], queues)

@@ -217,7 +217,7 @@ def test_a_worker_that_does_not_start(project):
 def test_a_queue_that_is_not_there(house):
     """Who misspells it is told of the options that mend it, and of the queue that the consumer reads."""
     project = Project(house)
-    words = ["--queue", "ordres", "--env", "BROKER={url}", "--scenario", "baseline"]
+    words = ["--queue", "ordres", "--env", "BROKER={url}", "--scenario", "baseline", "--strict"]
     said = project.run("python worker.py", *words, status=3)
     line = "there is no queue 'ordres' after 15 s: the consumer reads `orders`: name that by --queue, or let --declare"
     assert f"\nbaseline: not tried: {line} make it\n" in said

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_mqchaos.cli import main, trying
 from pytest_mqchaos.cli.trial import repeated
-from pytest_mqchaos.cli.wording import in_words_of_try, read_queues
+from pytest_mqchaos.cli.wording import in_words_of_try, read_queues, reword_told
 from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.options import OPTIONS, TRIED
 
@@ -139,6 +139,22 @@ def test_the_command_that_repeats_a_scenario(words: str, again: str) -> None:
 def test_what_is_published_to_and_never_appeared(text: str, queues: list[str], said: str) -> None:
     """Who types a command is told of options, and of the queues that the consumer reads."""
     assert in_words_of_try(text, queues) == said
+
+
+def test_all_that_a_report_tells_is_reworded() -> None:
+    """Its sections, and the run that crosses: its error, its summary (shown where a strict run fails), its claims."""
+    text = (
+        "publish(): there is no queue 'a' after 1 s: declare it with mqchaos.queue('a'), or start the consumer "
+        "that declares it first"
+    )
+    report = pytest.TestReport(
+        "t", ("t.py", 1, "t"), {}, "failed", None, "call", sections=[("mqchaos", text)]
+    )
+    report.mqchaos = {"run": {"error": text, "summary": text, "findings": [{"claim": text}]}}  # type: ignore[attr-defined]
+    reword_told(report, ["b"])
+    told = report.mqchaos["run"]  # type: ignore[attr-defined]
+    words = [report.sections[0][1], told["error"], told["summary"], told["findings"][0]["claim"]]
+    assert words == [in_words_of_try(text, ["b"])] * 4
 
 
 def test_the_queues_that_are_read() -> None:
