@@ -248,21 +248,33 @@ class Replica:
         Raises:
             ChaosError: if part of it runs on after `timeout` seconds.
         """
-        if self.process is not None and self.process.alive:
-            self.process.stop()
-            self.process.wait_stopped(timeout)
+        own = self.process
+        if own is not None and own.alive:
+            own.stop()
+            own.wait_stopped(timeout)
 
     def cont(self) -> None:
         """Let its group go on after a fault's own pause; one that is frozen stays so."""
         if self.process is not None and self.process is not self._frozen:
             self.process.cont()
 
-    def freeze(self, timeout: float = 5.0) -> bool:
-        """Stop its group, for the history too; return whether there was one to stop."""
+    def freeze(self, only: Process | None = None, timeout: float = 5.0) -> bool:
+        """Stop its group, for the history too; return whether there was one to stop.
+
+        Args:
+            only: the process that is meant; one that was started in its place runs on.
+            timeout: seconds until all of it stands.
+
+        Raises:
+            ChaosError: if part of it runs on after that.
+        """
         own = self.process
-        if own is None or not own.alive or self.held:
+        if own is None or not own.alive or self.held or (only is not None and own is not only):
             return False
-        self.stop_and_wait(timeout)
+        own.stop()
+        own.wait_stopped(timeout)
+        if not own.alive:  # another fault was faster
+            return False
         self._frozen = own
         self._history.append(facts.ConsumerFrozen(at=now(), consumer=self.name))
         return True

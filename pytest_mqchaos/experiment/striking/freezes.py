@@ -35,15 +35,19 @@ class Freezes:
         """Let process groups stand still; X goes on once they do."""
         replicas = self._targets.replicas(moment)
         standing = [(one, one.process) for one in replicas if one.process is not None and self._may_stop(one)]
+        stood = False
         for replica, process in standing:
             self._holds[process] += 1
             await self._thread.blocking(replica.stop_and_wait)
+            stood = stood or process.alive
         moment.let_x_go = True
         await self._course.settle_x(moment)
-        alive = any(process.alive for _, process in standing)
-        self._course.fired(moment, [one.name for one in replicas], changed=alive, actor="signal")
-        for replica, _ in standing:
-            await self._thread.blocking(replica.freeze)
+        self._course.fired(moment, [one.name for one in replicas], changed=stood, actor="signal")
+        for (
+            replica,
+            process,
+        ) in standing:  # another fault may have ended it by now, and a new one run in its place
+            await self._thread.blocking(replica.freeze, process)
         self._course.lasts(moment.armed, lambda: self._thaw(moment.armed, standing))
         self._thread.spawn(self._course.heal_later(moment.armed, moment.fault.duration or 0.0))
 

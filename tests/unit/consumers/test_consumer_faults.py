@@ -184,6 +184,24 @@ def test_a_frozen_consumer_can_be_crashed(bench: Any) -> None:
     assert not consumer.replicas[0].frozen
 
 
+def test_a_freeze_means_one_process(bench: Any) -> None:
+    """One that was started in its place runs on, and so does one that ended before it stood."""
+    consumer = family(bench)
+    replica = consumer.replicas[0]
+    meant = replica.process
+    consumer.crash()
+    bench.await_events(facts.ConsumerStarted, 2)
+    assert not replica.freeze(meant)
+    assert not replica.frozen
+    replica.process.wait_stopped = lambda _timeout: (
+        consumer.crash(),
+        bench.await_events(facts.ConsumerStarted, 3),
+    )
+    assert not replica.freeze(replica.process)
+    assert not replica.frozen
+    assert bench.of(facts.ConsumerFrozen) == []
+
+
 def test_a_stopped_group_goes_on_after_the_crash_of_its_main_process(bench: Any) -> None:
     """Orphans are not left standing."""
     consumer = family(bench, restart="never")

@@ -140,6 +140,7 @@ class FakeReplica:
         self.held = False
         self.asking = "SIGTERM"
         self.process = FakeProcess(log, name)
+        self.standing: Callable[[], object] = lambda: None
         self.ending: Callable[[float], None] = lambda grace: None
 
     @property
@@ -148,10 +149,12 @@ class FakeReplica:
 
     def stop_and_wait(self, timeout: float = 2.0) -> None:
         self.log.append(f"stopped {self.name}")
+        self.standing()
 
-    def freeze(self) -> None:
-        self.held = True
-        self.log.append(f"freeze {self.name}")
+    def freeze(self, only: FakeProcess | None = None) -> None:
+        if only is None or only is self.process:
+            self.held = True
+            self.log.append(f"freeze {self.name}")
 
     def thaw(self) -> None:
         self.held = False
@@ -871,6 +874,16 @@ def test_a_consumer_that_ended_while_it_stood_still(ground: Ground) -> None:
     ground.handle(armed).heal()
     assert "thaw worker" not in ground.log
     assert armed.healed.is_set()
+
+
+def test_a_consumer_that_is_started_anew_while_it_is_frozen(ground: Ground) -> None:
+    """Another fault ended it between its stop and X: whoever runs in its place was not meant, and nobody frees it."""
+    replica = ground.all[0]
+    replica.standing = lambda: setattr(replica, "process", FakeProcess(ground.log, "worker"))
+    armed = ground.strike(consumer_freeze(after=ack(3), duration=0.01))
+    assert armed.healed.wait(TIMEOUT)
+    assert ground.log == ["stopped worker", "X passed"]
+    assert ground.fired.changed, "it stood until then"
 
 
 def test_a_freeze_of_a_consumer_that_is_gone(ground: Ground) -> None:
