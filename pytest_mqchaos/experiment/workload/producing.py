@@ -46,14 +46,8 @@ def start_producer(
 ) -> Producer:
     """Start a producer and wait until it is connected; see `Chaos.producer`."""
     __tracebackhide__ = True
-    _check(count, until, quiet, key, ready_timeout)
-    if sent is not None and not (isinstance(sent, str | Path) and str(sent)):
-        raise UsageError(
-            f"producer(): sent={sent!r}: a path, where it writes the id or key of each message it sent"
-        )
-    _refuse_what_chooses(run)
-    for armed in run.injector.armed:
-        run.inside.refuse(armed.fault, others=run.consumers or ("one that follows",))
+    _check(count, until, quiet, key, ready_timeout, sent)
+    _refuse_faults(run)
     chosen = chosen_name(run, target, name, "producer")
     rule = None if key is None else key_of(key)
     adoption = Adoption(
@@ -62,43 +56,16 @@ def start_producer(
     said = run.directory / f"{chosen}.sent"
     said.touch()
     said.chmod(0o666)
-    first = not run.publications
     with _named():
-        started = on_engine(run, target, () if sent is None else (Path(sent),))
-        program = Consumer(
-            started,
-            name=chosen,
-            links=[seen_by(started, address(run, chosen, adopt=adoption))],
-            directory=run.directory,
-            history=run.history,
-            fork_guard=partial(fork_guard, run),
-            env={"MQCHAOS_EFFECTS": None, "MQCHAOS_SENT": str(said), **(env or {})},
-            cwd=cwd,
-            args=args,
-            restart=restart,
-            outage=run.outage,
-            ends=True,
-        )
+        program = _program(run, target, chosen, adoption, {"MQCHAOS_SENT": str(said), **(env or {})}, sent,
+                           cwd=cwd, args=args, restart=restart)  # fmt: skip
     own = [] if sent is None else [program.cwd / sent]
-    claims = Claims([said, *own], chosen, run.history, adoption)
     producer = Producer(
-        run,
-        program,
-        adoption,
-        claims,
-        count=count,
-        until=until,
-        quiet=float(quiet),
-        rule=payloads.KeyRule.of(key),
-    )
+        run, program, adoption, Claims([said, *own], chosen, run.history, adoption),
+        count=count, until=until, quiet=float(quiet), rule=payloads.KeyRule.of(key))  # fmt: skip
     if rule is not None:
         run.identity.learn_key(rule)
-    run.producers.append(producer)
-    run.publications.append(producer)
-    sources.resolve(last=True)
-    if first:
-        run.board.refuse_leftovers()
-        run.injector.choose_moments(producer.size)
+    _enrol(run, sources, producer)
     before = len(run.history)
     with _named():
         program.start()
@@ -109,8 +76,52 @@ def start_producer(
     return producer
 
 
-def _refuse_what_chooses(run: Run) -> None:
-    """Refuse what chooses among messages before they are sent: a producer's are not known then.
+def _program(
+    run: Run,
+    target: Named,
+    name: str,
+    adoption: Adoption,
+    env: Mapping[str, str | None],
+    sent: str | Path | None,
+    *,
+    cwd: str | Path | None,
+    args: Sequence[object],
+    restart: str,
+) -> Consumer:
+    """Make the publisher's program, on a link of its own on which all that it publishes is adopted."""
+    __tracebackhide__ = True
+    started = on_engine(run, target, () if sent is None else (Path(sent),))
+    return Consumer(
+        started,
+        name=name,
+        links=[seen_by(started, address(run, name, adopt=adoption))],
+        directory=run.directory,
+        history=run.history,
+        fork_guard=partial(fork_guard, run),
+        env={"MQCHAOS_EFFECTS": None, **env},
+        cwd=cwd,
+        args=args,
+        restart=restart,
+        outage=run.outage,
+        ends=True,
+    )
+
+
+def _enrol(run: Run, sources: Sources, producer: Producer) -> None:
+    """Let a producer be one of those whose messages are the workload; the first chooses the faults' moments."""
+    __tracebackhide__ = True
+    first = not run.publications
+    run.producers.append(producer)
+    run.publications.append(producer)
+    sources.resolve(last=True)
+    if first:
+        run.board.refuse_leftovers()
+        run.injector.choose_moments(producer.size)
+
+
+def _refuse_faults(run: Run) -> None:
+    """Refuse what a producer rules out: choices among messages before they are sent, for its own are not known then;
+    and a fault that would strike the test's own process.
 
     Raises:
         NoCanary: where that is the canary.
@@ -130,6 +141,7 @@ def _refuse_what_chooses(run: Run) -> None:
                 f"{armed.fault}: it sends messages of mqchaos.publish(...) again; a producer's are the application's "
                 "own, and none of them is sent twice by us"
             )
+        run.inside.refuse(armed.fault, others=run.consumers or ("one that follows",))
     for service, stand in run.http.items():
         if stand.plan.fail is not None:
             refuse_transient(service)
@@ -148,7 +160,9 @@ def _named() -> Iterator[None]:
         raise type(error)(f"producer({text.removeprefix(_CALL)}") from error.__cause__
 
 
-def _check(count: object, until: object, quiet: object, key: object, ready_timeout: object) -> None:
+def _check(
+    count: object, until: object, quiet: object, key: object, ready_timeout: object, sent: object = None
+) -> None:
     __tracebackhide__ = True
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
         raise UsageError(f"producer(): count={count!r}: a whole number of messages, at least 1")
@@ -158,3 +172,7 @@ def _check(count: object, until: object, quiet: object, key: object, ready_timeo
     seconds("producer()", "ready_timeout", ready_timeout, words="0 for no waiting")
     if key is not None and not callable(key) and not (isinstance(key, str) and key):
         raise UsageError(f"producer(): key={key!r}: the name of a JSON field, or a function of the message")
+    if sent is not None and not (isinstance(sent, str | Path) and str(sent)):
+        raise UsageError(
+            f"producer(): sent={sent!r}: a path, where it writes the id or key of each message it sent"
+        )
