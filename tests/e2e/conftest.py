@@ -17,6 +17,7 @@ PART = os.environ.get("MQCHAOS_E2E_PART", "")
 MANY = {
     "test_already_gone.py",
     "test_before_effect.py",
+    "test_compositions.py",
     "test_http.py",
     "test_in_process.py",
     "test_network_faults.py",
