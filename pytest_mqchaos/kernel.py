@@ -1,7 +1,7 @@
 """What Linux writes of processes and sockets in `/proc`: read here, understood where it is asked for.
 
 Whatever is gone while it is looked at, or is not ours to look at, is none, and so is all of it on another system. The
-guard (`servers/guardian.py`) runs as a lone script and has its own few lines of this.
+guard (`servers/guardian.py`) runs as a lone script and has its own few lines of this. And what a descriptor says.
 """
 
 # hot: a fault waits for these answers, and pathlib costs more than the kernel
@@ -10,10 +10,11 @@ guard (`servers/guardian.py`) runs as a lone script and has its own few lines of
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["ENDED", "TcpSocket", "descriptors", "read", "stat", "tcp", "threads"]
+__all__ = ["ENDED", "TcpSocket", "descriptors", "read", "readable", "stat", "tcp", "threads"]
 
 ENDED = "ZX"
 """The states of a process that has ended, though its parent may not have asked for its end yet."""
@@ -48,6 +49,16 @@ class TcpSocket(NamedTuple):
     def link(self) -> str:
         """What a descriptor of it leads to."""
         return f"socket:[{self.inode}]"
+
+
+def readable(descriptor: int, timeout: float) -> bool:
+    """Whether there is something to read, or nothing ever will be, within `timeout` seconds.
+
+    By `poll`: `select` takes no descriptor above 1023, and a long session of somebody's may hold that many.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout) * 1000))
 
 
 def read(path: str) -> bytes | None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import signal
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.consumers import proc
 from pytest_mqchaos.consumers.afar import Container, Containers, There, as_of_a_process
 from pytest_mqchaos.consumers.handle import Handle
@@ -80,7 +80,7 @@ def _here(container: Container, token: str, stop: signal.Signals, port: int, *, 
 
 
 def _ended(pidfd: int) -> bool:
-    return bool(select.select([pidfd], [], [], 0)[0])
+    return kernel.readable(pidfd, 0.0)
 
 
 class Here:

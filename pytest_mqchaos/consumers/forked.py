@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.consumers.child import Inheritance, become
 from pytest_mqchaos.errors import ChaosError
 
@@ -114,8 +114,7 @@ def _await_setup(reader: int, pid: int) -> int:
     said = b""
     while said.count(b"\n") < 2:
         left = deadline - time.monotonic()
-        ready = select.select([reader], [], [], max(0.0, left))[0]
-        chunk = os.read(reader, 4096) if ready else b""
+        chunk = os.read(reader, 4096) if kernel.readable(reader, left) else b""
         if not chunk:
             break
         said += chunk

@@ -40,6 +40,7 @@ class EffectsFile:
         self._name = os.fspath(path)
         self._lock = threading.Lock()
         self._descriptor: int | None = None
+        self._closed = False
         self._identity = (0, 0)
         self._changed = 0
         """When it was changed last, as of the last look: one written anew may be as long as before."""
@@ -58,6 +59,8 @@ class EffectsFile:
         """
         with self._lock:
             names: list[str] = []
+            if self._closed:
+                return names
             try:
                 status = os.stat(self._name)  # noqa: PTH116 - hot: asked before every settlement is passed on
             except FileNotFoundError:
@@ -77,17 +80,12 @@ class EffectsFile:
             return names
 
     def close(self) -> None:
-        """Close the file; `read` opens it again, and goes on where it was."""
+        """Close the file for good: `read` finds nothing more. May be called again."""
         with self._lock:
+            self._closed = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
-
-    @property
-    def descriptors(self) -> tuple[int, ...]:
-        """The descriptors held, which no forked consumer should keep."""
-        descriptor = self._descriptor
-        return () if descriptor is None else (descriptor,)
 
     def _enter(self) -> None:
         self._descriptor = os.open(self._name, os.O_RDONLY | os.O_CLOEXEC)
@@ -109,8 +107,8 @@ class EffectsFile:
         self._rest = self._guard = b""
 
     def _drain(self, names: list[str]) -> None:
-        if self._descriptor is None:  # closed by `close`
-            self._descriptor = os.open(self._name, os.O_RDONLY | os.O_CLOEXEC)
+        if self._descriptor is None:
+            return
         size = os.fstat(self._descriptor).st_size
         if size < self._offset or self._rewritten():
             self._restart()

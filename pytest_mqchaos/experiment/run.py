@@ -340,6 +340,7 @@ class Run:
             self.disarm,
             partial(self.end_consumers, grace),
             self._close_publishing,
+            self.board.close,
             *(stand.close for stand in self.http.values()),
             self.outlets.close,
             self.links.close,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import select
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.errors import ServerUnavailable
 from pytest_mqchaos.servers.guardian import VARIABLE
 
@@ -160,7 +160,7 @@ class Guard:
         with suppress(OSError):
             _write_all(process.stdin.fileno(), b"".join(self._told.values()))
         with process.stdout as words:
-            said = words.readline() if select.select([words], [], [], _ARMING)[0] else b""
+            said = words.readline() if kernel.readable(words.fileno(), _ARMING) else b""
         if said == b"armed\n" or (said == _TOO_LATE and self._told):
             return process  # too late: it cleans, and its successor once more, as long as we make something
         process.kill()

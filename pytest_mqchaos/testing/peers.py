@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import select
 import socket
 import ssl
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.testing.secure import SecureSocket
 
 __all__ = ["Caller", "Peer", "Upstream", "seconds"]
@@ -199,7 +199,7 @@ class Caller:
 
     def silent(self, duration: float) -> bool:
         """Whether nothing comes for so many seconds, no end either."""
-        return not select.select([self._own], [], [], duration)[0]
+        return not kernel.readable(self._own.fileno(), duration)
 
     def end(self, *, timeout: float = TIMEOUT) -> str:
         """Wait for the end, and return how it is felt: `FIN`, `RST`, or `""` if there is none in time."""

@@ -71,6 +71,7 @@ STARTING = {
     "test_definitions.py",
     "test_docker_image.py",
     "test_ends.py",
+    "test_long_sessions.py",
     "test_sharing.py",
     "test_try.py",
 }

@@ -259,6 +259,12 @@ class Board:
         """Let somebody else call the test's own code from now on; None for whoever polls."""
         self._reader = reader
 
+    def close(self) -> None:
+        """Close all files; nothing more is read. May be called again."""
+        with self._lock:
+            for one in self._files:
+                one.file.close()
+
     def let_anybody(self, path: Path) -> None:
         """Several consumers write to a file from now on: whose an effect is cannot be told any more."""
         with self._lock:

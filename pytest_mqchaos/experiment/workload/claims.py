@@ -83,6 +83,11 @@ class Claims:
             for name in names:
                 self._note(self._adoption.claimed(name), name)
 
+    def close(self) -> None:
+        """Close the files; nothing more is read. May be called again."""
+        for source in self._sources:
+            source.close()
+
     def _noted(self, name: str) -> bool:
         own = [one for one in self._resolver.resolve(name).candidates if one not in self._claimed]
         if not own:

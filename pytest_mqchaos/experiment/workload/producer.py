@@ -192,6 +192,7 @@ class Producer:
     def close(self) -> None:
         """End it; may be called again."""
         self.program.end_all(0.2)
+        self.claims.close()
 
     def conclude(self) -> None:
         """Take in what it said at last, and hold that each of its messages can be told from the others.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import select
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from pytest_mqchaos import kernel
 from pytest_mqchaos.brokers import launcher
 from pytest_mqchaos.brokers._protocol import Broker
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
@@ -268,7 +268,7 @@ def _line_of(command: Sequence[str], run: str, words: bytes, errors: IO[bytes]) 
             with suppress(OSError), process.stdin as given:
                 given.write(words)
             process.wait()  # it leaves a child of its own behind, at once
-            line = output.readline() if select.select([output], [], [], _STARTING)[0] else b""
+            line = output.readline() if kernel.readable(output.fileno(), _STARTING) else b""
         return line
     finally:
         if not line:  # it hangs, or Ctrl-C was pressed
