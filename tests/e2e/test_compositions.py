@@ -1,12 +1,14 @@
-"""Faults that nobody chose: two or three at once, drawn from a seed, on a consumer that keeps exactly-once.
+"""Faults that nobody chose: two or three at once, drawn from a seed.
 
-None undoes another, nothing is left standing, and nothing is held against the consumer.
+None undoes another, nothing is left standing, nothing is held against a correct consumer, and what becomes of the
+messages of wrong ones is told as a count of their own ledger says.
 """
 
+import collections
 import random
 
 import pytest
-from consumers import correct
+from consumers import correct, wrong
 from e2e_kit import numbers, text, violations
 
 from pytest_mqchaos import (
@@ -34,7 +36,9 @@ from pytest_mqchaos import (
 )
 
 COUNT = 30
-SEEDS = range(80)
+CORRECT, WRONG = range(80), range(100, 150)
+"""Seeds."""
+FLAWS = ("acks first", "never settles", "rejects", "skips", "works twice")
 PROCESS = (
     consumer_crash,
     lambda **at: consumer_terminate(grace=2.0, **at),
@@ -73,8 +77,8 @@ def fault(rng, family, n):
     return make(**{rng.choice(("before", "after")): rng.choice((delivery, ack, publish))(n)})
 
 
-@pytest.mark.chaos(*map(composition, SEEDS), guarantee="exactly-once")
-def test_compositions(scene, mqchaos):
+@pytest.mark.chaos(*map(composition, CORRECT), guarantee="exactly-once")
+def test_a_correct_consumer(scene, mqchaos):
     """Each strikes, and a correct consumer stays correct."""
     scene.queue(("classic", "quorum")[mqchaos.seed % 2])
     scene.forked(correct.dedup, env={"WORK": 0.01, "PREFETCH": 4})
@@ -85,3 +89,27 @@ def test_compositions(scene, mqchaos):
     assert all(each.fired for each in account.faults), account.faults
     assert set(numbers(account.confirmed)) <= set(numbers(account.effected)), text(account)
     assert set(scene.done().values()) == {1}
+
+
+@pytest.mark.chaos(*map(composition, WRONG), guarantee="exactly-once", allow="*", settle_timeout=6)
+def test_a_wrong_consumer(scene, mqchaos, tmp_path):
+    """Each message without work is missed, none with work is called lost, and each doubled one is named."""
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    scene.queue(("classic", "quorum")[mqchaos.seed % 2])
+    flaw = FLAWS[mqchaos.seed // 2 % len(FLAWS)]
+    mqchaos.effects(ledger)
+    scene.forked(wrong.now_and_then, env={"WORK": 0.01, "PREFETCH": 6, "FLAW": flaw, "LEDGER": ledger})
+    scene.publish(count=COUNT)
+    account = mqchaos.settle()
+
+    done = collections.Counter(numbers(ledger.read_text().split()))
+    undone = {number for number in numbers(account.confirmed) if not done[number]}
+    missed = {*numbers(account.lost), *numbers(account.stalled), *numbers(account.unacknowledged)}
+    missed |= set(numbers(account.persistence_loss))
+    assert undone <= missed, (flaw, text(account))
+    assert not [number for number in numbers(account.lost) if done[number]], (flaw, text(account))
+    assert numbers(account.duplicated) == sorted(n for n, times in done.items() if times > 1), (
+        flaw,
+        text(account),
+    )

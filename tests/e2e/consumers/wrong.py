@@ -314,3 +314,26 @@ def forgets_prefetch(url):
         channel.start_consuming()
 
     kit.again_and_again(session, url)
+
+
+def now_and_then(url):
+    """Go wrong at every seventh message in the way that `FLAW` names; a ledger of its own holds what it did."""
+    flaw, handled = kit.setting("FLAW", ""), [0]
+
+    def handle(channel, method, properties, _body):
+        handled[0] += 1
+        bad = handled[0] % 7 == 0
+        if flaw == "acks first":
+            channel.basic_ack(method.delivery_tag)
+        time.sleep(kit.setting("WORK", 0.02))
+        if bad and flaw == "never settles":
+            return
+        if bad and flaw == "rejects":
+            channel.basic_reject(method.delivery_tag, requeue=False)
+            return
+        for _ in range({"skips": 0, "works twice": 2}.get(flaw, 1) if bad else 1):
+            kit.append(kit.setting("LEDGER", ""), properties.message_id)
+        if flaw != "acks first":
+            channel.basic_ack(method.delivery_tag)
+
+    kit.again_and_again(lambda url: kit.consume(url, handle), url)
