@@ -286,6 +286,24 @@ def test_refused_for_good(publish, channel, relay):
     }
 
 
+@pytest.mark.parametrize(("trouble", "over"), [("refuse", "accept"), ("mute", "cut")])
+def test_an_outage_of_our_own_is_no_time_without_progress(publish, channel, relay, trouble, over):
+    """How long a fault keeps the broker away is the test's choice: the patience begins when it is over."""
+    between, lasts = relay(), threading.Event()
+    options = {"patience": 0.5, "outage": lasts.is_set}
+    publisher = publish(200, relay=between, rate=500.0, options=options)
+    until(lambda: len(publisher.outcomes) >= 10)
+    lasts.set()
+    getattr(between, trouble)()
+    assert not publisher.wait(1.5)
+    assert publisher.error is None
+    getattr(between, over)()
+    lasts.clear()
+    counts = ended(publisher, 5.0)
+    assert publisher.error is None
+    assert counts["confirmed"] >= 150
+
+
 def test_nobody_answers(publish, channel, relay):
     """A server that accepts and is silent is given up after the patience."""
     publisher = publish(10, relay=relay(answers=False), options={"patience": 0.5})

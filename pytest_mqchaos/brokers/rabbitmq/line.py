@@ -26,7 +26,8 @@ class Line:
     """One connection on which a flight is sent.
 
     `ended_by` is why it ended; `progress_at` when it last sent, was answered, or rightly waited (0.0: never);
-    `stuck` whether it was given up because nothing of that happened for `patience` seconds.
+    `stuck` whether it was given up because nothing of that happened for `patience` seconds. While `outage` says that
+    a fault of the run's own keeps the broker away, it rightly waits.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Line:
         *,
         patience: float,
         names: Names,
+        outage: Callable[[], bool],
         on_failed: Callable[[Exception], None],
         on_landed: Callable[[], None],
     ) -> None:
@@ -50,6 +52,7 @@ class Line:
         self._flight = flight
         self._patience = patience
         self._names = names
+        self._outage = outage
         self._on_failed = on_failed
         self._on_landed = on_landed
         self._channel: Any = None
@@ -126,7 +129,8 @@ class Line:
         """Look from time to time whether it still gets on."""
         now = time.monotonic()
         flight = self._flight
-        if not flight.in_air and (flight.waiting is None or flight.wait_for_next(now) > 0):
+        waits = not flight.in_air and (flight.waiting is None or flight.wait_for_next(now) > 0)
+        if waits or self._outage():
             self.progress_at = now
         if now - self.progress_at > self._patience:
             self.stuck = True

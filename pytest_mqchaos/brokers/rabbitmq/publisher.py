@@ -46,6 +46,7 @@ class Publisher:
         patience: float = 30.0,
         appear_timeout: float = _APPEAR,
         names: Names | None = None,
+        outage: Callable[[], bool] = lambda: False,
     ) -> None:
         self.error: ChaosError | None = None
         self._url = url
@@ -55,6 +56,7 @@ class Publisher:
         self._names = names or Names()
         self._patience = patience
         self._appear_timeout = appear_timeout
+        self._outage = outage
         self._flight = Flight(plan)
         self._ended = threading.Event()
         self._closing = threading.Event()
@@ -159,6 +161,7 @@ class Publisher:
                 self._flight,
                 patience=self._patience,
                 names=self._names,
+                outage=self._outage,
                 on_failed=self._failed,
                 on_landed=self._ended.set,
             )
@@ -172,6 +175,8 @@ class Publisher:
             self._refused(line.ended_by)
             if self._flight.landed and not line.stuck:
                 return
+            if self._outage():  # how long that lasts is the test's choice, or the broker's
+                progress_at = time.monotonic()
             self._out_of_patience(line.ended_by, time.monotonic() - progress_at)
             if broker_code(line.ended_by) == _NOT_FOUND:
                 self._await_target(reason(line.ended_by))

@@ -126,6 +126,7 @@ class Publications:
             target_ready=lambda: self._target_exists(made),
             patience=run.test.settle_timeout,
             names=run.names,
+            outage=run.outage,
         )
         publication = Publication(made, publisher)
         run.publications.append(publication)
