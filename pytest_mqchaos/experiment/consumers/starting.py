@@ -26,6 +26,9 @@ from pytest_mqchaos.model.waits import seconds
 
 __all__ = ["address", "chosen_name", "fork_guard", "start_consumer"]
 
+_SCRIPT = re.compile(r"\.(py|js|mjs|ts|rb|go|sh|pl|dll|php|exs?)$")
+_CLASS_PATHS = ("-cp", "-classpath", "--class-path", "-p", "--module-path")
+"""Options of Java that a word of their own follows."""
 _CALL_TIMEOUT = 5.0
 """Seconds that a fork waits for a source of effects which the test reads just then."""
 
@@ -185,11 +188,28 @@ def _stem(target: object) -> str:
         raw = getattr(target, "__name__", type(target).__name__)
     else:
         words = target.split() if isinstance(target, str) else [str(word) for word in _words(target)]
-        scripts = [w for w in words if re.search(r"\.(py|js|mjs|ts|rb|go|sh|jar|php|exs?)$", w)]
-        after_m = [words[i + 1] for i, w in enumerate(words[:-1]) if w == "-m"]
-        raw = Path((scripts or after_m or words or ["consumer"])[0]).name
-        raw = raw.rsplit(".", 1)[0] if scripts else raw
+        raw = _program(words)
     return re.sub(r"[^\w.+-]+", "-", raw).strip("-") or "consumer"
+
+
+def _program(words: Sequence[str]) -> str:
+    """Return what a command runs: its script, the module behind `-m`, Java's main class, or else its first word."""
+    if words and Path(words[0]).name == "java":
+        return _java(words)
+    scripts = [word for word in words if _SCRIPT.search(word)]
+    if scripts:
+        return Path(scripts[0]).name.rsplit(".", 1)[0]
+    after_m = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "-m"]
+    return Path((after_m or words or ["consumer"])[0]).name
+
+
+def _java(words: Sequence[str]) -> str:
+    """Return the main class of a command of Java, without its package, or the archive that is run."""
+    places = {i + 1 for i, word in enumerate(words) if word in _CLASS_PATHS}
+    named = [word for i, word in enumerate(words) if i and i not in places and not word.startswith("-")]
+    if not named:
+        return "java"
+    return Path(named[0]).stem if named[0].endswith(".jar") else re.split(r"[./$]", named[0])[-1]
 
 
 def _words(target: object) -> Sequence[object]:
