@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError, ServerUnavailable
-from pytest_mqchaos.experiment.workload.producing import _refuse_what_chooses
+from pytest_mqchaos.experiment.workload.producing import _refuse_faults
 from pytest_mqchaos.failures import DeliveryError
 from pytest_mqchaos.model.account import Account
 from pytest_mqchaos.model.case import Case
@@ -103,7 +103,9 @@ class FakeChaos:
         """Refuse what a producer cannot be combined with, as the real one does."""
         __tracebackhide__ = True
         armed = [SimpleNamespace(fault=fault) for fault in self.settings.scenario.faults]
-        _refuse_what_chooses(SimpleNamespace(injector=SimpleNamespace(armed=armed), http={}))  # type: ignore[arg-type]
+        inside = SimpleNamespace(refuse=lambda _fault, **_others: None)
+        run = SimpleNamespace(injector=SimpleNamespace(armed=armed), http={}, inside=inside, consumers=())
+        _refuse_faults(run)  # type: ignore[arg-type]
 
     def promise(self, name: str) -> None:
         """Refuse, some frames down in the package, as a call does that was written wrongly."""
