@@ -38,8 +38,9 @@ def finish(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, *, pee
 def reset(transport: asyncio.Transport) -> None:
     """End with an RST, at once; what was not sent is gone."""
     own = transport.get_extra_info("socket")
-    if own is not None:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with suppress(OSError):  # its peer was gone, and it is closed already
+        if own is not None:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pytest_mqchaos.errors import ChaosError
@@ -15,6 +16,9 @@ from pytest_mqchaos.model import events as facts
 from pytest_mqchaos.model.history import History, now
 
 __all__ = ["Course"]
+
+_HEAL_TIMEOUT = 120.0
+"""Seconds for the end of any fault: a broker may take 90 to come back."""
 
 
 class Course:
@@ -72,12 +76,11 @@ class Course:
 
         async def finish() -> None:
             try:
-                await end()
-            except ChaosError as error:
-                # Whoever asked for it may look away: a run that was not healed is never judged.
-                armed.error = error
-                armed.healed.set()
-                raise
+                async with asyncio.timeout(_HEAL_TIMEOUT):
+                    await end()
+            except Exception as error:  # whoever asked for it may look away
+                told = self.unhealed(armed, error)
+                raise told from None if told is error else error
 
         async def heal() -> None:
             # By hand and by its duration, at the same time: it is done once, and nobody's haste cuts it short.
@@ -87,13 +90,22 @@ class Course:
 
         armed.heal = heal
 
+    def unhealed(self, armed: Armed, error: Exception) -> ChaosError:
+        """Take down why a fault could not be healed, and return that: such a run is never judged."""
+        if isinstance(error, ChaosError):
+            told = error
+        elif isinstance(error, TimeoutError):
+            told = ChaosError(f"healing {armed.fault} took longer than {_HEAL_TIMEOUT:g} s")
+        else:
+            told = ChaosError(f"healing {armed.fault} failed: {type(error).__name__}: {error}")
+        armed.error = told
+        armed.healed.set()
+        return told
+
     async def heal_later(self, armed: Armed, duration: float) -> None:
         """Heal this strike of a fault when its duration is over; a later strike of it is healed by its own."""
         heal = armed.heal
         await asyncio.sleep(duration)  # the fault's own duration, not a wait for a fact
-        try:
-            if heal is not None:
+        if heal is not None:
+            with suppress(ChaosError):  # it is taken down
                 await heal()
-        except ChaosError as error:
-            armed.error = error
-            armed.healed.set()

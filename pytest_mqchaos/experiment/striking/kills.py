@@ -95,10 +95,9 @@ class Kills:
                 spent = await self._thread.blocking(self._finish_end, replicas, grace)
                 text = f"{armed.fault}: ended {spent:.3f} s after {asked}"
                 self._history.append(facts.Noted(at=now(), text=text))
-            except ChaosError as error:
-                armed.error = error
-            finally:
                 self._course.healed(armed)
+            except Exception as error:
+                self._course.unhealed(armed, error)
 
         armed.heal = wait
         self._thread.spawn(wait())

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_mqchaos.errors import ChaosError
-from pytest_mqchaos.experiment.striking import cuts, outages
+from pytest_mqchaos.experiment.striking import course, cuts, outages
 from pytest_mqchaos.experiment.striking.ages import Ages
 from pytest_mqchaos.experiment.striking.injection import Injection
 from pytest_mqchaos.experiment.striking.injector import Armed, Injector, Swallow
@@ -834,6 +834,32 @@ def test_two_outages_at_once_follow_each_other(ground: Ground) -> None:
     assert done.wait(TIMEOUT)
     order = [line for line in ground.log if line in ("broker stops", "broker starts", "broker dies")]
     assert order == ["broker stops", "broker starts", "broker dies", "broker starts"]
+
+
+def test_what_fails_while_a_fault_is_healed(ground: Ground) -> None:
+    """Whatever it is, the fault is over and the run has an error: nobody waits for it for ever."""
+
+    async def fails() -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    ground.links["worker"].welcome = fails  # type: ignore[method-assign]
+    armed = ground.strike(refuse(duration=0.01), fact=None)
+    assert armed.healed.wait(TIMEOUT)
+    said = "healing refuse(duration=0.01) failed: OSError: [Errno 9] Bad file descriptor"
+    assert str(armed.error) == said
+
+
+def test_a_fault_that_is_never_healed(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a deadline, and the run has an error then."""
+    monkeypatch.setattr(course, "_HEAL_TIMEOUT", 0.05)
+
+    async def hangs() -> None:
+        await asyncio.sleep(60)
+
+    ground.links["worker"].welcome = hangs  # type: ignore[method-assign]
+    armed = ground.strike(refuse(duration=0.01), fact=None)
+    assert armed.healed.wait(TIMEOUT)
+    assert str(armed.error) == "healing refuse(duration=0.01) took longer than 0.05 s"
 
 
 # --- a consumer that stands still ---
