@@ -187,16 +187,17 @@ class Blame:
         behind = cut_behind(case, last)
         if behind is not None:
             return fault_text(case, behind.event.fault), behind.event.fault
+        cut = end_of_connection(case, last) if last.auto_ack else None
+        lost_with = None if cut is None else strike_near(case, last.link, cut.at)
+        if lost_with is not None and not progress.went_on(last, until=lost_with.index):
+            return fault_text(case, lost_with.event.fault), lost_with.event.fault
         if progress.went_on(last):
             idle = f"{last.link} went on to later messages"
             return self._near_a_service(last) or f"no fault explains it: {idle}", None
         ended = end_of_holder(case, last)
-        moments = [] if ended is None else [ended[1].at]
-        if last.auto_ack and (cut := end_of_connection(case, last)) is not None:
-            moments.append(cut.at)
-        strikes = [strike for at in moments if (strike := strike_near(case, last.link, at)) is not None]
-        if strikes:
-            return fault_text(case, strikes[0].event.fault), strikes[0].event.fault
+        strike = lost_with if ended is None else strike_near(case, last.link, ended[1].at) or lost_with
+        if strike is not None:
+            return fault_text(case, strike.event.fault), strike.event.fault
         if ended is not None and ended[1].by == "itself":
             return f"{last.link} ended by itself with exit code {ended[1].exit_code}", None
         near = self._near_a_service(last)

@@ -19,7 +19,7 @@ __all__ = ["check"]
 _DIES = 2
 """So many ends by itself, each followed by a start, make a loop."""
 _STUCK_IN_A_LOOP = 10
-"""So many deliveries since the last progress are no standstill: that is a requeue storm or a poison message."""
+"""So many repeated deliveries since the last progress are no standstill: a requeue storm or a poison message."""
 
 
 def check(case: Case) -> list[Finding]:
@@ -56,14 +56,18 @@ def _ready(state: QueueState, named: int) -> str:
 
 
 def _moving(case: Case, queue: str) -> bool:
-    """Whether deliveries from the queue went on after the last progress."""
+    """Whether the same messages were delivered again and again after the last progress.
+
+    One delivery of each tells nothing: whoever comes back gets all that it had in hand again, and may stop there.
+    """
     end = case.ledger.end
-    since = 0
+    again = 0
     for record in case.ledger.records.values():
         for copy in record.copies:
             if copy.queue == queue:
-                since += sum(end.progress_index < one.index <= end.index for one in copy.deliveries)
-    return since >= _STUCK_IN_A_LOOP
+                since = sum(end.progress_index < one.index <= end.index for one in copy.deliveries)
+                again += max(0, since - 1)
+    return again >= _STUCK_IN_A_LOOP
 
 
 def _reason(case: Case, where: Whereabouts, queue: str, ready: str) -> Reason:

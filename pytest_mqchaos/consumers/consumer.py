@@ -42,6 +42,7 @@ class Consumer:
         restart_delay: float = 0.0,
         queues: Sequence[str] = (),
         outage: Callable[[], bool] = lambda: False,
+        progress: Callable[[], int] = lambda: 0,
         effect_after: str | None = None,
         effect_key: str | None = None,
         ends: bool = False,
@@ -64,6 +65,7 @@ class Consumer:
         self._history = history
         self._guard = fork_guard
         self._outage = outage
+        self._progress = progress
         self._supervisor = Supervisor(f"mqchaos-starts-{name}")
         self._asked: float | None = None
         self._over = False
@@ -100,6 +102,7 @@ class Consumer:
             policy=Policy(self.restart_policy, self._restart_delay, ends=self._ends),
             history=self._history,
             outage=self._outage,
+            progress=self._progress,
             doubt=misspelt(self._env, (*_written(target), *self._args)),
         )
 

@@ -21,7 +21,8 @@ class Policy:
 
     Args:
         kind: `on-fault`: whenever a process fault ended it. `always`: also when it ends by itself, at most 20
-            times, not counting where an outage of the test's own making is to blame. `never`.
+            times in a row without progress, not counting where an outage of the test's own making is to blame.
+            `never`.
         delay: seconds before a start.
         ends: whether exit code 0 is its normal end, after which nobody starts it again: so it is with a publisher.
 
@@ -41,13 +42,16 @@ class Policy:
         self._ends = 0
         """How often it ended by itself."""
 
-    def again(self, ender: Ender, *, outage: bool = False, code: int | None = None) -> bool:
+    def again(
+        self, ender: Ender, *, outage: bool = False, worked: bool = False, code: int | None = None
+    ) -> bool:
         """Whether it is started again after an end by `ender`; to be asked once an end.
 
         Args:
             ender: who ended it.
             outage: whether a fault kept the broker out of its reach. How long that lasts is the test's choice,
                 and as many ends tell nothing of whether it can live.
+            worked: whether messages made progress since its start: one that ends after each of a few is no loop.
             code: its exit code.
         """
         if (
@@ -60,6 +64,8 @@ class Policy:
             return True
         if self.kind != "always":
             return False
+        if worked:
+            self._used = self._ends = 0
         self._ends += 1
         if outage:
             return True

@@ -43,6 +43,7 @@ class Replica:
         policy: when it is started again.
         history: where its starts and ends go.
         outage: whether a fault keeps the broker out of reach now.
+        progress: a number that grows with what becomes of messages.
         doubt: what in the test's words may keep it from getting ready, if anything looks so.
     """
 
@@ -58,6 +59,7 @@ class Replica:
         history: History,
         wrapped: Path | None = None,
         outage: Callable[[], bool] = lambda: False,
+        progress: Callable[[], int] = lambda: 0,
         doubt: str = "",
     ) -> None:
         self.name = link.name
@@ -76,6 +78,9 @@ class Replica:
         self._policy = policy
         self._history = history
         self._outage = outage
+        self._progress = progress
+        self._had = 0
+        """What the progress was when the present process was started."""
         self._lock = threading.Lock()
         self._restarting = False
         self._decided: Process | None = None
@@ -191,6 +196,7 @@ class Replica:
             return
         failure.finish_line(self.output_path)
         self._output_start = self.output_path.stat().st_size
+        self._had = self._progress()
         process = self._launch()
         self._output_starts.append(self._output_start)
         with self._lock:
@@ -297,10 +303,10 @@ class Replica:
 
     def _ended(self, process: Process) -> None:
         """Record an end, and have it started again where its policy says so. On the process's waiting thread."""
-        outage = self._outage()
+        outage, worked = self._outage(), self._progress() > self._had
         with self._lock:
             again = not self._over.is_set() and self._policy.again(
-                process.ender, outage=outage, code=process.exit_code
+                process.ender, outage=outage, worked=worked, code=process.exit_code
             )
             self._restarting = again
             self._decided = process

@@ -27,7 +27,8 @@ from pytest_mqchaos.model.waits import seconds
 __all__ = ["address", "chosen_name", "fork_guard", "start_consumer"]
 
 _SCRIPT = re.compile(r"\.(py|js|mjs|ts|rb|go|sh|pl|dll|php|exs?)$")
-_CLASS_PATHS = ("-cp", "-classpath", "--class-path", "-p", "--module-path")
+_JAVA_TAKES = ("-cp", "-classpath", "--class-path", "-p", "--module-path", "--upgrade-module-path", "--add-modules",
+               "--add-opens", "--add-exports", "--add-reads", "--limit-modules", "--source")  # fmt: skip
 """Options of Java that a word of their own follows."""
 _CALL_TIMEOUT = 5.0
 """Seconds that a fork waits for a source of effects which the test reads just then."""
@@ -72,6 +73,7 @@ def start_consumer(
         history=run.history,
         fork_guard=partial(fork_guard, run),
         outage=run.outage,
+        progress=lambda: run.ledger.progress,
         **options,
     )
     consumer.holds = float(holds)
@@ -205,11 +207,13 @@ def _program(words: Sequence[str]) -> str:
 
 def _java(words: Sequence[str]) -> str:
     """Return the main class of a command of Java, without its package, or the archive that is run."""
-    places = {i + 1 for i, word in enumerate(words) if word in _CLASS_PATHS}
-    named = [word for i, word in enumerate(words) if i and i not in places and not word.startswith("-")]
+    taken = {i + 1 for i, word in enumerate(words) if word in _JAVA_TAKES}
+    named = [word for i, word in enumerate(words) if i and i not in taken and not word.startswith(("-", "@"))]
     if not named:
         return "java"
-    return Path(named[0]).stem if named[0].endswith(".jar") else re.split(r"[./$]", named[0])[-1]
+    if named[0].endswith((".jar", ".java")):
+        return Path(named[0]).stem
+    return re.split(r"[./$]", named[0])[-1]
 
 
 def _words(target: object) -> Sequence[object]:

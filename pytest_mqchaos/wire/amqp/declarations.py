@@ -84,6 +84,7 @@ def queue_declare(connection: Connection, call: Call) -> WireEvent | None:
     """Expect a queue; the answer names it where the client did not."""
     call.short()
     queue, bits, arguments = QueueName(call.short_text()), call.octet(), call.table()
+    passive = bool(bits & 1)  # the rest means nothing then, and a client may set any of it
 
     def declared(reply: Call | None) -> QueueDeclared:
         if reply is not None:
@@ -91,10 +92,10 @@ def queue_declare(connection: Connection, call: Call) -> WireEvent | None:
         return QueueDeclared(
             channel=call.channel,
             queue=queue.text,
-            durable=bool(bits & 2),
-            exclusive=bool(bits & 4),
-            auto_delete=bool(bits & 8),
-            passive=bool(bits & 1),
+            durable=bool(bits & 2) and not passive,
+            exclusive=bool(bits & 4) and not passive,
+            auto_delete=bool(bits & 8) and not passive,
+            passive=passive,
             arguments=arguments,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_mqchaos.wire.amqp.protocol import GREETING
+from pytest_mqchaos.wire.amqp.protocol import GREETING, GREETINGS
 
 __all__ = ["wrong_greeting"]
 
@@ -25,7 +25,7 @@ def wrong_greeting(data: bytes) -> str | None:
     """
     name = data[:4]
     if name == _NAME:
-        if len(data) < len(GREETING) or data.startswith(GREETING):
+        if len(data) < len(GREETING) or data.startswith(GREETINGS):
             return None
         version = data[4:8]
         return f"the protocol header is that of {_VERSIONS.get(version, f'another version: {version.hex()}')}"

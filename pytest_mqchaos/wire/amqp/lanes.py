@@ -189,7 +189,7 @@ class Lane:
             self._need = len(data) + 1
             return 0
         self._greeting_due = False
-        self.line.put(GREETING)
+        self.line.put(data[: len(GREETING)])
         return len(GREETING)
 
     def _resume(self, data: bytes) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "FRAME_END",
     "FRAME_OVERHEAD",
     "GREETING",
+    "GREETINGS",
     "HELD_BODY",
     "HELD_BYTES",
     "LARGEST_METHOD",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 GREETING = b"AMQP\x00\x00\x09\x01"
+GREETINGS = (GREETING, b"AMQP\x01\x01\x00\x09")
+"""What RabbitMQ takes for 0-9-1: the header of 0-9, too, which some clients send (`rabbit_reader`)."""
 FRAME_END = 0xCE
 FRAME_OVERHEAD = 8
 """Octets of a frame besides its payload: type, channel, length, and the end octet."""

@@ -18,7 +18,14 @@ from struct import Struct, pack
 from typing import Final
 
 from pytest_mqchaos.model.scaling import LIVES, scaled
-from pytest_mqchaos.wire.amqp.protocol import FRAME_END, GREETING, LARGEST_METHOD, FrameKind, Method
+from pytest_mqchaos.wire.amqp.protocol import (
+    FRAME_END,
+    GREETING,
+    GREETINGS,
+    LARGEST_METHOD,
+    FrameKind,
+    Method,
+)
 from pytest_mqchaos.wire.amqp.tables import MALFORMED, MalformedError, find_field, text
 
 __all__ = ["Scaler"]
@@ -120,10 +127,10 @@ class Scaler:
 
     def _greeting(self, read: bytes, pos: int) -> tuple[int, bool]:
         first = read[pos : pos + len(GREETING)]
-        if first == GREETING:
+        if first in GREETINGS:
             self._greeted = True
             return pos + len(GREETING), False
-        return (0, False) if GREETING.startswith(first) else self._give_up()
+        return (0, False) if any(one.startswith(first) for one in GREETINGS) else self._give_up()
 
     def _give_up(self) -> tuple[int, bool]:
         self._blind = True

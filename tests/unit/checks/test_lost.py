@@ -22,6 +22,27 @@ def crashed_after_its_ack() -> Run:
     return run.start().subscribe().work(3).settled()
 
 
+def test_automatic_ack_and_a_consumer_that_comes_back() -> None:
+    """What died with the cut is the cut's, though the consumer went on to later messages on its next connection."""
+    run = Run(2).start().subscribe(auto_ack=True).publish().plan(connection_drop(after=delivery(1)))
+    run.deliver(1, auto_ack=True)
+    run.fire(0, at=1).lose().subscribe(auto_ack=True)
+    run.deliver(2, auto_ack=True)
+    finding = only(run.effect(2).settled(), "lost")
+    assert finding.cause.startswith("connection_drop(after=delivery(1))")
+
+
+def test_automatic_ack_and_a_cut_that_came_later() -> None:
+    """A message that the consumer had passed over by then was not lost by it."""
+    run = Run(3).start().subscribe(auto_ack=True).publish().plan(connection_drop(after=delivery(2)))
+    run.deliver(1, auto_ack=True)
+    run.deliver(2, auto_ack=True)
+    run.effect(2).fire(0, at=2).lose().subscribe(auto_ack=True)
+    run.deliver(3, auto_ack=True)
+    finding = only(run.effect(3).settled(), "lost")
+    assert finding.cause == "no fault explains it: worker went on to later messages"
+
+
 def test_an_ack_before_the_work_is_a_loss_by_the_consumer() -> None:
     """A consumer that is killed between its ack and its work loses exactly that message."""
     finding = only(crashed_after_its_ack(), "lost")

@@ -33,6 +33,18 @@ def test_reconnects_and_does_not_consume() -> None:
     assert finding.cause.startswith("worker reconnected and consumes nothing")
 
 
+def test_all_in_hand_is_delivered_once_more() -> None:
+    """That is no loop: the rest is stalled, behind what is never acknowledged."""
+    run = Run(30).start().subscribe(prefetch=10).publish().plan(connection_drop(after=delivery(10)))
+    for number in range(1, 11):
+        run.deliver(number)
+    run.fire(0, at=10).lose().subscribe(prefetch=10)
+    for number in range(1, 11):
+        run.deliver(number, redelivered=True)
+    finding = only(run.unsettled(queue("orders", ready=20, unacknowledged=10)), "stalled")
+    assert (finding.violation, finding.count) == (True, 20)
+
+
 def test_reconnects_and_consumes() -> None:
     """A consumer that subscribes again leaves nothing."""
     run = Run(2).start().subscribe().publish().plan(connection_drop(after=delivery(1)))

@@ -32,6 +32,14 @@ def test_ends_by_itself_are_counted_those_by_faults_are_not() -> None:
     assert all(policy.again("fault") for _ in range(30))
 
 
+def test_ends_after_some_work_are_no_loop() -> None:
+    """A consumer that ends after each message is started for each; what ends without any progress is counted."""
+    policy = Policy("always", 0)
+    assert all(policy.again("itself", worked=True) for _ in range(200))
+    assert policy.pause("itself") == 0.02
+    assert [policy.again("itself") for _ in range(20)] == [True] * 19 + [False]
+
+
 def test_ends_in_an_outage_are_not_counted() -> None:
     """However long the test lets it last; the twenty are left for what comes after."""
     policy = Policy("always", 0)

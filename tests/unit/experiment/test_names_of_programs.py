@@ -19,6 +19,8 @@ from pytest_mqchaos.experiment.consumers.starting import _stem
         ("java -Xmx64m -jar target/orders-1.2.jar --queue orders", "orders-1.2"),
         ("java -cp lib/a.jar:lib/* com.acme.orders.Worker config.js", "Worker"),
         ("/usr/bin/java -p mods -m shop/com.acme.Worker", "Worker"),
+        ("java --add-opens java.base/java.lang=ALL-UNNAMED -jar app.jar", "app"),
+        ("java @options --add-modules java.sql Worker.java", "Worker"),
         ("java -version", "java"),
         ("/opt/shop/bin/worker --queue orders", "worker"),
         ("", "consumer"),

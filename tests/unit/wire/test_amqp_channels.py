@@ -278,6 +278,17 @@ def test_a_queue_named_by_the_server_is_known_to_what_was_sent_before_its_name()
     assert [event.routing_key for event in events if isinstance(event, e.QueueBound)] == ["k"]
 
 
+def test_a_passive_declaration_says_nothing_of_the_queue() -> None:
+    """The client of Java sets exclusive and auto-delete in each of them: the broker does not look, and nor do we."""
+    played = Played([("client", GREETING), *opened()])
+    asked = c.Queue.Declare(
+        queue="q", passive=True, durable=True, exclusive=True, auto_delete=True, nowait=True
+    )
+    (event,) = played.client(method(asked))
+    assert isinstance(event, e.QueueDeclared)
+    assert (event.passive, event.durable, event.exclusive, event.auto_delete) == (True, False, False, False)
+
+
 def test_requests_without_an_answer_are_events_at_once() -> None:
     """With nowait, the request itself is the event and no answer is awaited."""
     played = Played([("client", GREETING), *opened()])
