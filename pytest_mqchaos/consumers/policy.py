@@ -51,7 +51,8 @@ class Policy:
             ender: who ended it.
             outage: whether a fault kept the broker out of its reach. How long that lasts is the test's choice,
                 and as many ends tell nothing of whether it can live.
-            worked: whether messages made progress since its start: one that ends after each of a few is no loop.
+            worked: whether the run's messages made progress since its start: one that ends after each of a few is
+                no loop.
             code: its exit code.
         """
         if (

@@ -79,6 +79,6 @@ def test_no_test_leaves_a_descriptor(house):
 
 
 def test_a_session_with_more_descriptors_than_select_takes(house):
-    """A program's, a callable's, and those of the links: all are numbers above 1023."""
+    """All of ours are numbers above 1023: of the guard, the servers, the links, and a callable that is crashed."""
     source = MANY + chaos("forked", scenarios="consumer_crash(after=ack(3))", work="work(mqchaos, 10)")
     house.run(source, outcome="1 passed")

@@ -43,10 +43,8 @@ class Freezes:
         moment.let_x_go = True
         await self._course.settle_x(moment)
         self._course.fired(moment, [one.name for one in replicas], changed=stood, actor="signal")
-        for (
-            replica,
-            process,
-        ) in standing:  # another fault may have ended it by now, and a new one run in its place
+        for replica, process in standing:
+            # another fault may have ended it by now, and a new one run in its place
             await self._thread.blocking(replica.freeze, process)
         self._course.lasts(moment.armed, lambda: self._thaw(moment.armed, standing))
         self._thread.spawn(self._course.heal_later(moment.armed, moment.fault.duration or 0.0))
