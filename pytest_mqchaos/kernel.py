@@ -1,7 +1,8 @@
 """What the kernel says of a descriptor, and what Linux writes of processes and sockets in `/proc`.
 
-That is read here, and understood where it is asked for. Whatever is gone while it is looked at, or is not ours to look at, is none, and so is all of it on another system. The
-guard (`servers/guardian.py`) runs as a lone script and has its own few lines of this.
+That is read here, and understood where it is asked for. Whatever is gone while it is looked at, or is not ours to look
+at, is none, and so is all of it on another system. The guard (`servers/guardian.py`) runs as a lone script and has its
+own few lines of this.
 """
 
 # hot: a fault waits for these answers, and pathlib costs more than the kernel
